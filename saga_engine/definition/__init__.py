@@ -1,0 +1,1 @@
+"""The definition language: from YAML text to a checked, frozen model."""

@@ -1,0 +1,172 @@
+"""What surrounds facts and messages: recorded events, stream rows, commands, replies and the messages that carry them.
+
+Owns shapes and identities (idempotency key, message id, partition). Knows no storage, subject or header.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from saga_engine.core.events import Direction, Effect
+from saga_engine.definition.model import Json
+
+PARTITIONS = 16
+"""How many shares the sagas are dealt into. Fixed when a store is created: it stands in every stream's row."""
+
+
+def partition_of(stream_id: UUID) -> int:
+    """The partition of a saga, by CRC-32 of the sixteen bytes of its id (any language has it)."""
+    return zlib.crc32(stream_id.bytes) % PARTITIONS
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """One stored event: its type and canonical JSON, without what the stream, version and time columns say."""
+
+    version: int
+    type: str
+    data: bytes
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHead:
+    """The row of one saga. `published`: everything that versions up to it send out is acknowledged by the broker.
+
+    `next_due` is the earliest time at which somebody must look at the saga; None when it waits for nothing timed.
+    """
+
+    stream_id: UUID
+    saga: str
+    key: str
+    generation: int
+    definition_version: int
+    definition_hash: str
+    partition: int
+    version: int
+    published: int
+    status: str
+    next_due: int | None
+    started_at: int
+    ended_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One command slot of a saga: a step, for `for_each` one of its items, and the direction."""
+
+    saga_id: UUID
+    step: str
+    item: int | None
+    direction: Direction
+
+    @property
+    def key(self) -> str:
+        """The idempotency key `<saga>/<step>[/<i>]/<forward|compensate>`: the same for ever."""
+        item = "" if self.item is None else f"/{self.item}"
+        return f"{self.saga_id}/{self.step}{item}/{self.direction}"
+
+    @property
+    def undoes(self) -> str:
+        """The idempotency key of the forward command at this place."""
+        return Address(self.saga_id, self.step, self.item, Direction.FORWARD).key
+
+
+def parse_key(key: str) -> Address | None:
+    """The address that an idempotency key names, or None when the text is no idempotency key."""
+    head, _, direction = key.rpartition("/")
+    saga, _, step = head.partition("/")
+    if direction not in ("forward", "compensate") or not step:
+        return None
+    try:
+        saga_id = UUID(saga)
+    except ValueError:
+        return None
+    place, _, last = step.rpartition("/")
+    if last.isdecimal():
+        return Address(saga_id, place, int(last), Direction(direction)) if place else None
+    return Address(saga_id, step, None, Direction(direction))
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a participant is asked, and everything it must return or obey.
+
+    `issued_at`: when the first attempt was issued (the horizon counts from there). `deadline`: until when an answer to
+    this send is waited for; a worker without an inbox may not run it later. `must_succeed`: a rejection is not an
+    answer here (a compensation, or past the point of no return). `undone_result`: for a compensation, the result of the
+    step it undoes, or None.
+    """
+
+    address: Address
+    saga: str
+    participant: str
+    command: str
+    partition: int
+    attempt: int
+    send: int
+    payload: Json
+    issued_at: int
+    deadline: int
+    must_succeed: bool
+    undone_result: Json
+    token: str
+    traceparent: str | None
+
+    @property
+    def key(self) -> str:
+        return self.address.key
+
+    @property
+    def message_id(self) -> str:
+        """What JetStream de-duplicates on: new for every send."""
+        return f"{self.address.key}/{self.attempt}/{self.send}"
+
+
+class Outcome(StrEnum):
+    """What a reply says. No reply at all is the fourth case: unknown."""
+
+    SUCCEEDED = "succeeded"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A participant's answer to one send of a command. `participant` and `partition` are taken from the subject.
+
+    `fenced`: the inbox row was written in the transaction of the effect. `effect`: for a compensation that succeeded,
+    whether there was anything to undo.
+    """
+
+    address: Address
+    participant: str
+    partition: int
+    attempt: int
+    send: int
+    outcome: Outcome
+    result: Json
+    code: str
+    message: str
+    effect: Effect
+    fenced: bool
+    token: str
+    traceparent: str | None
+
+    @property
+    def message_id(self) -> str:
+        return f"{self.address.key}/{self.attempt}/{self.send}/reply"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a transport carries. `message_id` is what the broker may drop a repetition by; None: no de-duplication."""
+
+    subject: str
+    headers: Mapping[str, str]
+    body: bytes
+    message_id: str | None

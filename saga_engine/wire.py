@@ -1,0 +1,225 @@
+"""Commands and replies as messages: subjects, headers and JSON bodies. `docs/protocol.md` is its specification.
+
+The only place that knows the wire format. Pure: the same command always gives the same message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, cast
+
+import orjson
+
+from saga_engine.core.events import Direction, Effect
+from saga_engine.definition.model import Json
+from saga_engine.envelope import Command, Message, Outcome, Reply, parse_key
+
+COMMANDS: Final = "SAGA_COMMANDS"
+REPLIES: Final = "SAGA_REPLIES"
+EVENTS: Final = "SAGA_EVENTS"
+DEAD: Final = "SAGA_DEAD"
+
+MESSAGE_ID: Final = "Nats-Msg-Id"
+KEY: Final = "saga-key"
+SAGA: Final = "saga-name"
+ATTEMPT: Final = "saga-attempt"
+SEND: Final = "saga-send"
+ISSUED_AT: Final = "saga-issued-at"
+DEADLINE: Final = "saga-deadline"
+PARTITION: Final = "saga-partition"
+MUST_SUCCEED: Final = "saga-must-succeed"
+UNDOES: Final = "saga-undoes"
+TOKEN: Final = "saga-token"
+OUTCOME: Final = "saga-outcome"
+FENCE: Final = "saga-fence"
+EFFECT: Final = "saga-effect"
+REASON: Final = "saga-reason"
+TRACEPARENT: Final = "traceparent"
+
+_OUTCOMES: Final = frozenset(outcome.value for outcome in Outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A message that is not what its subject promises, and why. It goes to the dead letters."""
+
+    reason: str
+
+
+def command_subject(participant: str, command: str) -> str:
+    return f"saga.command.{participant}.{command}"
+
+
+def reply_subject(partition: int, participant: str) -> str:
+    return f"saga.reply.{partition}.{participant}"
+
+
+def event_subject(saga: str, event: str) -> str:
+    return f"saga.event.{saga}.{event}"
+
+
+def dead_subject(participant: str) -> str:
+    return f"saga.dead.{participant}"
+
+
+def command_to_message(command: Command) -> Message:
+    """The message of one send. Body and key are the same for all sends of a command."""
+    key = command.key
+    message_id = f"{key}/{command.attempt}/{command.send}"
+    headers = {
+        MESSAGE_ID: message_id,
+        "ce-specversion": "1.0",
+        "ce-id": message_id,
+        "ce-source": f"saga/{command.saga}",
+        "ce-type": f"saga.command.{command.participant}.{command.command}",
+        KEY: key,
+        SAGA: command.saga,
+        ATTEMPT: str(command.attempt),
+        SEND: str(command.send),
+        ISSUED_AT: str(command.issued_at),
+        DEADLINE: str(command.deadline),
+        PARTITION: str(command.partition),
+        TOKEN: command.token,
+    }
+    body: dict[str, Json] = {"payload": command.payload}
+    if command.must_succeed:
+        headers[MUST_SUCCEED] = "true"
+    if command.address.direction is Direction.COMPENSATE:
+        headers[UNDOES] = command.address.undoes
+        body["result"] = command.undone_result
+    if command.traceparent is not None:
+        headers[TRACEPARENT] = command.traceparent
+    return Message(command_subject(command.participant, command.command), headers, orjson.dumps(body), message_id)
+
+
+def message_to_command(message: Message) -> Command | Unreadable:
+    """Read a command; the participant and the command are taken from the subject."""
+    tokens = message.subject.split(".")
+    if len(tokens) != 4 or tokens[:2] != ["saga", "command"]:
+        return Unreadable(f"not a command subject: {message.subject}")
+    headers = message.headers
+    address = parse_key(headers.get(KEY, ""))
+    if address is None:
+        return Unreadable(f"header {KEY} is missing or is no idempotency key")
+    numbers = _integers(headers, (ATTEMPT, SEND, ISSUED_AT, DEADLINE, PARTITION))
+    if isinstance(numbers, Unreadable):
+        return numbers
+    attempt, send, issued_at, deadline, partition = numbers
+    body = _body(message.body)
+    if isinstance(body, Unreadable):
+        return body
+    if "payload" not in body:
+        return Unreadable("the body has no payload")
+    return Command(
+        address=address,
+        saga=headers.get(SAGA, ""),
+        participant=tokens[2],
+        command=tokens[3],
+        partition=partition,
+        attempt=attempt,
+        send=send,
+        payload=body["payload"],
+        issued_at=issued_at,
+        deadline=deadline,
+        must_succeed=headers.get(MUST_SUCCEED) == "true",
+        undone_result=body.get("result"),
+        token=headers.get(TOKEN, ""),
+        traceparent=headers.get(TRACEPARENT),
+    )
+
+
+def reply_to_message(reply: Reply) -> Message:
+    """The message of a reply. A stored reply that is sent again for a later send gets a new message id."""
+    key = reply.address.key
+    message_id = reply.message_id
+    headers = {
+        MESSAGE_ID: message_id,
+        "ce-specversion": "1.0",
+        "ce-id": message_id,
+        "ce-source": f"participant/{reply.participant}",
+        "ce-type": f"saga.reply.{reply.outcome}",
+        KEY: key,
+        ATTEMPT: str(reply.attempt),
+        SEND: str(reply.send),
+        OUTCOME: reply.outcome.value,
+        TOKEN: reply.token,
+    }
+    if not reply.fenced:
+        headers[FENCE] = "none"
+    if reply.effect is Effect.NONE:
+        headers[EFFECT] = "none"
+    if reply.traceparent is not None:
+        headers[TRACEPARENT] = reply.traceparent
+    body: Json
+    body = (
+        {"result": reply.result}
+        if reply.outcome is Outcome.SUCCEEDED
+        else {"code": reply.code, "message": reply.message}
+    )
+    return Message(reply_subject(reply.partition, reply.participant), headers, orjson.dumps(body), message_id)
+
+
+def message_to_reply(message: Message) -> Reply | Unreadable:
+    """Read a reply; partition and participant are taken from the subject, never from what the sender wrote inside."""
+    tokens = message.subject.split(".")
+    if len(tokens) != 4 or tokens[:2] != ["saga", "reply"] or not tokens[2].isdecimal():
+        return Unreadable(f"not a reply subject: {message.subject}")
+    headers = message.headers
+    address = parse_key(headers.get(KEY, ""))
+    if address is None:
+        return Unreadable(f"header {KEY} is missing or is no idempotency key")
+    outcome = headers.get(OUTCOME, "")
+    if outcome not in _OUTCOMES:
+        return Unreadable(f"header {OUTCOME} must be one of {', '.join(Outcome)}")
+    numbers = _integers(headers, (ATTEMPT, SEND))
+    if isinstance(numbers, Unreadable):
+        return numbers
+    body = _body(message.body)
+    if isinstance(body, Unreadable):
+        return body
+    code, text = body.get("code", ""), body.get("message", "")
+    if not isinstance(code, str) or not isinstance(text, str):
+        return Unreadable("code and message must be strings")
+    return Reply(
+        address=address,
+        participant=tokens[3],
+        partition=int(tokens[2]),
+        attempt=numbers[0],
+        send=numbers[1],
+        outcome=Outcome(outcome),
+        result=body.get("result"),
+        code=code,
+        message=text,
+        effect=Effect.NONE if headers.get(EFFECT) == "none" else Effect.UNDONE,
+        fenced=headers.get(FENCE) != "none",
+        token=headers.get(TOKEN, ""),
+        traceparent=headers.get(TRACEPARENT),
+    )
+
+
+def dead_letter(participant: str, original: Message, reason: str) -> Message:
+    """The original message with its subject and the reason, for inspection and for sending again."""
+    headers = {name: value for name, value in original.headers.items() if name != MESSAGE_ID}
+    headers |= {REASON: reason, "saga-original-subject": original.subject}
+    return Message(dead_subject(participant), headers, original.body, None)
+
+
+def _integers(headers: Mapping[str, str], names: tuple[str, ...]) -> list[int] | Unreadable:
+    values: list[int] = []
+    for name in names:
+        text = headers.get(name, "")
+        if not (text.isascii() and text.isdecimal() and len(text) <= 18):
+            return Unreadable(f"header {name} must be an integer of at most 18 digits and not negative")
+        values.append(int(text))
+    return values
+
+
+def _body(body: bytes) -> dict[str, Json] | Unreadable:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        return Unreadable(f"the body is not JSON: {error}")
+    if not isinstance(value, dict):
+        return Unreadable("the body must be a JSON object")
+    return cast(dict[str, Json], value)
