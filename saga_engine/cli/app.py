@@ -1,0 +1,128 @@
+"""The root command, and the outermost handler that turns whatever happens into one clear line and an exit code.
+
+Owns the table of commands and the codes. Imports no command.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from io import TextIOWrapper
+from pathlib import Path
+
+import click
+
+from saga_engine.cli.frame import Frame
+from saga_engine.cli.lazy import Lazy, lazy_group
+from saga_engine.cli.output import plain
+from saga_engine.errors import SagaEngineError
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+_COMMANDS = "saga_engine.cli.commands"
+
+COMMANDS = {
+    "demo": Lazy(f"{_COMMANDS}.demo:demo", "Run the project's demo and show what happens."),
+    "run": Lazy(f"{_COMMANDS}.run:run", "Run the orchestrator and the project's workers."),
+    "start": Lazy(f"{_COMMANDS}.start:start", "Start a saga."),
+    "list": Lazy(f"{_COMMANDS}.list:list_sagas", "List sagas, newest first."),
+    "show": Lazy(f"{_COMMANDS}.show:show", "Show one saga: its steps and what happened."),
+    "history": Lazy(f"{_COMMANDS}.history:history", "Print the events of a saga's stream."),
+    "validate": Lazy(f"{_COMMANDS}.validate:validate", "Check definitions and report every mistake."),
+    "db": Lazy(f"{_COMMANDS}.db:db", "Create and upgrade the project's databases."),
+    "config": Lazy(f"{_COMMANDS}.config:config", "Show the configuration and where it comes from."),
+    "completion": Lazy(f"{_COMMANDS}.completion:completion", "Print the completion script of a shell."),
+}
+
+
+@lazy_group("saga", COMMANDS)
+@click.option(
+    "-C",
+    "--project",
+    type=click.Path(path_type=Path),
+    envvar="SAGA_PROJECT",
+    help="The project's folder. Default: the nearest one upwards whose config.yaml has `saga_engine: 1`.",
+)
+@click.option("--set", "sets", multiple=True, metavar="PLACE=VALUE", help="A setting, as in orchestrator.lease=2s.")
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    envvar="SAGA_LOG_LEVEL",
+    help="What is logged on stderr. Default: info for `run`, else warning.",
+)
+@click.version_option(package_name="saga-engine", prog_name="saga-engine", message="%(prog)s %(version)s")
+@click.pass_context
+def saga(ctx: click.Context, project: Path | None, sets: tuple[str, ...], log_level: str | None) -> None:
+    """Sagas: business transactions over several services that never end half done."""
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
+    given = ctx.obj if isinstance(ctx.obj, Path) else None
+    ctx.obj = Frame(project or given, sets, log_level)
+
+
+def main(args: Sequence[str] | None = None, *, project: Path | None = None) -> int:
+    """Run the command line over `args` (default: the process's) and return its exit code.
+
+    `project`: the folder to use as the project when `--project` does not name one.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _run(args, project)
+        sys.stdout.flush()
+    except OSError as error:
+        return _stdout_failed(error)
+    return code
+
+
+def _run(args: Sequence[str] | None, project: Path | None) -> int:
+    try:
+        result = saga.main(args, standalone_mode=False, obj=project)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return USAGE
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx is not None else "saga"
+        return _fail(f"{error.format_message()} (see `{command} --help`)", USAGE)
+    except click.ClickException as error:
+        return _fail(error.format_message(), USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("interrupted", INTERRUPTED)
+    except SagaEngineError as error:
+        return _fail(str(error), error.exit_code)
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else FAILED
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the outermost handler: a person gets one line, never a traceback
+        return _unexpected(error)
+    return result if isinstance(result, int) else 0
+
+
+def _fail(message: str, code: int) -> int:
+    if os.environ.get("SAGA_DEBUG") and sys.exc_info()[1] is not None:
+        traceback.print_exc()
+    for line in message.splitlines():
+        click.echo(f"Error: {plain(line)}", err=True)
+    return code
+
+
+def _unexpected(error: Exception) -> int:
+    text = " ".join(str(error).split())
+    hint = "" if os.environ.get("SAGA_DEBUG") else "; set SAGA_DEBUG=1 to see where"
+    if isinstance(error, OSError) and error.strerror:
+        return _fail(f"{error.filename or 'output'}: {error.strerror}{hint}", FAILED)
+    return _fail(
+        f"unexpected {type(error).__name__}: {text}; this is a fault in saga-engine or a handler{hint}", FAILED
+    )
+
+
+def _stdout_failed(error: OSError) -> int:
+    """A reader that has gone (`saga list | head`) is told nothing; a full disk is."""
+    # The interpreter flushes once more at its end: let it do so into nothing.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if not isinstance(error, BrokenPipeError):
+        click.echo(f"Error: stdout: {error.strerror}", err=True)
+    return FAILED

@@ -1,0 +1,1 @@
+"""What commands print about sagas: plain functions from data to lines and JSON."""

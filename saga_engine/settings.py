@@ -1,0 +1,252 @@
+"""The settings of a project: what may stand in config.yaml, the defaults, and what the engine is wired from.
+
+Owns names, types and defaults. Knows no file, environment variable or flag: `configuration` reads those.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias, cast
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    SecretStr,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from saga_engine.definition.durations import EXPECTED, format_duration, parse_duration
+from saga_engine.definition.model import Json
+
+NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
+DATA_FOLDER = ".saga"
+"""Where a project keeps its SQLite files and the embedded nats-server's data, below its root."""
+
+_DIALECTS = ("sqlite", "postgresql", "cockroachdb")
+
+
+def _database_url(url: SecretStr) -> SecretStr:
+    dialect = re.split(r"[+:]", url.get_secret_value(), maxsplit=1)[0]
+    if dialect not in _DIALECTS or "://" not in url.get_secret_value():
+        raise ValueError(f"must be a database URL that starts with {'://, '.join(_DIALECTS)}://")
+    if dialect == "sqlite" and not _sqlite_file(url.get_secret_value()):
+        raise ValueError(
+            "must name a file, as in sqlite:///.saga/engine.db: a database in memory is gone with its process"
+        )
+    return url
+
+
+def _nats_url(url: SecretStr) -> SecretStr:
+    for server in url.get_secret_value().split(","):
+        if urlsplit(server.strip()).scheme not in ("nats", "tls", "ws", "wss") or not urlsplit(server.strip()).hostname:
+            raise ValueError("must be nats://host:port or tls://host:port; several are separated by commas")
+    return url
+
+
+def _duration(value: object) -> int:
+    microseconds = parse_duration(value) if isinstance(value, str) else None
+    if microseconds is None:
+        raise ValueError(f"must be {EXPECTED}")
+    return microseconds
+
+
+DatabaseUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_database_url)]
+NatsUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_nats_url)]
+Duration: TypeAlias = Annotated[int, BeforeValidator(_duration), PlainSerializer(format_duration)]
+Name: TypeAlias = Annotated[str, Field(pattern=NAME_PATTERN)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class TlsSection(Section):
+    """TLS towards NATS. Paths are relative to the project's root."""
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    @model_validator(mode="after")
+    def _a_client_certificate_has_both_parts(self) -> TlsSection:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together: give both or neither")
+        return self
+
+
+class NatsSection(Section):
+    """How to reach NATS. Without `url` the engine starts and supervises a nats-server of its own."""
+
+    url: NatsUrl | None = None
+    user: str | None = None
+    password: SecretStr | None = None
+    token: SecretStr | None = None
+    credentials: Path | None = None
+    nkey: Path | None = None
+    tls: TlsSection | None = None
+
+    @model_validator(mode="after")
+    def _one_way_to_log_in(self) -> NatsSection:
+        if (self.user is None) != (self.password is None):
+            raise ValueError("user and password go together: give both or neither")
+        ways = {"user": self.user, "token": self.token, "credentials": self.credentials, "nkey": self.nkey}
+        given = [name for name, value in ways.items() if value is not None]
+        if len(given) > 1:
+            raise ValueError(f"there is one way to log in, but {' and '.join(given)} are given: keep one")
+        if self.url is None and (given or self.tls is not None):
+            raise ValueError("url is missing: the embedded server takes no login and no TLS")
+        return self
+
+
+class ParticipantSection(Section):
+    """One participant: its own database (default `.saga/<name>.db`), and what its handlers see as `ctx.settings`."""
+
+    database: DatabaseUrl | None = None
+    concurrency: int = Field(default=16, ge=1, le=1000)
+    settings: Mapping[str, JsonValue] = Field(default_factory=dict)
+
+
+class OrchestratorSection(Section):
+    """How the orchestrator works. `lease`: how long a partition stays with an orchestrator that fell silent."""
+
+    lease: Duration = Field(default=3_000_000, ge=500_000, le=3_000_000)
+    batch: int = Field(default=256, ge=1, le=10_000)
+    cache: int = Field(default=20_000, ge=0)
+
+
+class DemoSaga(Section):
+    """Sagas that `saga demo` starts. In the strings of `input`, `{id}` is replaced by an id that is new for each."""
+
+    title: str
+    input: Mapping[str, JsonValue]
+    count: int = Field(default=1, ge=1, le=1000)
+
+
+class DemoKill(Section):
+    """Whose worker `saga demo` kills (SIGKILL), after how many sagas have been started, and how long it stays away."""
+
+    participant: Name
+    after: int = Field(ge=1)
+    back: Duration = 3_000_000
+
+
+class DemoSection(Section):
+    """What `saga demo` runs."""
+
+    saga: Name
+    runs: tuple[DemoSaga, ...] = Field(min_length=1)
+    kill: DemoKill | None = None
+
+
+class Config(BaseSettings):
+    """Everything that config.yaml may say. `saga_engine` marks the file as a project's and names the format."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, env_prefix="SAGA_", env_nested_delimiter="__"
+    )
+
+    saga_engine: Literal[1] = 1
+    database: DatabaseUrl = SecretStr(f"sqlite:///{DATA_FOLDER}/engine.db")
+    nats: NatsSection = NatsSection()
+    participants: Mapping[Name, ParticipantSection] = Field(default_factory=dict)
+    orchestrator: OrchestratorSection = OrchestratorSection()
+    demo: DemoSection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantSettings:
+    """One participant's settings, defaults filled in."""
+
+    name: str
+    database: SecretStr
+    concurrency: int
+    settings: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the engine is wired from: the configuration over a project's root, every path absolute."""
+
+    root: Path
+    database: SecretStr
+    nats: NatsSection = field(default_factory=NatsSection)
+    participants: Mapping[str, ParticipantSettings] = field(default_factory=dict)
+    orchestrator: OrchestratorSection = field(default_factory=OrchestratorSection)
+    demo: DemoSection | None = None
+
+    @property
+    def data_folder(self) -> Path:
+        """Where the project's SQLite files and the embedded nats-server live."""
+        return self.root / DATA_FOLDER
+
+    def participant(self, name: str) -> ParticipantSettings:
+        """The settings of that participant; one that the configuration does not name has the defaults."""
+        return self.participants.get(name) or _participant(self.root, name, ParticipantSection())
+
+
+def settle(config: Config, root: Path) -> Settings:
+    """The settings that a configuration means below `root`: defaults filled in, paths made absolute."""
+    return Settings(
+        root=root,
+        database=_absolute(config.database, root),
+        nats=_absolute_paths(config.nats, root),
+        participants={name: _participant(root, name, section) for name, section in config.participants.items()},
+        orchestrator=config.orchestrator,
+        demo=config.demo,
+    )
+
+
+def shown_url(url: str) -> str:
+    """A URL fit for people: its password, or a token that stands for a user, is replaced by `***`."""
+    # Greedy up to the last @: a password that was not percent-encoded may hold any sign, and hiding too much is safe.
+    login = re.match(r"(\w[\w+]*://)([^:@/]*)(:?)(.*)@(.*)", url)
+    if login is not None:
+        scheme, user, colon, _, rest = login.groups()
+        is_token = scheme in ("nats://", "tls://", "ws://", "wss://") and not colon
+        url = f"{scheme}{'***' if is_token else user}{':***' if colon else ''}@{rest}"
+    return re.sub(r"(?i)([?&][^=&]*(?:password|secret|token)[^=&]*=)[^&]*", r"\1***", url)
+
+
+def _participant(root: Path, name: str, section: ParticipantSection) -> ParticipantSettings:
+    database = section.database or SecretStr(f"sqlite:///{DATA_FOLDER}/{name}.db")
+    # pydantic's JsonValue and our Json are the same set of values under two spellings.
+    return ParticipantSettings(
+        name, _absolute(database, root), section.concurrency, cast(Mapping[str, Json], section.settings)
+    )
+
+
+def _sqlite_file(url: str) -> str:
+    """The path in a SQLite URL as written, empty when it names no file."""
+    path = url.partition(":///")[2].partition("?")[0]
+    return "" if path == ":memory:" else path
+
+
+def _absolute(url: SecretStr, root: Path) -> SecretStr:
+    text = url.get_secret_value()
+    if not text.startswith("sqlite"):
+        return url
+    path = _sqlite_file(text)
+    return SecretStr(text.replace(f":///{path}", f":///{root / path}", 1))
+
+
+def _absolute_paths(nats: NatsSection, root: Path) -> NatsSection:
+    tls = nats.tls
+    return nats.model_copy(
+        update={
+            "credentials": nats.credentials and root / nats.credentials,
+            "nkey": nats.nkey and root / nats.nkey,
+            "tls": tls and tls.model_copy(update={n: p and root / p for n, p in tls if isinstance(p, Path)}),
+        }
+    )
