@@ -8,10 +8,10 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from uuid import UUID
 
 from saga_engine.core.events import Direction, Effect
+from saga_engine.core.inputs import Outcome
 from saga_engine.definition.model import Json
 
 PARTITIONS = 16
@@ -125,14 +125,6 @@ class Command:
     def message_id(self) -> str:
         """What JetStream de-duplicates on: new for every send."""
         return f"{self.address.key}/{self.attempt}/{self.send}"
-
-
-class Outcome(StrEnum):
-    """What a reply says. No reply at all is the fourth case: unknown."""
-
-    SUCCEEDED = "succeeded"
-    REJECTED = "rejected"
-    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)

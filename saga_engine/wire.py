@@ -12,8 +12,9 @@ from typing import Final, cast
 import orjson
 
 from saga_engine.core.events import Direction, Effect
+from saga_engine.core.inputs import Outcome
 from saga_engine.definition.model import Json
-from saga_engine.envelope import Command, Message, Outcome, Reply, parse_key
+from saga_engine.envelope import Command, Message, Reply, parse_key
 
 COMMANDS: Final = "SAGA_COMMANDS"
 REPLIES: Final = "SAGA_REPLIES"

@@ -124,17 +124,23 @@ class ItemsFixed:
 
 @dataclass(frozen=True, slots=True)
 class TimerSet:
-    """A `sleep`, or a `wait` (whose `due` is None when it has no time limit)."""
+    """A `sleep`; a `wait` for `event` (`due` None: no time limit); or the time until a step of unknown outcome, which
+
+    no inbox protects, cannot run any more.
+    """
 
     at: int
     step: str
     due: int | None
+    event: str | None = None
+    item: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TimerFired:
     at: int
     step: str
+    item: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +231,11 @@ class OperatorActed:
 
 @dataclass(frozen=True, slots=True)
 class SagaCompleted:
+    """`output_error`: why the output expression has no value. A saga that is done stays done."""
+
     at: int
     output: Json = None
+    output_error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,133 @@
+"""Core facts as stored records and back: events, and folded states for snapshots.
+
+The only place that knows the stored JSON. What a release writes, every later release reads: a field that is left
+out has its default, and a type that is not known stops that one saga with a clear error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Final, TypeVar, cast, get_args
+
+import orjson
+
+from saga_engine.core import events as e
+from saga_engine.core.events import Direction, Effect, Event, Verb
+from saga_engine.core.state import (
+    Failure,
+    PendingSignal,
+    Phase,
+    Progress,
+    SagaState,
+    Status,
+    StepState,
+    StepStatus,
+    UndoStatus,
+)
+from saga_engine.definition.model import Json
+from saga_engine.envelope import EventRecord
+from saga_engine.errors import SagaEngineError
+
+
+T = TypeVar("T")
+
+
+class UnknownEventError(SagaEngineError):
+    """A stream holds an event that this release cannot read: it was written by a newer one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How one event type is stored: its fields, and what an absent one means."""
+
+    type: type[Event]
+    names: tuple[str, ...]
+    defaults: Mapping[str, object]
+
+
+def _shape(event_type: type[Event]) -> _Shape:
+    described = [field for field in fields(event_type) if field.name != "at"]
+    defaults = {field.name: field.default for field in described if field.default is not MISSING}
+    return _Shape(event_type, tuple(field.name for field in described), defaults)
+
+
+_SHAPES: Final[Mapping[str, _Shape]] = {cls.__name__: _shape(cls) for cls in get_args(Event)}
+_ENUMS: Final[Mapping[str, Callable[[str], object]]] = {"direction": Direction, "effect": Effect, "verb": Verb}
+
+
+def encode_event(event: Event, version: int) -> EventRecord:
+    """The record of one event. Fields that hold their default are left out."""
+    shape = _SHAPES[type(event).__name__]
+    data: dict[str, object] = {}
+    for name in shape.names:
+        value = getattr(event, name)
+        if name not in shape.defaults or value != shape.defaults[name]:
+            data[name] = value
+    return EventRecord(version, type(event).__name__, orjson.dumps(data), event.at)
+
+
+def decode_event(record: EventRecord) -> Event:
+    """The event of one record.
+
+    Raises:
+        UnknownEventError: its type or a field of it is not known to this release.
+    """
+    shape = _SHAPES.get(record.type)
+    data = cast(dict[str, object], orjson.loads(record.data))
+    if shape is None or not data.keys() <= set(shape.names):
+        raise UnknownEventError(
+            f"event {record.type} at version {record.version} was written by a newer release of saga-engine: "
+            "upgrade this process"
+        )
+    for name, make in _ENUMS.items():
+        if name in data:
+            data[name] = make(cast(str, data[name]))
+    if record.type == e.ItemsFixed.__name__:
+        data["items"] = tuple(cast(list[Json], data["items"]))
+    build = cast(Callable[..., Event], shape.type)
+    return build(at=record.at, **data)
+
+
+def event_data(record: EventRecord) -> Json:
+    """The stored data of an event as JSON, for history and people."""
+    return cast(Json, orjson.loads(record.data))
+
+
+def encode_state(state: SagaState) -> bytes:
+    """A folded state, for a snapshot."""
+    return orjson.dumps(state, default=_plain, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, frozenset):
+        return sorted(cast(frozenset[str], value))
+    raise TypeError(f"{type(value).__name__} is no part of a state")
+
+
+def decode_state(data: bytes, empty: SagaState) -> SagaState:
+    """The state of a snapshot. `empty` is the state of the saga before its first event."""
+    raw = cast(dict[str, object], orjson.loads(data))
+    raw["saga_id"] = empty.saga_id
+    raw["phase"] = Phase(cast(str, raw["phase"]))
+    raw["ended_as"] = None if raw["ended_as"] is None else Status(cast(str, raw["ended_as"]))
+    raw["failure"] = None if raw["failure"] is None else _build(Failure, raw["failure"])
+    steps = cast(dict[str, dict[str, object]], raw["steps"])
+    raw["steps"] = {place: _decode_step(step) for place, step in steps.items()}
+    raw["blocked"] = tuple(cast(list[str], raw["blocked"]))
+    raw["signals"] = tuple(_build(PendingSignal, signal) for signal in cast(list[object], raw["signals"]))
+    raw["signal_ids"] = frozenset(cast(list[str], raw["signal_ids"]))
+    return _build(SagaState, raw)
+
+
+def _decode_step(raw: dict[str, object]) -> StepState:
+    raw["status"] = StepStatus(cast(str, raw["status"]))
+    raw["undo"] = None if raw["undo"] is None else UndoStatus(cast(str, raw["undo"]))
+    for name in ("forward", "backward"):
+        raw[name] = None if raw[name] is None else _build(Progress, raw[name])
+    raw["items"] = None if raw["items"] is None else tuple(cast(list[Json], raw["items"]))
+    return _build(StepState, raw)
+
+
+def _build(kind: type[T], raw: object) -> T:
+    return cast(Callable[..., T], kind)(**cast(dict[str, object], raw))

@@ -1,0 +1,332 @@
+"""`decide`: what follows from one input, as events, or why nothing does.
+
+Total: a late or repeated input is `Ignored`, an impossible one `Refused`; neither is an exception. Owns which input
+does what; how steps go forward and back is `forward`'s and `backward`'s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
+
+from saga_engine.core import backward, forward
+from saga_engine.core.draft import Draft
+from saga_engine.core.events import (
+    CancelRequested,
+    Direction,
+    Event,
+    OperatorActed,
+    Resumed,
+    SagaStarted,
+    SignalReceived,
+    StepSkipped,
+    StepSucceeded,
+    Suspended,
+    Verb,
+)
+from saga_engine.core.inputs import Cancel, Due, Input, Operate, ReplyReceived, Resume, Signal, Start, Suspend
+from saga_engine.core.plan import Plan
+from saga_engine.core.state import Phase, SagaState, StepState, StepStatus, address, split
+from saga_engine.core.timing import compensation_of, may_give_up
+from saga_engine.core.verbs import ALLOWED
+from saga_engine.definition.model import Call
+
+CANCELLED = "cancelled"
+SAGA_TIMEOUT = "saga_timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The events that follow, and the state they lead to."""
+
+    events: tuple[Event, ...]
+    state: SagaState
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Nothing follows: the input is late, repeated, or about nothing that was asked."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The input asks for what the saga's state does not allow."""
+
+    reason: str
+
+
+Decision: TypeAlias = Decided | Ignored | Refused
+
+
+def decide(plan: Plan, state: SagaState, input: Input) -> Decision:
+    """What follows from `input` for a saga in `state`. Pure and deterministic: time comes in with the input."""
+    if isinstance(input, Start):
+        return _start(plan, state, input)
+    if state.phase is Phase.NEW:
+        return Refused("the saga was never started")
+    if state.phase is Phase.ENDED:
+        late = isinstance(input, ReplyReceived | Due)
+        return Ignored(f"late: the saga is {state.status}") if late else Refused(f"the saga is {state.status} already")
+    draft = Draft(plan, state, input.at)
+    outcome = _take(draft, input)
+    if outcome is not None:
+        return outcome
+    return Decided(tuple(draft.events), draft.state) if draft.events else Ignored("nothing is due")
+
+
+def _take(draft: Draft, input: ReplyReceived | Due | Signal | Cancel | Suspend | Resume | Operate) -> Decision | None:
+    match input:
+        case ReplyReceived():
+            return _reply(draft, input)
+        case Due():
+            _due(draft)
+            return None
+        case Signal():
+            return _signal(draft, input)
+        case Cancel():
+            return _cancel(draft, input)
+        case Suspend():
+            return _suspend(draft, input)
+        case Resume():
+            return _resume(draft, input)
+        case Operate():
+            return _operate(draft, input)
+    assert_never(input)
+
+
+def _start(plan: Plan, state: SagaState, start: Start) -> Decision:
+    if state.phase is not Phase.NEW:
+        return Ignored("started already")
+    draft = Draft(plan, state, start.at)
+    draft.add(
+        SagaStarted(
+            start.at,
+            plan.definition.saga,
+            plan.definition.version,
+            start.definition_hash,
+            start.key,
+            start.generation,
+            start.input,
+            start.traceparent,
+        )
+    )
+    forward.open_ready(draft, plan.roots)
+    _turn(draft, Phase.FORWARD)
+    return Decided(tuple(draft.events), draft.state)
+
+
+def _turn(draft: Draft, before: Phase) -> None:
+    """If what was just decided began compensation, begin to undo."""
+    if before is Phase.FORWARD and draft.state.phase is Phase.COMPENSATING:
+        backward.begin(draft)
+
+
+def _reply(draft: Draft, reply: ReplyReceived) -> Ignored | None:
+    node = draft.plan.nodes.get(reply.step)
+    step = draft.state.steps.get(address(reply.step, reply.item))
+    if node is None or step is None:
+        return Ignored("no such command was issued")
+    before = draft.state.phase
+    if reply.direction is Direction.FORWARD:
+        why = forward.forward_reply(draft, node, step, reply)
+    else:
+        why = backward.undo_reply(draft, node, step, reply)
+    if why is not None:
+        return Ignored(why)
+    _turn(draft, before)
+    if draft.state.phase is Phase.FORWARD and reply.item is not None:
+        backward.undo_tolerated(draft, node)
+        forward.advance_items(draft, node)
+        forward.after_closing(draft, node)
+    elif before is Phase.COMPENSATING:
+        backward.advance_from(draft, node)
+    return None
+
+
+def _due(draft: Draft) -> None:
+    before = draft.state.phase
+    _saga_timeout(draft)
+    _turn(draft, before)
+    if draft.state.suspended:
+        return
+    for place in list(draft.state.active):
+        step = draft.state.steps[place]
+        if place in draft.state.active:
+            before = draft.state.phase
+            _due_step(draft, place, step)
+            _turn(draft, before)
+
+
+def _saga_timeout(draft: Draft) -> None:
+    limit, state = draft.plan.definition.timeout_us, draft.state
+    if limit is None or state.phase is not Phase.FORWARD or draft.at < state.started_at + limit:
+        return
+    if not draft.plan.past_no_return(state):
+        draft.begin_compensation(None, SAGA_TIMEOUT, "the saga's own time limit has passed")
+
+
+def _due_step(draft: Draft, place: str, step: StepState) -> None:
+    """Fire what is due at one step: a timer, the next attempt, or the end of waiting."""
+    name, item = split(place)
+    node, at, call = draft.node(name), draft.at, draft.node(name).call
+    if step.due is not None and step.due <= at:
+        forward.fire_timer(draft, node, place, step)
+        if call is not None:
+            backward.undo_tolerated(draft, node)
+            backward.advance_from(draft, node)
+    elif call is None:
+        return
+    elif step.undo is not None and step.undo.in_flight:
+        _due_undo(draft, place, step)
+    elif step.status.in_flight and step.forward is not None:
+        began = draft.state.compensation_began_at
+        if began is not None:
+            if at >= began + call.timeout.reply_us:
+                forward.give_up(draft, node, item, "no answer when the saga was being compensated")
+                backward.advance_from(draft, node)
+        elif _over_limit(draft, place, step, call):
+            forward.give_up(draft, node, item, "no answer within timeout.total")
+            backward.undo_tolerated(draft, node)
+        elif step.forward.retry_at is not None and step.forward.retry_at <= at:
+            forward.reissue(draft, place, step)
+
+
+def _over_limit(draft: Draft, place: str, step: StepState, call: Call) -> bool:
+    limit = call.timeout.total_us
+    if limit is None or step.forward is None or draft.at < step.forward.since + limit:
+        return False
+    return may_give_up(draft.plan, draft.state, draft.node(split(place)[0]))
+
+
+def _due_undo(draft: Draft, place: str, step: StepState) -> None:
+    name, item = split(place)
+    node, progress = draft.node(name), step.backward
+    compensation = compensation_of(node)
+    if compensation is None or progress is None:
+        return
+    limit = compensation.timeout.total_us
+    if limit is not None and draft.at >= progress.since + limit:
+        backward.give_up_undo(draft, node, item)
+        _after_undo(draft, name)
+    elif progress.retry_at is not None and progress.retry_at <= draft.at:
+        backward.reissue_undo(draft, place, step)
+
+
+def _after_undo(draft: Draft, name: str) -> None:
+    """Go on after a compensation was settled or given up, in whichever phase it ran."""
+    node = draft.node(name)
+    if draft.state.phase is Phase.COMPENSATING:
+        backward.advance_from(draft, node)
+    else:
+        forward.advance_items(draft, node)
+        forward.after_closing(draft, node)
+
+
+def _signal(draft: Draft, signal: Signal) -> Ignored | None:
+    if signal.signal_id in draft.state.signal_ids:
+        return Ignored("a repetition")
+    draft.add(SignalReceived(draft.at, signal.signal_id, signal.name, signal.data))
+    if draft.state.phase is Phase.FORWARD and not draft.state.suspended:
+        _take_signals(draft)
+    return None
+
+
+def _take_signals(draft: Draft) -> None:
+    for place in list(draft.state.active):
+        step = draft.state.steps[place]
+        if step.status is StepStatus.WAITING:
+            node = draft.node(place)
+            forward.take_signal(draft, node)
+            if draft.state.steps[place].status is StepStatus.SUCCEEDED:
+                forward.after_closing(draft, node)
+    _turn(draft, Phase.FORWARD)
+
+
+def _not_allowed(draft: Draft, verb: str) -> Refused | None:
+    status = draft.state.status
+    return None if status in ALLOWED[verb] else Refused(f"a saga that is {status} does not allow {verb}")
+
+
+def _cancel(draft: Draft, cancel: Cancel) -> Decision | None:
+    if draft.state.phase is Phase.COMPENSATING:
+        return Ignored("the saga is being compensated already")
+    if draft.plan.pivot_is_open(draft.state):
+        if draft.state.cancel_requested:
+            return Ignored("a cancel waits for the pivot's outcome already")
+        draft.add(CancelRequested(draft.at, cancel.who, cancel.why))
+    elif draft.plan.past_no_return(draft.state):
+        draft.add(CancelRequested(draft.at, cancel.who, cancel.why, accepted=False))
+    else:
+        draft.add(CancelRequested(draft.at, cancel.who, cancel.why))
+        draft.begin_compensation(None, CANCELLED, cancel.why)
+        _turn(draft, Phase.FORWARD)
+    return None
+
+
+def _suspend(draft: Draft, suspend: Suspend) -> Decision | None:
+    if draft.state.suspended:
+        return Ignored("suspended already")
+    draft.add(Suspended(draft.at, suspend.who, suspend.why))
+    return None
+
+
+def _resume(draft: Draft, resume: Resume) -> Decision | None:
+    if not draft.state.suspended:
+        return Ignored("not suspended")
+    draft.add(Resumed(draft.at, resume.who, resume.why))
+    if draft.state.phase is Phase.FORWARD:
+        for place, step in list(draft.state.steps.items()):
+            if step.status is StepStatus.OPEN:
+                backward.undo_tolerated(draft, draft.node(place))
+        forward.reopen_all(draft)
+        _take_signals(draft)
+    else:
+        backward.begin(draft)
+    _due(draft)
+    return None
+
+
+def _operate(draft: Draft, operate: Operate) -> Decision | None:
+    refused = _not_allowed(draft, operate.verb.value)
+    if refused is not None:
+        return refused
+    places = [
+        place for place in draft.state.blocked if operate.step is None or split(place) == (operate.step, operate.item)
+    ]
+    if not places:
+        return Refused(f"{operate.step} is not blocked; blocked: {', '.join(draft.state.blocked)}")
+    for place in places:
+        name, item = split(place)
+        draft.add(OperatorActed(draft.at, operate.verb, name, operate.who, operate.why, item))
+        step = draft.state.steps[place]
+        if step.status is StepStatus.BLOCKED:
+            _operate_forward(draft, name, item, operate.verb)
+        elif operate.verb is not Verb.RETRY:
+            _after_undo(draft, name)
+        elif step.backward is None:
+            _retry_unissued(draft, name, item, step)
+        else:
+            backward.reissue_undo(draft, place, step)
+    return None
+
+
+def _retry_unissued(draft: Draft, name: str, item: int | None, step: StepState) -> None:
+    """A compensation that was blocked before it could be issued: its expression had no value."""
+    compensation = compensation_of(draft.node(name))
+    if compensation is not None:
+        backward.issue_undo(draft, draft.node(name), item, step, compensation)
+
+
+def _operate_forward(draft: Draft, name: str, item: int | None, verb: Verb) -> None:
+    """A forward step that was blocked past the point of no return: open it again, or close it as it is."""
+    node = draft.node(name)
+    if verb is Verb.RETRY:
+        forward.reopen(draft, node, item)
+    elif verb is Verb.SKIP and item is None:
+        draft.add(StepSkipped(draft.at, name))
+    else:
+        draft.add(StepSucceeded(draft.at, name, item))
+    forward.advance_items(draft, node)
+    forward.after_closing(draft, node)

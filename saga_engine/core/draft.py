@@ -1,0 +1,39 @@
+"""A decision in the making: the events decided so far and the state they lead to.
+
+Mutable, but never outlives the one call of `decide` that made it.
+"""
+
+from __future__ import annotations
+
+from saga_engine.core.events import CompensationBegan, Event, StepBlocked
+from saga_engine.core.plan import Node, Plan
+from saga_engine.core.state import Phase, SagaState, evolve
+
+
+class Draft:
+    """Collects events over a state. `at` is the time of the input, `seen` the version that it found."""
+
+    __slots__ = ("at", "events", "plan", "state")
+
+    def __init__(self, plan: Plan, state: SagaState, at: int) -> None:
+        self.plan = plan
+        self.state = state
+        self.at = at
+        self.events: list[Event] = []
+
+    def add(self, event: Event) -> None:
+        """Decide one more event; later decisions see its effect."""
+        self.events.append(event)
+        self.state = evolve(self.state, event)
+
+    def node(self, step: str) -> Node:
+        return self.plan.nodes[step]
+
+    def begin_compensation(self, step: str | None, code: str, message: str) -> None:
+        """The saga cannot go forward. Past the point of no return that asks for an operator instead."""
+        if self.state.phase is not Phase.FORWARD:
+            return
+        if step is not None and self.plan.past_no_return(self.state):
+            self.add(StepBlocked(self.at, step, code, message))
+        else:
+            self.add(CompensationBegan(self.at, step, code, message))

@@ -1,0 +1,517 @@
+"""What is known of a saga: its state, and `evolve`, which folds one event into it.
+
+Knows events only, never the definition, so that a stream folds the same in every release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final, assert_never
+from uuid import UUID
+
+from saga_engine.core import events as e
+from saga_engine.core.events import Direction, Effect, Event, Verb
+from saga_engine.definition.model import Json
+
+
+class Phase(StrEnum):
+    NEW = "new"
+    FORWARD = "forward"
+    COMPENSATING = "compensating"
+    ENDED = "ended"
+
+
+class Status(StrEnum):
+    """What is shown of a saga; derived from phase, suspension and blocked steps."""
+
+    RUNNING = "running"
+    COMPENSATING = "compensating"
+    BLOCKED = "blocked"
+    SUSPENDED = "suspended"
+    COMPLETED = "completed"
+    COMPENSATED = "compensated"
+    CLOSED = "closed"
+
+    @property
+    def ended(self) -> bool:
+        return self in (Status.COMPLETED, Status.COMPENSATED, Status.CLOSED)
+
+
+class StepStatus(StrEnum):
+    """The forward side of a step, or of one item of a `for_each` step."""
+
+    OPEN = "open"
+    """A `for_each` step whose items are under way."""
+    ISSUED = "issued"
+    RETRYING = "retrying"
+    SLEEPING = "sleeping"
+    WAITING = "waiting"
+    SUCCEEDED = "succeeded"
+    TIMED_OUT = "timed_out"
+    """A `wait` that ran out of time and lets the saga go on."""
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+    SKIPPED = "skipped"
+    BLOCKED = "blocked"
+    """Past the point of no return, and its expression has no value: an operator is needed."""
+
+    @property
+    def in_flight(self) -> bool:
+        """A command is out, or was and will be again."""
+        return self in (StepStatus.ISSUED, StepStatus.RETRYING)
+
+
+_WAITING: Final = (StepStatus.ISSUED, StepStatus.RETRYING, StepStatus.SLEEPING, StepStatus.WAITING)
+
+
+class UndoStatus(StrEnum):
+    """The compensating side of a step, or of one item."""
+
+    ISSUED = "issued"
+    RETRYING = "retrying"
+    UNDONE = "undone"
+    NOTHING = "nothing"
+    """The compensation found no effect."""
+    RESOLVED = "resolved"
+    """A person has undone it."""
+    BLOCKED = "blocked"
+    EXHAUSTED = "exhausted"
+    """Given up by `on_exhausted: continue`; the effect stands."""
+    SKIPPED = "skipped"
+    """Given up by an operator; the effect stands."""
+
+    @property
+    def in_flight(self) -> bool:
+        return self in (UndoStatus.ISSUED, UndoStatus.RETRYING)
+
+    @property
+    def settled(self) -> bool:
+        """Nothing more will be done about it: what must wait for it may go on."""
+        return not self.in_flight and self is not UndoStatus.BLOCKED
+
+    @property
+    def effect_stands(self) -> bool:
+        return self in (UndoStatus.EXHAUSTED, UndoStatus.SKIPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one command is: first issue, latest attempt and its time, when the next attempt follows.
+
+    `spent`: attempts up to this one, and time up to `since`, no longer count against its limits (an operator asked for
+    a retry).
+    """
+
+    first_at: int
+    attempt: int
+    at: int
+    payload: Json
+    since: int
+    retry_at: int | None = None
+    spent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """A step that was opened, or one item of it. `ended_at`: when its forward outcome became known or given up.
+
+    Of a `for_each` step as a whole: the fixed `items`, and how many of them were issued, succeeded, and failed.
+    """
+
+    status: StepStatus
+    forward: Progress | None = None
+    undo: UndoStatus | None = None
+    backward: Progress | None = None
+    result: Json = None
+    code: str = ""
+    message: str = ""
+    fenced: bool | None = None
+    opened_at: int = 0
+    ended_at: int = 0
+    due: int | None = None
+    event: str | None = None
+    items: tuple[Json, ...] | None = None
+    items_issued: int = 0
+    items_succeeded: int = 0
+    items_failed: int = 0
+
+    @property
+    def waits(self) -> bool:
+        """A reply or a time is waited for."""
+        return self.status in _WAITING or self.due is not None or (self.undo is not None and self.undo.in_flight)
+
+    @property
+    def needs_operator(self) -> bool:
+        return self.status is StepStatus.BLOCKED or self.undo is UndoStatus.BLOCKED
+
+    @property
+    def may_have_effect(self) -> bool:
+        """Done, or unknown, which counts as done."""
+        return self.status in (StepStatus.SUCCEEDED, StepStatus.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The first failure of the stream. `step` None: the saga as a whole (cancelled, timed out)."""
+
+    step: str | None
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PendingSignal:
+    signal_id: str
+    name: str
+    data: Json
+
+
+@dataclass(frozen=True, slots=True)
+class SagaState:
+    """The fold of a stream. `steps` is keyed by address: the step, for an item `step/<i>`.
+
+    `active` are the addresses that wait for a reply or a time, in the order in which they began; `closed` counts the
+    steps that a join may count as done; `blocked` are addresses that need an operator.
+    """
+
+    saga_id: UUID
+    phase: Phase = Phase.NEW
+    version: int = 0
+    saga: str = ""
+    definition_version: int = 0
+    definition_hash: str = ""
+    key: str = ""
+    generation: int = 1
+    input: Json = None
+    traceparent: str | None = None
+    started_at: int = 0
+    compensation_began_at: int | None = None
+    ended_at: int | None = None
+    ended_as: Status | None = None
+    output: Json = None
+    failure: Failure | None = None
+    suspended: bool = False
+    cancel_requested: bool = False
+    steps: Mapping[str, StepState] = field(default_factory=dict)
+    active: Mapping[str, None] = field(default_factory=dict)
+    blocked: tuple[str, ...] = ()
+    closed: int = 0
+    signals: tuple[PendingSignal, ...] = ()
+    signal_ids: frozenset[str] = frozenset()
+
+    @property
+    def status(self) -> Status:
+        if self.ended_as is not None:
+            return self.ended_as
+        if self.suspended:
+            return Status.SUSPENDED
+        if self.blocked:
+            return Status.BLOCKED
+        return Status.COMPENSATING if self.phase is Phase.COMPENSATING else Status.RUNNING
+
+
+def address(step: str, item: int | None) -> str:
+    """The key of a step, or of one item of it, in `SagaState.steps`."""
+    return step if item is None else f"{step}/{item}"
+
+
+def split(place: str) -> tuple[str, int | None]:
+    """The step and item of an address. The last part is a number for an item, a name for a child's step."""
+    step, _, last = place.rpartition("/")
+    return (step, int(last)) if last.isdecimal() else (place, None)
+
+
+def fold(state: SagaState, events: Iterable[Event]) -> SagaState:
+    """Evolve over many events."""
+    for event in events:
+        state = evolve(state, event)
+    return state
+
+
+def evolve(state: SagaState, event: Event) -> SagaState:
+    """The state after one more event. Pure, and stable over releases."""
+    match event:
+        case e.CommandIssued():
+            return _issued(state, event)
+        case e.StepSucceeded():
+            return _succeeded(state, event)
+        case e.SagaStarted():
+            return _started(state, event)
+        case e.SagaCompleted():
+            return _ended(state, event.at, Status.COMPLETED, event.output)
+        case e.StepRejected():
+            return _rejected(state, event)
+        case e.StepFailed():
+            return _failed(state, event)
+        case e.StepGivenUp():
+            return _given_up(state, event)
+        case e.StepSkipped():
+            return _with(state, event.step, StepState(StepStatus.SKIPPED, ended_at=event.at), closed=1)
+        case e.ItemsFixed():
+            return _with(state, event.step, StepState(StepStatus.OPEN, opened_at=event.at, items=event.items))
+        case e.TimerSet():
+            return _timer_set(state, event)
+        case e.TimerFired():
+            return _timer_fired(state, event)
+        case e.SignalReceived():
+            signal = PendingSignal(event.signal_id, event.name, event.data)
+            return replace(
+                state,
+                version=state.version + 1,
+                signals=(*state.signals, signal),
+                signal_ids=state.signal_ids | {event.signal_id},
+            )
+        case e.CompensationBegan():
+            return _compensation_began(state, event)
+        case e.StepCompensated():
+            status = UndoStatus.UNDONE if event.effect is Effect.UNDONE else UndoStatus.NOTHING
+            return _undo(state, address(event.step, event.item), status)
+        case e.CompensationFailed():
+            return _compensation_failed(state, event)
+        case e.StepBlocked():
+            return _blocked(state, event)
+        case e.Suspended():
+            return replace(state, version=state.version + 1, suspended=True)
+        case e.Resumed():
+            return replace(state, version=state.version + 1, suspended=False)
+        case e.CancelRequested():
+            return replace(state, version=state.version + 1, cancel_requested=event.accepted)
+        case e.OperatorActed():
+            return _operator_acted(state, event)
+        case e.SagaCompensated():
+            return _ended(state, event.at, Status.COMPENSATED, None)
+        case e.SagaClosed():
+            return _ended(state, event.at, Status.CLOSED, None)
+    assert_never(event)
+
+
+def _with(state: SagaState, place: str, step: StepState, *, closed: int = 0) -> SagaState:
+    """One more version, in which `place` is `step`."""
+    active = state.active
+    if step.waits:
+        if place not in active:
+            active = {**active, place: None}
+    elif place in active:
+        active = {name: None for name in active if name != place}
+    blocked = state.blocked
+    if step.needs_operator:
+        if place not in blocked:
+            blocked = (*blocked, place)
+    elif place in blocked:
+        blocked = tuple(name for name in blocked if name != place)
+    return replace(
+        state,
+        version=state.version + 1,
+        steps={**state.steps, place: step},
+        active=active,
+        blocked=blocked,
+        closed=state.closed + closed,
+    )
+
+
+def _count(state: SagaState, step: str, *, issued: int = 0, succeeded: int = 0, failed: int = 0) -> SagaState:
+    """Count an item on its step, within the version of the event that was just folded."""
+    known = state.steps[step]
+    counted = replace(
+        known,
+        items_issued=known.items_issued + issued,
+        items_succeeded=known.items_succeeded + succeeded,
+        items_failed=known.items_failed + failed,
+    )
+    return replace(state, steps={**state.steps, step: counted})
+
+
+def _started(state: SagaState, event: e.SagaStarted) -> SagaState:
+    return replace(
+        state,
+        phase=Phase.FORWARD,
+        version=state.version + 1,
+        saga=event.saga,
+        definition_version=event.definition_version,
+        definition_hash=event.definition_hash,
+        key=event.key,
+        generation=event.generation,
+        input=event.input,
+        traceparent=event.traceparent,
+        started_at=event.at,
+    )
+
+
+def _issued(state: SagaState, event: e.CommandIssued) -> SagaState:
+    place = address(event.step, event.item)
+    known = state.steps.get(place)
+    if event.direction is Direction.COMPENSATE:
+        if known is None:
+            raise ValueError(f"{place} is compensated without ever having been issued")
+        return _with(
+            state, place, replace(known, undo=UndoStatus.ISSUED, backward=_progress(known.backward, event), due=None)
+        )
+    if known is None or known.forward is None:
+        state = _with(state, place, StepState(StepStatus.ISSUED, forward=_progress(None, event), opened_at=event.at))
+        return _count(state, event.step, issued=1) if known is None and event.item is not None else state
+    return _with(state, place, replace(known, status=StepStatus.ISSUED, forward=_progress(known.forward, event)))
+
+
+def _progress(before: Progress | None, event: e.CommandIssued) -> Progress:
+    if before is None:
+        return Progress(event.at, event.attempt, event.at, event.payload, since=event.at)
+    return replace(before, attempt=event.attempt, at=event.at, retry_at=None)
+
+
+def _succeeded(state: SagaState, event: e.StepSucceeded) -> SagaState:
+    place = address(event.step, event.item)
+    known = state.steps[place]
+    if known.status is StepStatus.TIMED_OUT:
+        return _with(state, place, known, closed=1)
+    if known.status is StepStatus.WAITING:
+        state = _take_signal(state, known.event)
+    step = replace(
+        known,
+        status=StepStatus.SUCCEEDED,
+        result=event.result,
+        fenced=event.fenced,
+        ended_at=event.at,
+        due=None,
+    )
+    if event.item is None:
+        return _with(state, place, step, closed=1)
+    return _count(_with(state, place, step), event.step, succeeded=1)
+
+
+def _take_signal(state: SagaState, name: str | None) -> SagaState:
+    for i, signal in enumerate(state.signals):
+        if signal.name == name:
+            return replace(state, signals=state.signals[:i] + state.signals[i + 1 :])
+    return state
+
+
+def _rejected(state: SagaState, event: e.StepRejected) -> SagaState:
+    place = address(event.step, event.item)
+    first = state.steps.get(place) is None
+    known = StepState(StepStatus.REJECTED, opened_at=event.at) if first else state.steps[place]
+    step = replace(
+        known,
+        status=StepStatus.REJECTED,
+        code=event.code,
+        message=event.message,
+        fenced=event.fenced,
+        ended_at=event.at,
+        due=None,
+    )
+    state = _with(state, place, step)
+    return state if event.item is None else _count(state, event.step, issued=1 if first else 0, failed=1)
+
+
+def _failed(state: SagaState, event: e.StepFailed) -> SagaState:
+    place = address(event.step, event.item)
+    known = state.steps[place]
+    final = event.retry_at is None
+    step = replace(
+        known,
+        status=StepStatus.UNKNOWN if final else StepStatus.RETRYING,
+        forward=None if known.forward is None else replace(known.forward, retry_at=event.retry_at),
+        code=event.code,
+        message=event.message,
+        fenced=event.fenced,
+        ended_at=event.at if final else 0,
+    )
+    state = _with(state, place, step)
+    return _count(state, event.step, failed=1) if final and event.item is not None else state
+
+
+def _given_up(state: SagaState, event: e.StepGivenUp) -> SagaState:
+    place = address(event.step, event.item)
+    known = state.steps[place]
+    step = replace(known, status=StepStatus.UNKNOWN, code=event.code, message=event.message, ended_at=event.at)
+    state = _with(state, place, step)
+    return state if event.item is None else _count(state, event.step, failed=1)
+
+
+def _timer_set(state: SagaState, event: e.TimerSet) -> SagaState:
+    place = address(event.step, event.item)
+    known = state.steps.get(place)
+    if known is not None:
+        return _with(state, place, replace(known, due=event.due))
+    status = StepStatus.SLEEPING if event.event is None else StepStatus.WAITING
+    return _with(state, place, StepState(status, opened_at=event.at, due=event.due, event=event.event))
+
+
+def _timer_fired(state: SagaState, event: e.TimerFired) -> SagaState:
+    place = address(event.step, event.item)
+    known = state.steps[place]
+    if known.status is StepStatus.SLEEPING:
+        step = replace(known, status=StepStatus.SUCCEEDED, ended_at=event.at, due=None)
+        return _with(state, place, step, closed=1)
+    if known.status is StepStatus.WAITING:
+        return _with(state, place, replace(known, status=StepStatus.TIMED_OUT, ended_at=event.at, due=None))
+    return _with(state, place, replace(known, due=None))
+
+
+def _compensation_began(state: SagaState, event: e.CompensationBegan) -> SagaState:
+    """Timers of the forward phase no longer count; commands that are out are still awaited."""
+    return replace(
+        state,
+        version=state.version + 1,
+        phase=Phase.COMPENSATING,
+        compensation_began_at=event.at,
+        failure=Failure(event.step, event.code, event.message),
+        active={place: None for place in state.active if state.steps[place].forward is not None},
+    )
+
+
+def _undo(state: SagaState, place: str, status: UndoStatus) -> SagaState:
+    return _with(state, place, replace(state.steps[place], undo=status))
+
+
+def _compensation_failed(state: SagaState, event: e.CompensationFailed) -> SagaState:
+    place = address(event.step, event.item)
+    known = state.steps[place]
+    step = replace(
+        known,
+        undo=UndoStatus.EXHAUSTED if event.retry_at is None else UndoStatus.RETRYING,
+        backward=None if known.backward is None else replace(known.backward, retry_at=event.retry_at),
+        code=event.code,
+        message=event.message,
+    )
+    return _with(state, place, step)
+
+
+def _blocked(state: SagaState, event: e.StepBlocked) -> SagaState:
+    place = address(event.step, event.item)
+    known = state.steps.get(place)
+    if known is not None and known.may_have_effect:
+        step = replace(known, undo=UndoStatus.BLOCKED, code=event.code, message=event.message)
+    else:
+        step = StepState(StepStatus.BLOCKED, code=event.code, message=event.message, opened_at=event.at)
+    state = _with(state, place, step)
+    return _count(state, event.step, issued=1) if known is None and event.item is not None else state
+
+
+def _operator_acted(state: SagaState, event: e.OperatorActed) -> SagaState:
+    """A retry opens the budgets anew; what a skip or resolve of a forward step means, the next event says."""
+    place = address(event.step, event.item)
+    known = state.steps[place]
+    if event.verb is Verb.RETRY:
+        progress = known.backward
+        if progress is not None:
+            known = replace(known, backward=replace(progress, spent=progress.attempt, since=event.at))
+        return _with(state, place, known)
+    if known.status is StepStatus.BLOCKED:
+        return _with(state, place, known)
+    return _undo(state, place, UndoStatus.SKIPPED if event.verb is Verb.SKIP else UndoStatus.RESOLVED)
+
+
+def _ended(state: SagaState, at: int, status: Status, output: Json) -> SagaState:
+    return replace(
+        state,
+        version=state.version + 1,
+        phase=Phase.ENDED,
+        ended_as=status,
+        ended_at=at,
+        output=output,
+        active={},
+        blocked=(),
+        suspended=False,
+    )

@@ -1,0 +1,166 @@
+"""When something follows: back-off, when a command is sent again, when a saga must be looked at next.
+
+Pure arithmetic on microseconds. Jitter is drawn from the command's identity, so that a replay gives the same times.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from saga_engine.core.events import Direction
+from saga_engine.core.plan import Node, Plan
+from saga_engine.core.state import Phase, Progress, SagaState, StepState, StepStatus, UndoStatus, split
+from saga_engine.definition.model import Compensation, Jitter, Kind, Retry, Timeout
+
+LONGEST_REPLY_WAIT: Final = 5 * 60 * 1_000_000
+"""Silence is asked about at growing intervals, up to five minutes."""
+
+
+def backoff(retry: Retry, failed: int, seed: str) -> int:
+    """How long to wait after the `failed`-th failed attempt (from 1): exponential, capped, with jitter.
+
+    Full jitter as in Brooker, "Exponential Backoff and Jitter" (AWS Architecture Blog, 2015): uniform over zero to the
+    computed delay, here drawn from a hash of `seed`.
+    """
+    exponent = min(failed - 1, 64)
+    delay = min(float(retry.maximum_interval_us), retry.initial_interval_us * retry.backoff_coefficient**exponent)
+    if retry.jitter is Jitter.FULL:
+        delay *= zlib.crc32(f"{seed}/{failed}".encode()) / 0xFFFF_FFFF
+    return int(delay)
+
+
+def budget_left(retry: Retry, progress: Progress, code: str) -> bool:
+    """Whether the policy allows another attempt after this failure."""
+    if code in retry.non_retryable_errors:
+        return False
+    return retry.maximum_attempts is None or progress.attempt - progress.spent < retry.maximum_attempts
+
+
+def retry_time(saga_id: UUID, place: str, retry: Retry, progress: Progress, at: int) -> int:
+    """When the next attempt is issued."""
+    return at + backoff(retry, progress.attempt - progress.spent, f"{saga_id}/{place}")
+
+
+def must_succeed(plan: Plan, state: SagaState, node: Node) -> bool:
+    """Whether a forward command is tried without bound, a rejection counting as a failure: retriable steps, and
+
+    read-only ones past the point of no return.
+    """
+    call = node.call
+    if call is None:
+        return False
+    return call.kind is Kind.RETRIABLE or (call.kind is Kind.READ_ONLY and plan.past_no_return(state))
+
+
+def may_give_up(plan: Plan, state: SagaState, node: Node) -> bool:
+    """Whether a forward command may end with its outcome unknown. Never for a pivot or what must succeed."""
+    call = node.call
+    return call is not None and call.kind is not Kind.PIVOT and not must_succeed(plan, state, node)
+
+
+def reply_waits(reply_us: int, issued_at: int) -> Iterator[int]:
+    """The times at which an unanswered attempt is sent again: the reply time-out, then doubling up to five minutes."""
+    wait, time = reply_us, issued_at
+    while True:
+        time += wait
+        yield time
+        wait = max(reply_us, min(wait * 2, LONGEST_REPLY_WAIT))
+
+
+def next_send(reply_us: int, issued_at: int, now: int) -> int:
+    """The first time after `now` at which an unanswered attempt is sent again."""
+    if now - issued_at > 20 * LONGEST_REPLY_WAIT:
+        step = max(reply_us, LONGEST_REPLY_WAIT)
+        return now + step - (now - issued_at) % step
+    return next(time for time in reply_waits(reply_us, issued_at) if time > now)
+
+
+def send_is_due(reply_us: int, issued_at: int, since: int, now: int) -> bool:
+    """Whether a time to send again lies at or after `since` and not after `now`."""
+    return next_send(reply_us, issued_at, max(since - 1, issued_at)) <= now
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCommand:
+    """A command that is out and unanswered."""
+
+    place: str
+    node: Node
+    step: StepState
+    progress: Progress
+    timeout: Timeout
+    direction: Direction
+
+
+def open_commands(plan: Plan, state: SagaState) -> Iterator[OpenCommand]:
+    """Every command that is out and unanswered.
+
+    Forward commands are not sent again once compensation began; nothing is sent while the saga is suspended.
+    """
+    if state.suspended:
+        return
+    for place in state.active:
+        step = state.steps[place]
+        node = plan.nodes[split(place)[0]]
+        call = node.call
+        if call is None:
+            continue
+        if step.undo is UndoStatus.ISSUED and step.backward is not None and call.compensation is not None:
+            yield OpenCommand(place, node, step, step.backward, call.compensation.timeout, Direction.COMPENSATE)
+        elif step.status is StepStatus.ISSUED and step.forward is not None and state.phase is Phase.FORWARD:
+            yield OpenCommand(place, node, step, step.forward, call.timeout, Direction.FORWARD)
+
+
+def next_due(plan: Plan, state: SagaState, now: int) -> int | None:
+    """When somebody must look at the saga again if nothing arrives before; None: never."""
+    times = _limits(plan, state)
+    if not state.suspended:
+        times += [next_send(out.timeout.reply_us, out.progress.at, now) for out in open_commands(plan, state)]
+        for place in state.active:
+            times += _step_times(plan, state, plan.nodes[split(place)[0]], state.steps[place])
+    return min(times, default=None)
+
+
+def _limits(plan: Plan, state: SagaState) -> list[int]:
+    timeout = plan.definition.timeout_us
+    if timeout is None or state.phase is not Phase.FORWARD or plan.past_no_return(state):
+        return []
+    return [state.started_at + timeout]
+
+
+def _step_times(plan: Plan, state: SagaState, node: Node, step: StepState) -> list[int]:
+    times = [] if step.due is None else [step.due]
+    call = node.call
+    if call is None:
+        return times
+    if step.undo is not None and step.undo.in_flight:
+        if step.backward is not None and call.compensation is not None:
+            times += _progress_times(step.backward, call.compensation.timeout, limited=True)
+    elif step.status.in_flight and step.forward is not None:
+        if state.compensation_began_at is not None:
+            times.append(state.compensation_began_at + call.timeout.reply_us)
+        else:
+            times += _progress_times(step.forward, call.timeout, limited=may_give_up(plan, state, node))
+    return times
+
+
+def _progress_times(progress: Progress, timeout: Timeout, *, limited: bool) -> list[int]:
+    times = [] if progress.retry_at is None else [progress.retry_at]
+    if limited and timeout.total_us is not None:
+        times.append(progress.since + timeout.total_us)
+    return times
+
+
+def quiet_from(state: SagaState, step: StepState, call_timeout: Timeout) -> int:
+    """From when on no worker may still run a forward command of unknown outcome: the deadline of its last send."""
+    last = step.ended_at if state.compensation_began_at is None else min(step.ended_at, state.compensation_began_at)
+    return last + call_timeout.reply_us
+
+
+def compensation_of(node: Node) -> Compensation | None:
+    """The compensation of a step, or None where there is nothing to undo."""
+    return node.call.compensation if node.call is not None else None
