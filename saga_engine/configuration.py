@@ -92,17 +92,24 @@ def load(root: Path, flags: Sequence[str] = ()) -> Configuration:
 
 
 def _environment() -> Tree:
-    known = [PREFIX + name.upper() for name in Config.model_fields]
     for name in sorted(os.environ):
-        if name.upper().startswith(PREFIX) and name not in OTHER_VARIABLES and "__" not in name:
-            # Only near misses are mistakes: Kubernetes sets SAGA_PORT and the like for a service named saga.
-            if name.upper() not in known and (meant := difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.8)):
-                raise UsageError(f"{name}: unknown setting in the environment; did you mean {meant[0]}?")
+        _refuse_near_miss(name)
     tree = cast(Tree, EnvSettingsSource(Config)())
     for section in _trees(tree.get("participants")):
         if isinstance(settings := section.get("settings"), dict):
             section["settings"] = _typed(settings)
     return tree
+
+
+def _refuse_near_miss(variable: str) -> None:
+    """Only a near miss is a mistake: Kubernetes sets SAGA_PORT and the like for a service that is named saga."""
+    name = variable.upper()
+    if not name.startswith(PREFIX) or name in OTHER_VARIABLES or "__" in name:
+        return
+    known = [PREFIX + field.upper() for field in Config.model_fields]
+    meant = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+    if meant and name not in known:
+        raise UsageError(f"{variable}: unknown setting in the environment; did you mean {meant[0]}?")
 
 
 def _flags(flags: Sequence[str]) -> Tree:

@@ -211,7 +211,7 @@ def settle(config: Config, root: Path) -> Settings:
 def shown_url(url: str) -> str:
     """A URL fit for people: its password, or a token that stands for a user, is replaced by `***`."""
     # Greedy up to the last @: a password that was not percent-encoded may hold any sign, and hiding too much is safe.
-    login = re.match(r"(\w[\w+]*://)([^:@/]*)(:?)(.*)@(.*)", url)
+    login = re.match(r"(\w[\w+]*://(?!/))([^:@/]*)(:?)(.*)@(.*)", url)
     if login is not None:
         scheme, user, colon, _, rest = login.groups()
         is_token = scheme in ("nats://", "tls://", "ws://", "wss://") and not colon
