@@ -1,0 +1,301 @@
+"""One connection to NATS that outlives servers: a session per TCP connection, and for ever a next one.
+
+Owns connecting, noticing the end of a session, back-off and logging of state changes. Knows no stream and no message.
+A session is thrown away whole when it ends, because nats-py closes itself for good on some server errors and can hang
+while it closes a half-open socket; nothing here waits for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+import nats.errors
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from saga_engine.adapters.nats.settings import NatsSettings, client_options
+from saga_engine.errors import TransportUnavailableError, UsageError
+
+_log = structlog.get_logger(__name__)
+
+FIRST_PAUSE: Final = 0.05
+LONGEST_PAUSE: Final = 2.0
+"""Between two tries to connect, in seconds: doubled each time, with full jitter above the first."""
+
+_PING_INTERVAL: Final = 3
+_LOST_PINGS: Final = 2
+"""A peer that is silent for (lost pings + 1) intervals is gone: half-open connections end within 9 s."""
+
+_STATE_CHECK: Final = 0.1
+_UNBOUNDED_BUFFER: Final = 0
+"""nats-py drops messages beyond these limits; what is in flight is bounded by our own pull windows instead."""
+
+_REFUSALS: Final = ("authorization violation", "authentication", "maximum connections")
+
+OnMessage: TypeAlias = Callable[[Msg], Awaitable[None]]
+OnSession: TypeAlias = Callable[["Session"], Awaitable[None]]
+
+
+@dataclass(eq=False, slots=True)
+class Session:
+    """One TCP connection. `ended` is set once it is of no more use."""
+
+    client: Client
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    subscriptions: list[Subscription] = field(default_factory=list)
+    watchers: set[asyncio.Event] = field(default_factory=set)
+    """Set as well when the session ends."""
+
+    @property
+    def alive(self) -> bool:
+        return not self.ended.is_set() and self.client.is_connected
+
+    def end(self) -> None:
+        """Of no more use, from now on."""
+        self.ended.set()
+        for watcher in self.watchers:
+            watcher.set()
+
+    async def subscribe(self, subject: str, on_message: OnMessage) -> Subscription:
+        """Subscribe for the life of this session. Raises nats-py's errors when it has ended."""
+        subscription = await self.client.subscribe(
+            subject, cb=on_message, pending_msgs_limit=_UNBOUNDED_BUFFER, pending_bytes_limit=_UNBOUNDED_BUFFER
+        )
+        self.subscriptions.append(subscription)
+        return subscription
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        """End a subscription; nothing happens when the session has ended."""
+        if subscription not in self.subscriptions:
+            return
+        self.subscriptions.remove(subscription)
+        with contextlib.suppress(nats.errors.Error):
+            await subscription.unsubscribe()
+        _end_tasks(subscription, "_wait_for_msgs_task")
+
+    async def publish(self, subject: str, body: bytes = b"", reply: str = "") -> bool:
+        """Hand over one message without headers; False when the session has ended."""
+        try:
+            await self.client.publish(subject, body, reply=reply)
+        except nats.errors.Error:
+            return False
+        return True
+
+    async def discard(self, timeout: float) -> None:
+        """Close within a bound and leave nothing behind."""
+        self.end()
+        with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
+            await asyncio.wait_for(self.client.close(), timeout)
+        # nats-py stops half-way when writing out its buffer to a dead socket raises, and then leaves these tasks and
+        # the socket behind for ever. There is no public way to end them.
+        for subscription in self.subscriptions:
+            _end_tasks(subscription, "_wait_for_msgs_task")
+        self.subscriptions.clear()
+        _end_tasks(self.client, "_reading_task", "_ping_interval_task", "_flusher_task")
+        transport: object = getattr(self.client, "_transport", None)
+        if transport is not None and callable(close := getattr(transport, "close", None)):
+            close()
+
+
+def _end_tasks(owner: object, *names: str) -> None:
+    for name in names:
+        task: object = getattr(owner, name, None)
+        if isinstance(task, asyncio.Task) and task is not asyncio.current_task():
+            task.cancel()
+            task.add_done_callback(_retrieve)
+
+
+def _retrieve(task: asyncio.Task[object]) -> None:
+    """Look at the outcome, so that asyncio does not report an exception of a session that has ended anyway."""
+    if not task.cancelled():
+        task.exception()
+
+
+class Connection:
+    """Keeps a session, and makes a new one whenever it ends, until `close`."""
+
+    def __init__(self, settings: NatsSettings) -> None:
+        self._settings = settings
+        self._options = client_options(settings)
+        self._session: Session | None = None
+        self._changed = asyncio.Condition()
+        self._on_session: list[OnSession] = []
+        self._supervisor: asyncio.Task[None] | None = None
+        self._complaint = ""
+        self._closed = False
+
+    @property
+    def address(self) -> str:
+        """The server's url for messages to people."""
+        return self._settings.address
+
+    @property
+    def current(self) -> Session | None:
+        """The session, when there is one that works."""
+        session = self._session
+        return session if session is not None and session.alive else None
+
+    @property
+    def complaint(self) -> str:
+        """The last thing the server or the network complained about."""
+        return self._complaint
+
+    def on_session(self, prepare: OnSession) -> None:
+        """Call this for every session before anybody else gets it, in order of registration."""
+        self._on_session.append(prepare)
+
+    async def open(self, wait: float) -> None:
+        """Connect, trying for at least `wait` seconds.
+
+        Raises `TransportUnavailableError` when the server cannot be reached, at once when it refuses the login, and
+        whatever a preparation raises for a server that will not do.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait
+        pause = FIRST_PAUSE
+        while (session := await self._try_session()) is None or not await self._enter(session):
+            if _refused(self._complaint):
+                raise TransportUnavailableError(
+                    f"nats: {self.address} refused the login ({self._complaint}); check user, password, token or "
+                    "credentials"
+                )
+            if loop.time() + pause > until:
+                raise TransportUnavailableError(
+                    f"nats: cannot reach {self.address} ({self._complaint or 'no answer'}); start the server or "
+                    "correct the url"
+                )
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+        self._supervisor = asyncio.create_task(self._supervise(session), name="nats-connection")
+
+    async def session(self) -> Session:
+        """Wait for a working session. Raises `TransportUnavailableError` once the connection is closed."""
+        while (session := self.current) is None:
+            if self._closed:
+                raise TransportUnavailableError(f"nats: the connection to {self.address} is closed")
+            async with self._changed:
+                await self._changed.wait_for(lambda: self.current is not None or self._closed)
+        return session
+
+    async def close(self) -> None:
+        """End the connection after what was sent is flushed, within the close timeout. May be repeated."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._supervisor
+        session, self._session = self._session, None
+        if session is not None:
+            if session.client.is_connected:
+                with contextlib.suppress(nats.errors.Error, TimeoutError):
+                    await asyncio.wait_for(session.client.flush(), self._settings.close_timeout)
+            await session.discard(self._settings.close_timeout)
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _supervise(self, session: Session) -> None:
+        while True:
+            await _wait_for_end(session)
+            _log.warning("nats: connection lost, reconnecting", address=self.address, reason=self._complaint)
+            self._learn_servers(session.client)
+            await session.discard(_STATE_CHECK)
+            session = await self._next_session()
+            _log.info("nats: connected again", address=self.address)
+
+    async def _next_session(self) -> Session:
+        pause = FIRST_PAUSE
+        while True:
+            session = await self._try_session()
+            if session is not None:
+                try:
+                    if await self._enter(session):
+                        return session
+                except UsageError as error:
+                    self._note(error, worth_a_line=True)
+            await asyncio.sleep(FIRST_PAUSE + random.random() * (pause - FIRST_PAUSE))
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _enter(self, session: Session) -> bool:
+        """Prepare a session and make it the current one; False when it ended meanwhile."""
+        try:
+            for prepare in self._on_session:
+                await prepare(session)
+        except nats.errors.Error as error:
+            self._note(error)
+            await session.discard(_STATE_CHECK)
+            return False
+        except BaseException:
+            await session.discard(_STATE_CHECK)
+            raise
+        self._session = session
+        async with self._changed:
+            self._changed.notify_all()
+        return True
+
+    def _learn_servers(self, client: Client) -> None:
+        """A cluster tells its members: the next session may go to any of them."""
+        known = self._options["servers"]
+        known.extend(url for server in client.discovered_servers if (url := server.geturl()) not in known)
+
+    async def _try_session(self) -> Session | None:
+        client = Client()
+        session = Session(client)
+
+        async def complain(error: Exception) -> None:
+            self._note(error)
+
+        async def end() -> None:
+            session.end()
+
+        try:
+            await client.connect(
+                **self._options,
+                error_cb=complain,
+                disconnected_cb=end,
+                closed_cb=end,
+                allow_reconnect=False,
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
+                connect_timeout=self._settings.connect_timeout,  # type: ignore[arg-type]  # seconds; fractions work
+                ping_interval=_PING_INTERVAL,
+                max_outstanding_pings=_LOST_PINGS,
+            )
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            if not isinstance(error, nats.errors.NoServersError):
+                self._note(error)
+            await session.discard(_STATE_CHECK)
+            return None
+        except BaseException:
+            await session.discard(_STATE_CHECK)
+            raise
+        return session
+
+    def _note(self, error: Exception, worth_a_line: bool = False) -> None:
+        """Remember what is wrong; log it only when somebody must act on it, and only when it is news."""
+        complaint = str(error) or type(error).__name__
+        if complaint == self._complaint:
+            return
+        self._complaint = complaint
+        if worth_a_line or "permissions violation" in complaint.lower():
+            _log.error("nats: the server is not usable as it is", address=self.address, reason=complaint)
+
+
+async def _wait_for_end(session: Session) -> None:
+    """Callbacks of nats-py come late or never when its own closing hangs, so its state is looked at as well."""
+    while session.alive:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(session.ended.wait(), _STATE_CHECK)
+    session.end()
+
+
+def _refused(complaint: str) -> bool:
+    return any(refusal in complaint.lower() for refusal in _REFUSALS)

@@ -1,0 +1,134 @@
+"""A `Subscription` over one or more pulls as one flow.
+
+Owns the buffer between the wire and `receive`, and settling by acknowledgement messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import nats.errors
+import orjson
+from nats.aio.msg import Msg
+
+from saga_engine.adapters.nats.connection import Connection
+from saga_engine.adapters.nats.pull import Provide, Pull
+from saga_engine.adapters.nats.streams import ConsumerName
+from saga_engine.envelope import Message
+from saga_engine.errors import TransportUnavailableError
+from saga_engine.ports import Delivery
+from saga_engine.wire import MESSAGE_ID
+
+_ACK: Final = b"+ACK"
+_NAK: Final = b"-NAK"
+_IN_PROGRESS: Final = b"+WPI"
+_NANOSECONDS: Final = 1_000_000_000
+
+_SHORT_ACK_TOKENS: Final = 9
+"""`$JS.ACK.<stream>.<consumer>.<deliveries>...`; the longer form has domain and account in front of the stream."""
+
+_LEAST_SHARE: Final = 32
+"""How many deliveries each of several pulls asks for at least, so that one busy partition is not starved."""
+
+
+class NatsSubscription:
+    """See `ports.Subscription`. A delivery that nobody took from the buffer within the ack wait is dropped here: the
+
+    server gives it to somebody again.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        consumers: Sequence[ConsumerName],
+        provide: Provide,
+        ack_wait: float,
+        on_close: Callable[[NatsSubscription], None],
+    ) -> None:
+        self._connection = connection
+        self._ack_wait = ack_wait
+        self._on_close = on_close
+        self._buffer: deque[tuple[float, Delivery]] = deque()
+        self._news = asyncio.Event()
+        self._closed = False
+        self._time = asyncio.get_running_loop().time
+        self._pulls = [Pull(connection, c, provide, self._arrived, self._news.set) for c in consumers]
+
+    async def receive(self, limit: int) -> Sequence[Delivery]:
+        """See `ports.Subscription`. Between two calls no more than `limit` deliveries come in."""
+        while True:
+            if self._closed:
+                raise TransportUnavailableError("nats: the subscription is closed")
+            self._news.clear()
+            taken = self._take(limit)
+            await self._ask(limit - len(taken) - len(self._buffer))
+            if taken:
+                return taken
+            await self._news.wait()
+
+    async def ack(self, deliveries: Sequence[Delivery]) -> None:
+        """See `ports.Subscription`."""
+        await self._settle(deliveries, _ACK)
+
+    async def retry_later(self, deliveries: Sequence[Delivery], delay: float) -> None:
+        """See `ports.Subscription`."""
+        await self._settle(deliveries, _NAK + b" " + orjson.dumps({"delay": int(delay * _NANOSECONDS)}))
+
+    async def in_progress(self, deliveries: Sequence[Delivery]) -> None:
+        """See `ports.Subscription`."""
+        await self._settle(deliveries, _IN_PROGRESS)
+
+    async def close(self) -> None:
+        """See `ports.Subscription`. What was not handed out goes to others at once."""
+        if self._closed:
+            return
+        self._closed = True
+        self._news.set()
+        for pull in self._pulls:
+            await pull.close()
+        await self._settle([delivery for _, delivery in self._buffer], _NAK)
+        self._buffer.clear()
+        self._on_close(self)
+
+    def _arrived(self, message: Msg) -> None:
+        headers = message.headers or {}
+        delivery = Delivery(
+            Message(message.subject, headers, message.data, headers.get(MESSAGE_ID)),
+            _deliveries(message.reply),
+            message.reply,
+        )
+        self._buffer.append((self._time(), delivery))
+        self._news.set()
+
+    def _take(self, limit: int) -> list[Delivery]:
+        oldest = self._time() - self._ack_wait
+        buffer = self._buffer
+        while buffer and buffer[0][0] < oldest:
+            buffer.popleft()
+        return [buffer.popleft()[1] for _ in range(min(limit, len(buffer)))]
+
+    async def _ask(self, wanted: int) -> None:
+        if wanted <= 0:
+            return
+        share = max(wanted // len(self._pulls), min(wanted, _LEAST_SHARE))
+        for pull in self._pulls:
+            await pull.ask(share)
+
+    async def _settle(self, deliveries: Sequence[Delivery], body: bytes) -> None:
+        session = self._connection.current
+        if session is None:
+            return
+        try:
+            for delivery in deliveries:
+                await session.client.publish(str(delivery.token), body)
+        except nats.errors.Error:
+            # The session ended: the ack wait brings these again.
+            return
+
+
+def _deliveries(reply: str) -> int:
+    tokens = reply.split(".")
+    return int(tokens[4] if len(tokens) == _SHORT_ACK_TOKENS else tokens[6])

@@ -1,0 +1,103 @@
+"""The `Transport` over NATS JetStream: puts connection, publisher, pulls, doorbell and stream watch together.
+
+`connect` is the way in. Owns no protocol detail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from nats.js.errors import NotFoundError
+
+from saga_engine.adapters.nats.connection import Connection, Session
+from saga_engine.adapters.nats.doorbell import Doorbell
+from saga_engine.adapters.nats.publisher import Publisher
+from saga_engine.adapters.nats.settings import NatsSettings
+from saga_engine.adapters.nats.streams import ConsumerName, command_consumer, ensure_consumer, reply_consumer
+from saga_engine.adapters.nats.subscription import NatsSubscription
+from saga_engine.adapters.nats.watch import StreamWatch
+from saga_engine.envelope import Message
+from saga_engine.ports import Subscription
+
+
+class NatsTransport:
+    """See `ports.Transport`. Made by `connect`."""
+
+    def __init__(self, settings: NatsSettings) -> None:
+        self._settings = settings
+        self._connection = Connection(settings)
+        self._publisher = Publisher(self._connection, settings.publish_timeout, self._missed)
+        self._doorbell = Doorbell(self._connection)
+        self._watch = StreamWatch(self._connection, settings, self._publisher)
+        self._subscriptions: set[NatsSubscription] = set()
+
+    async def open(self, wait: float) -> None:
+        """Connect and make the streams. See `connect`."""
+        try:
+            await self._connection.open(wait)
+        except BaseException:
+            await self._connection.close()
+            raise
+        self._watch.start()
+
+    async def publish(self, messages: Sequence[Message]) -> Sequence[bool]:
+        """See `ports.Transport`. A full stream or an oversized message gives False without waiting."""
+        return await self._publisher.publish(messages)
+
+    async def commands(self, participant: str) -> Subscription:
+        """See `ports.Transport`."""
+        return self._subscribe([command_consumer(participant)])
+
+    async def replies(self, partitions: Sequence[int]) -> Subscription:
+        """See `ports.Transport`."""
+        return self._subscribe([reply_consumer(partition) for partition in partitions])
+
+    async def ring(self, partitions: Sequence[int]) -> None:
+        """See `ports.Transport`."""
+        await self._doorbell.ring(partitions)
+
+    async def on_ring(self, ringing: Callable[[int], None]) -> Callable[[], Awaitable[None]]:
+        """See `ports.Transport`."""
+        return await self._doorbell.listen(ringing)
+
+    def losses(self) -> int:
+        """See `ports.Transport`. Streams that did not exist when we connected count as one loss."""
+        return self._watch.losses
+
+    async def close(self) -> None:
+        """See `ports.Transport`. The bound is the settings' close timeout. May be repeated."""
+        for subscription in tuple(self._subscriptions):
+            await subscription.close()
+        await self._watch.close()
+        await self._connection.close()
+
+    def _subscribe(self, consumers: Sequence[ConsumerName]) -> NatsSubscription:
+        subscription = NatsSubscription(
+            self._connection, consumers, self._provide, self._settings.ack_wait, self._subscriptions.discard
+        )
+        self._subscriptions.add(subscription)
+        return subscription
+
+    async def _provide(self, session: Session, consumer: ConsumerName) -> None:
+        if not self._settings.provision:
+            return
+        try:
+            await ensure_consumer(session.client, consumer, self._settings.ack_wait)
+        except NotFoundError:
+            await self._watch.check(session)
+            await ensure_consumer(session.client, consumer, self._settings.ack_wait)
+
+    def _missed(self, subjects: frozenset[str]) -> None:
+        self._watch.missed(subjects)
+
+
+async def connect(settings: NatsSettings, *, wait: float = 5.0) -> NatsTransport:
+    """Connect to NATS and make the streams, trying for at least `wait` seconds.
+
+    Later outages are waited out for ever. Raises `TransportUnavailableError` when the server cannot be reached or
+    refuses the login, `UsageError` for bad settings, an old server, one without JetStream, or streams that cannot
+    serve.
+    """
+    transport = NatsTransport(settings)
+    await transport.open(wait)
+    return transport
