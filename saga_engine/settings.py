@@ -87,21 +87,28 @@ class TlsSection(Section):
 
 
 class NatsSection(Section):
-    """How to reach NATS. Without `url` the engine starts and supervises a nats-server of its own."""
+    """How to reach NATS. Without `url` the engine starts and supervises a nats-server of its own.
+
+    `credentials` and `nkey_seed` name files, relative to the project's root. `provision` false: streams and consumers
+    are made by somebody else, for an account that may not make them. `replicas` applies to streams that are created.
+    """
 
     url: NatsUrl | None = None
     user: str | None = None
     password: SecretStr | None = None
     token: SecretStr | None = None
     credentials: Path | None = None
-    nkey: Path | None = None
+    nkey_seed: Path | None = None
     tls: TlsSection | None = None
+    inbox_prefix: str = "_INBOX"
+    provision: bool = True
+    replicas: int = Field(default=1, ge=1, le=5)
 
     @model_validator(mode="after")
     def _one_way_to_log_in(self) -> NatsSection:
         if (self.user is None) != (self.password is None):
             raise ValueError("user and password go together: give both or neither")
-        ways = {"user": self.user, "token": self.token, "credentials": self.credentials, "nkey": self.nkey}
+        ways = {"user": self.user, "token": self.token, "credentials": self.credentials, "nkey_seed": self.nkey_seed}
         given = [name for name, value in ways.items() if value is not None]
         if len(given) > 1:
             raise ValueError(f"there is one way to log in, but {' and '.join(given)} are given: keep one")
@@ -246,7 +253,7 @@ def _absolute_paths(nats: NatsSection, root: Path) -> NatsSection:
     return nats.model_copy(
         update={
             "credentials": nats.credentials and root / nats.credentials,
-            "nkey": nats.nkey and root / nats.nkey,
+            "nkey_seed": nats.nkey_seed and root / nats.nkey_seed,
             "tls": tls and tls.model_copy(update={n: p and root / p for n, p in tls if isinstance(p, Path)}),
         }
     )

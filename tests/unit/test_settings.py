@@ -63,7 +63,7 @@ def test_files_of_nats_are_relative_to_the_root() -> None:
         ({"nats": {"url": "http://x"}}, "must be nats://host:port"),
         ({"nats": {"url": "nats://a:4222,b:4222"}}, "must be nats://host:port"),
         ({"nats": {"url": "nats://a", "user": "u"}}, "user and password go together"),
-        ({"nats": {"url": "nats://a", "token": "t", "nkey": "n"}}, "token and nkey are given"),
+        ({"nats": {"url": "nats://a", "token": "t", "nkey_seed": "n"}}, "token and nkey_seed are given"),
         ({"nats": {"token": "t"}}, "url is missing"),
         ({"nats": {"url": "nats://a", "tls": {"key": "k"}}}, "certificate and key go together"),
         ({"orchestrator": {"lease": "4s"}}, "less than or equal to 3000000"),
