@@ -1,0 +1,166 @@
+"""The fence: a handler's effect and its inbox row in one transaction of the participant's own database.
+
+Owns the protocol of stored replies and tombstones (design: at most one effect per command, none after its tombstone).
+It rests on the inbox's primary key alone, so it holds at READ COMMITTED and above, whoever else is at work:
+
+- a repeated command finds its row and gets the stored reply; of two that run at once, one loses the insert;
+- a compensation that finds no forward row inserts a tombstone in its place; the forward command that was under way then
+  loses its insert, and with it everything it did;
+- a compensation that loses that insert to the forward command starts over, and finds it done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final, TypeAlias
+
+from sqlalchemy import Connection, Engine, event
+
+from saga_engine.core.events import Direction, Effect
+from saga_engine.definition.model import Json
+from saga_engine.envelope import Command
+from saga_engine.errors import StoreUnavailableError, UsageError
+from saga_engine.participant import inbox
+from saga_engine.participant.answers import Answer, rejection_fails
+from saga_engine.participant.context import Context, Rejected, context_of
+from saga_engine.participant.failures import answer_failure, bounded
+from saga_engine.participant.horizon import may_be_forgotten
+from saga_engine.participant.inbox import Recorded, Row
+from saga_engine.participant.results import decode_result, encode_result
+from saga_engine.participant.signature import Handler
+from saga_engine.sql.transaction import run_transaction
+from saga_engine.sql.trouble import Trouble, classify, is_infrastructure
+
+_MAX_LOST_RACES: Final = 20
+_IN_HANDLER: Final = "saga_engine.in_handler"
+
+Act: TypeAlias = Callable[[Connection, Json], Row]
+"""Does what a command asks, given the result of what it undoes; the row to put on record."""
+
+
+class LostRaceError(Exception):
+    """Another transaction put one of our keys on record first: roll back and look again."""
+
+
+class HandlerFailedError(Exception):
+    """Carries a handler's exception (its cause) out of the transaction, past the retries meant for the database."""
+
+
+class Fence:
+    """Runs the fenced handlers of one participant. Blocking; safe from several threads.
+
+    `mixed`: the participant has unfenced handlers too, whose effects the inbox does not know.
+    """
+
+    def __init__(self, engine: Engine, settings: Mapping[str, Json], mixed: bool) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._mixed = mixed
+        event.listen(engine, "commit", _refuse_commit)
+
+    def execute(self, handler: Handler, command: Command, now: int) -> Answer:
+        """Run a command at most once in effect. `now` in microseconds.
+
+        The handler may run again after everything it wrote was rolled back. Raises what the database raises.
+        """
+        try:
+            return self._commit(command, now, partial(self._run, handler, command))
+        except Rejected as rejected:
+            refusal = Row(
+                key=command.key,
+                outcome=Recorded.REJECTED,
+                issued_at=command.issued_at,
+                code=rejected.code,
+                message=bounded(rejected.message),
+            )
+            if rejection_fails(command):
+                return refusal.answer()
+            return self._commit(command, now, lambda _connection, _result: refusal)
+        except HandlerFailedError as failure:
+            return answer_failure(command, failure.__cause__ or failure)
+
+    def admit(self, command: Command, now: int) -> Answer | None:
+        """Before an unfenced handler: a refusal when its tombstone stands; a compensation leaves one."""
+        return run_transaction(self._engine, partial(self._admit, command, now), repeatable=True)
+
+    def _admit(self, command: Command, now: int, connection: Connection) -> Answer | None:
+        if command.address.direction is Direction.FORWARD:
+            found = inbox.read(connection, [command.key]).get(command.key)
+            return found.answer() if found is not None and found.outcome is Recorded.TOMBSTONE else None
+        inbox.add(connection, [_tombstone(command)], now)
+        return None
+
+    def _commit(self, command: Command, now: int, act: Act) -> Answer:
+        for _ in range(_MAX_LOST_RACES):
+            try:
+                return run_transaction(self._engine, partial(self._transact, command, now, act), repeatable=True)
+            except LostRaceError:
+                continue
+        raise StoreUnavailableError(f"{command.key}: lost {_MAX_LOST_RACES} races for its inbox row in a row")
+
+    def _transact(self, command: Command, now: int, act: Act, connection: Connection) -> Answer:
+        forward = command.address.direction is Direction.FORWARD
+        rows = inbox.read(connection, [command.key] if forward else [command.key, command.address.undoes])
+        stored = rows.get(command.key)
+        if stored is not None:
+            if stored.outcome is not Recorded.REJECTED or not command.must_succeed:
+                return stored.answer()
+            inbox.take_back_rejection(connection, command.key)
+        new = [act(connection, None)] if forward else self._undo(command, now, act, connection, rows)
+        if not inbox.add(connection, new, now):
+            raise LostRaceError
+        return new[-1].answer()
+
+    def _undo(self, command: Command, now: int, act: Act, connection: Connection, rows: Mapping[str, Row]) -> list[Row]:
+        """The rows of a compensation, its own last, after the handler ran if there may be something to undo."""
+        done = rows.get(command.address.undoes)
+        tombstone = [_tombstone(command)] if done is None else []
+        if self._nothing_done(command, done, now):
+            nothing = Row(command.key, Recorded.SUCCEEDED, command.issued_at, effect=Effect.NONE)
+            return [*tombstone, nothing]
+        result = command.undone_result
+        if done is not None and done.result is not None:
+            # The orchestrator knows no result when the reply was lost; the inbox does.
+            result = decode_result(done.result)
+        return [*tombstone, act(connection, result)]
+
+    def _nothing_done(self, command: Command, done: Row | None, now: int) -> bool:
+        """Whether it is certain that the forward command left no effect and will leave none."""
+        if done is not None and done.outcome is not Recorded.TOMBSTONE:
+            return done.outcome is Recorded.REJECTED
+        known_done = command.undone_result is not None
+        return not (known_done or self._mixed or may_be_forgotten(command.address.saga_id, now))
+
+    def _run(self, handler: Handler, command: Command, connection: Connection, result: Json) -> Row:
+        context = context_of(command, self._settings, result, connection)
+        try:
+            text = encode_result(_call(handler, context, command.payload, connection))
+        except Rejected:
+            raise
+        except Exception as error:
+            # Whatever a handler raises is an answer, but for the trouble of the database, which is nobody's fault.
+            if is_infrastructure(error) or classify(error) is Trouble.STALE_PLAN:
+                raise
+            raise HandlerFailedError from error
+        return Row(command.key, Recorded.SUCCEEDED, command.issued_at, result=text)
+
+
+def _call(handler: Handler, context: Context, payload: Json, connection: Connection) -> object:
+    # Held on to, since a connection that broke under the handler has no info any more.
+    info = connection.info
+    info[_IN_HANDLER] = True
+    try:
+        return handler.call(context, payload)
+    finally:
+        del info[_IN_HANDLER]
+
+
+def _refuse_commit(connection: Connection) -> None:
+    if _IN_HANDLER in connection.info:
+        raise UsageError("a handler must not commit ctx.db: its effect and its inbox row are committed together")
+
+
+def _tombstone(command: Command) -> Row:
+    # The compensation was issued after the command it forbids, so the tombstone outlives that one's horizon.
+    return Row(command.address.undoes, Recorded.TOMBSTONE, command.issued_at)

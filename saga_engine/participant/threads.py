@@ -1,0 +1,73 @@
+"""The threads that handlers run in. They are daemons: a handler that hangs must not keep its process from ending."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from functools import partial
+from queue import SimpleQueue
+from typing import TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+Work: TypeAlias = Callable[[], None]
+
+
+class HandlerThreads:
+    """At most `count` threads as a `RunSync`. A call that the end of the process cuts off was not committed."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self._queue: SimpleQueue[Work | None] = SimpleQueue()
+        self._name = name
+        self._count = count
+        self._started = 0
+
+    def __call__(self, call: Callable[[], T], /) -> Awaitable[T]:
+        """Run `call` in one of the threads. Cancelling the wait does not stop a call that has begun."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def work() -> None:
+            if future.cancelled():
+                return
+            try:
+                result = call()
+            except BaseException as error:  # noqa: BLE001 - carried to the waiting task, whatever it is
+                _tell(loop, partial(_fail, future, error))
+            else:
+                _tell(loop, partial(_fulfil, future, result))
+
+        self._queue.put(work)
+        if self._started < self._count:
+            self._started += 1
+            threading.Thread(target=self._work, name=f"{self._name}-handler-{self._started}", daemon=True).start()
+        return future
+
+    def close(self) -> None:
+        """Let the threads end when they are free."""
+        for _ in range(self._started):
+            self._queue.put(None)
+
+    def _work(self) -> None:
+        while (work := self._queue.get()) is not None:
+            work()
+
+
+def _fulfil(future: asyncio.Future[T], result: T) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _fail(future: asyncio.Future[T], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+    try:
+        loop.call_soon_threadsafe(callback)
+    except RuntimeError:
+        # The loop is closed: the worker stopped waiting and handed the command back.
+        if not loop.is_closed():
+            raise

@@ -1,0 +1,114 @@
+"""The worker: takes the commands of one participant, has them executed, and answers.
+
+Owns its parts and its life: run, and stop within a time limit. Ports only; it knows neither NATS nor SQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Final
+
+from sqlalchemy import Engine
+
+from saga_engine.definition.model import Json
+from saga_engine.participant.deliveries import Deliveries
+from saga_engine.participant.executor import Executor
+from saga_engine.participant.registry import MergedParticipant
+from saga_engine.participant.threads import HandlerThreads
+from saga_engine.ports import Clock, RunSync, Transport
+
+CONCURRENCY: Final = 8
+ACK_WAIT_S: Final = 5.0
+STOP_S: Final = 10.0
+
+
+class Worker:
+    """Executes the commands of one participant, `concurrency` at a time.
+
+    `engine` is the participant's own database, None when all its handlers are async. `settings` is what its handlers
+    see as `ctx.settings`. `run_sync` runs the blocking calls; left out: daemon threads of the worker's own. `ack_wait`
+    is the transport's, in seconds: progress is told three times in it.
+
+    Raises UsageError when a handler needs a database and there is none.
+    """
+
+    def __init__(
+        self,
+        participant: MergedParticipant,
+        transport: Transport,
+        engine: Engine | None,
+        settings: Mapping[str, Json],
+        clock: Clock,
+        concurrency: int = CONCURRENCY,
+        run_sync: RunSync | None = None,
+        ack_wait: float = ACK_WAIT_S,
+    ) -> None:
+        self.name = participant.name
+        # SQLite has one writer at a time, and a transaction of ours is a writer from its start.
+        single = engine is not None and engine.dialect.name == "sqlite"
+        self._threads = HandlerThreads(participant.name, 1 if single else concurrency)
+        self._executor = Executor(participant, engine, settings, clock, run_sync or self._threads)
+        self._transport = transport
+        self._clock = clock
+        self._concurrency = concurrency
+        self._beat_s = ack_wait / 3
+        self._stop = asyncio.Event()
+        self._stop_within = STOP_S
+        self._ended = asyncio.Event()
+        self._ended.set()
+
+    async def run(self) -> None:
+        """Work until `stop`. Cancelling it hands back what runs at once. Raises when the transport was closed."""
+        self._ended.clear()
+        try:
+            await self._work()
+        finally:
+            self._threads.close()
+            self._ended.set()
+
+    async def stop(self, timeout: float = STOP_S) -> None:
+        """Take no more commands, finish what runs within `timeout` seconds, hand back the rest, and wait for the end.
+
+        A handler that still runs then is left behind in its thread; should it commit, its reply is in the inbox.
+        """
+        self._stop_within = timeout
+        self._stop.set()
+        await self._ended.wait()
+
+    async def _work(self) -> None:
+        subscription = await self._transport.commands(self.name)
+        deliveries = Deliveries(
+            self.name, self._executor, self._transport, subscription, self._clock, self._concurrency
+        )
+        receiving = asyncio.create_task(deliveries.receive())
+        helping = [asyncio.create_task(deliveries.answer()), asyncio.create_task(deliveries.beat(self._beat_s))]
+        stopping = asyncio.create_task(self._stop_asked())
+        try:
+            await asyncio.wait([receiving, *helping, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if stopping.done():
+                await _end([receiving])
+                await self._finish(deliveries)
+        finally:
+            await _end([receiving, stopping, *helping])
+            await deliveries.hand_back()
+            await subscription.close()
+        for task in (receiving, *helping):
+            if not task.cancelled():
+                task.result()
+
+    async def _stop_asked(self) -> None:
+        await self._stop.wait()
+
+    async def _finish(self, deliveries: Deliveries) -> None:
+        # What is not settled in time is handed back by the caller.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._stop_within):
+                await deliveries.settled()
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
