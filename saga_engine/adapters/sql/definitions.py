@@ -1,0 +1,75 @@
+"""Stores definitions by the hash of their content, and the versions that name them.
+
+Knows nothing of what a definition says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Connection, Engine, Row, and_, bindparam, select
+
+# Renders the same ON CONFLICT clause on all three dialects.
+from sqlalchemy.dialects.postgresql import insert
+
+from saga_engine.ports import DefinitionRecord
+from saga_engine.sql.schema import definition_versions as versions
+from saga_engine.sql.schema import definitions
+from saga_engine.sql.transaction import run_query, run_transaction
+
+_COLUMNS: Final = (definitions.c.hash, definitions.c.saga, versions.c.version, definitions.c.content)
+_NAMES: Final = and_(versions.c.saga == definitions.c.saga, versions.c.hash == definitions.c.hash)
+
+_CLAIM: Final = (
+    insert(versions).on_conflict_do_nothing(index_elements=["saga", "version"]).returning(versions.c.version)
+)
+_KEEP: Final = insert(definitions).on_conflict_do_nothing(index_elements=["hash"])
+_HOLDER: Final = (
+    select(*_COLUMNS)
+    .join_from(versions, definitions, _NAMES)
+    .where(versions.c.saga == bindparam("saga"), versions.c.version == bindparam("version"))
+)
+_BY_HASH: Final = (
+    select(*_COLUMNS).outerjoin_from(definitions, versions, _NAMES).where(definitions.c.hash == bindparam("hash"))
+)
+_NAMED: Final = select(*_COLUMNS).join_from(versions, definitions, _NAMES).order_by(versions.c.saga, versions.c.version)
+
+
+class DefinitionShelf:
+    """The definitions of one store."""
+
+    def __init__(self, engine: Engine, isolation: str | None) -> None:
+        self._engine = engine
+        self._isolation = isolation
+
+    def register(self, records: Sequence[DefinitionRecord]) -> Sequence[DefinitionRecord | None]:
+        def work(connection: Connection) -> list[DefinitionRecord | None]:
+            return [_register(connection, record) for record in records]
+
+        return run_transaction(self._engine, work, isolation=self._isolation, repeatable=True)
+
+    def get(self, digest: str) -> DefinitionRecord | None:
+        row = run_query(self._engine, lambda connection: connection.execute(_BY_HASH, {"hash": digest}).first())
+        return None if row is None else _record(row)
+
+    def named(self, saga: str | None) -> Sequence[DefinitionRecord]:
+        statement = _NAMED if saga is None else _NAMED.where(versions.c.saga == saga)
+        rows = run_query(self._engine, lambda connection: connection.execute(statement).all())
+        return [_record(row) for row in rows]
+
+
+def _register(connection: Connection, record: DefinitionRecord) -> DefinitionRecord | None:
+    if record.version is not None:
+        name = {"saga": record.saga, "version": record.version}
+        if connection.execute(_CLAIM, {**name, "hash": record.hash}).first() is None:
+            holder = _record(connection.execute(_HOLDER, name).one())
+            return None if holder.hash == record.hash else holder
+    content = {"hash": record.hash, "saga": record.saga, "content": record.content.decode()}
+    connection.execute(_KEEP, content)
+    return None
+
+
+def _record(row: Row[tuple[str, str, int, str]]) -> DefinitionRecord:
+    digest, saga, version, content = row
+    return DefinitionRecord(digest, saga, version, content.encode())

@@ -1,0 +1,69 @@
+"""Partition leases: compare-and-set rows with an end on the store's clock. For speed only, never for safety."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Connection, Engine, bindparam, select, update
+
+# Renders the same ON CONFLICT clause on all three dialects.
+from sqlalchemy.dialects.postgresql import insert
+
+from saga_engine.ports import Lease, LeaseChange
+from saga_engine.sql.schema import leases
+from saga_engine.sql.transaction import run_query, run_transaction
+
+_ALL: Final = select(leases.c.name, leases.c.owner, leases.c.expires_at).order_by(leases.c.name)
+_ONE: Final = select(leases.c.owner, leases.c.expires_at).where(leases.c.name == bindparam("name"))
+_CREATE: Final = insert(leases).on_conflict_do_nothing(index_elements=["name"])
+_CHANGE: Final = (
+    update(leases)
+    .where(
+        leases.c.name == bindparam("lease"),
+        leases.c.owner == bindparam("seen_owner"),
+        leases.c.expires_at == bindparam("seen_expires_at"),
+    )
+    .values(owner=bindparam("new_owner"), expires_at=bindparam("new_expires_at"))
+)
+
+
+class LeaseTable:
+    """The leases of one store."""
+
+    def __init__(self, engine: Engine, isolation: str | None) -> None:
+        self._engine = engine
+        self._isolation = isolation
+
+    def all(self) -> Sequence[Lease]:
+        rows = run_query(self._engine, lambda connection: connection.execute(_ALL).all())
+        return [Lease(name, owner, expires_at) for name, owner, expires_at in rows]
+
+    def change(self, changes: Sequence[LeaseChange]) -> Sequence[bool]:
+        # In the order of names, so that two owners who want several do not wait for each other.
+        ordered = sorted(changes, key=lambda change: change.name)
+
+        def work(connection: Connection) -> dict[str, bool]:
+            return {change.name: _change(connection, change) for change in ordered}
+
+        changed = run_transaction(self._engine, work, isolation=self._isolation, repeatable=True)
+        return [changed[change.name] for change in changes]
+
+
+def _change(connection: Connection, change: LeaseChange) -> bool:
+    if change.seen is None:
+        connection.execute(_CREATE, {"name": change.name, "owner": change.owner, "expires_at": change.expires_at})
+    else:
+        connection.execute(
+            _CHANGE,
+            {
+                "lease": change.name,
+                "seen_owner": change.seen.owner,
+                "seen_expires_at": change.seen.expires_at,
+                "new_owner": change.owner,
+                "new_expires_at": change.expires_at,
+            },
+        )
+    # What counts is how it stands now: so a repetition after an unknown commit says the same.
+    stored = connection.execute(_ONE, {"name": change.name}).first()
+    return stored is not None and tuple(stored) == (change.owner, change.expires_at)

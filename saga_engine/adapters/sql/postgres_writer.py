@@ -1,0 +1,254 @@
+"""Many rows in one statement on PostgreSQL and CockroachDB: the rows travel as one JSON parameter.
+
+A row that lost the compare-and-set drops out inside the statement, so that a batch costs one round trip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+from uuid import UUID
+
+import orjson
+from sqlalchemy import (
+    CTE,
+    JSON,
+    BigInteger,
+    ColumnClause,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    SmallInteger,
+    TableValuedAlias,
+    Text,
+    Update,
+    bindparam,
+    cast,
+    column,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+
+from saga_engine.adapters.sql.rows import EventRow, select_events
+from saga_engine.envelope import partition_of
+from saga_engine.ports import Append, Settlement
+from saga_engine.sql.schema import Id, events, keys, streams
+
+
+def _records(parameter: str, *columns: ColumnClause[UUID] | ColumnClause[int] | ColumnClause[str]) -> TableValuedAlias:
+    """The rows of a JSON parameter: `json_to_recordset(:parameter) AS parameter_rows(column type, ...)`."""
+    document = cast(bindparam(parameter, type_=Text()), JSON)
+    rows = func.json_to_recordset(document).table_valued(*columns)
+    return rows.render_derived(name=f"{parameter}_rows", with_types=True)
+
+
+_ADVANCES: Final = _records(
+    "advances",
+    column("stream_id", Id),
+    column("expected", BigInteger),
+    column("version", BigInteger),
+    column("published", BigInteger),
+    column("status", Text),
+    column("next_due", BigInteger),
+    column("ended_at", BigInteger),
+)
+_STARTS: Final = _records(
+    "starts",
+    column("stream_id", Id),
+    column("saga", Text),
+    column("key", Text),
+    column("generation", Integer),
+    column("input_hash", Text),
+    column("definition_version", Integer),
+    column("definition_hash", Text),
+    column("partition", SmallInteger),
+    column("version", BigInteger),
+    column("published", BigInteger),
+    column("status", Text),
+    column("next_due", BigInteger),
+    column("started_at", BigInteger),
+    column("ended_at", BigInteger),
+)
+_EVENTS: Final = _records(
+    "events",
+    column("stream_id", Id),
+    column("version", BigInteger),
+    column("type", Text),
+    column("data", Text),
+    column("at", BigInteger),
+)
+_SETTLEMENTS: Final = _records(
+    "settlements",
+    column("stream_id", Id),
+    column("version", BigInteger),
+    column("published", BigInteger),
+    column("next_due", BigInteger),
+)
+_RANGES: Final = _records(
+    "ranges",
+    column("stream_id", Id),
+    column("after", BigInteger),
+    column("upto", BigInteger),
+)
+
+
+def _written(winners: CTE) -> CTE:
+    """Insert the events of those streams that won."""
+    columns = [_EVENTS.c[name] for name in ("stream_id", "version", "type", "data", "at")]
+    rows = select(*columns, bindparam("batch_id", type_=Id())).join_from(
+        _EVENTS, winners, _EVENTS.c.stream_id == winners.c.stream_id
+    )
+    return insert(events).from_select(["stream_id", "version", "type", "data", "at", "batch_id"], rows).cte("written")
+
+
+def advance_statement() -> Select[tuple[UUID]]:
+    """Move the stream rows that are at the expected version, insert their events; the ids of those."""
+    moved = (
+        update(streams)
+        .where(streams.c.stream_id == _ADVANCES.c.stream_id, streams.c.version == _ADVANCES.c.expected)
+        .values(
+            version=_ADVANCES.c.version,
+            published=func.greatest(streams.c.published, _ADVANCES.c.published),
+            status=_ADVANCES.c.status,
+            # The earlier of the two; a missing one does not count.
+            next_due=func.coalesce(
+                func.least(streams.c.next_due, _ADVANCES.c.next_due), streams.c.next_due, _ADVANCES.c.next_due
+            ),
+            ended_at=func.coalesce(_ADVANCES.c.ended_at, streams.c.ended_at),
+        )
+        .returning(streams.c.stream_id)
+        .cte("moved")
+    )
+    return select(moved.c.stream_id).add_cte(_written(moved))
+
+
+def start_statement() -> Select[tuple[UUID]]:
+    """Insert the keys that are free, their stream rows and events; the ids of those."""
+    names = ("key", "saga", "generation", "stream_id", "input_hash")
+    won = (
+        insert(keys)
+        .from_select(names, select(*(_STARTS.c[name] for name in names)))
+        .on_conflict_do_nothing(index_elements=["key", "saga", "generation"])
+        .returning(keys.c.stream_id)
+        .cte("won")
+    )
+    columns = streams.c.keys()
+    rows = select(*(_STARTS.c[name] for name in columns)).join_from(
+        _STARTS, won, _STARTS.c.stream_id == won.c.stream_id
+    )
+    started = insert(streams).from_select(columns, rows).cte("started")
+    return select(won.c.stream_id).add_cte(started, _written(won))
+
+
+def settle_statement() -> Update:
+    """Move cursors and due times of the streams that are still at their version."""
+    return (
+        update(streams)
+        .where(streams.c.stream_id == _SETTLEMENTS.c.stream_id, streams.c.version == _SETTLEMENTS.c.version)
+        .values(
+            published=func.greatest(streams.c.published, _SETTLEMENTS.c.published),
+            next_due=_SETTLEMENTS.c.next_due,
+        )
+    )
+
+
+def events_statement() -> Select[EventRow]:
+    """The events of many streams, each after a version up to another one."""
+    wanted = (
+        (events.c.stream_id == _RANGES.c.stream_id)
+        & (events.c.version > _RANGES.c.after)
+        & (events.c.version <= _RANGES.c.upto)
+    )
+    return select_events().join_from(_RANGES, events, wanted).order_by(events.c.stream_id, events.c.version)
+
+
+_ADVANCE: Final = advance_statement()
+_START: Final = start_statement()
+_SETTLE: Final = settle_statement()
+_SELECT_EVENTS: Final = events_statement()
+
+
+class PostgresWriter:
+    """`writer.Writer` for PostgreSQL and CockroachDB."""
+
+    def start(self, connection: Connection, starts: Sequence[Append], batch_id: UUID) -> set[UUID]:
+        rows = [_start_row(start) for start in starts]
+        parameters = {"starts": _json(rows), "events": _event_rows(starts), "batch_id": batch_id}
+        return set(connection.execute(_START, parameters).scalars())
+
+    def advance(self, connection: Connection, advances: Sequence[Append], batch_id: UUID) -> set[UUID]:
+        rows = [
+            {
+                "stream_id": append.stream_id,
+                "expected": append.expected_version,
+                "version": append.expected_version + len(append.events),
+                "published": append.published,
+                "status": append.status,
+                "next_due": append.due,
+                "ended_at": append.ended_at,
+            }
+            for append in advances
+        ]
+        parameters = {"advances": _json(rows), "events": _event_rows(advances), "batch_id": batch_id}
+        return set(connection.execute(_ADVANCE, parameters).scalars())
+
+    def settle(self, connection: Connection, settlements: Sequence[Settlement]) -> None:
+        rows = [
+            {
+                "stream_id": settlement.stream_id,
+                "version": settlement.version,
+                "published": settlement.published,
+                "next_due": settlement.next_due,
+            }
+            for settlement in settlements
+        ]
+        connection.execute(_SETTLE, {"settlements": _json(rows)})
+
+    def events(self, connection: Connection, ranges: Sequence[tuple[UUID, int, int]]) -> Iterable[Row[EventRow]]:
+        rows = [{"stream_id": stream_id, "after": after, "upto": upto} for stream_id, after, upto in ranges]
+        return connection.execute(_SELECT_EVENTS, {"ranges": _json(rows)})
+
+
+def _start_row(start: Append) -> dict[str, object]:
+    new = start.new
+    if new is None:
+        raise ValueError(f"append to {start.stream_id}: not a start")
+    return {
+        "stream_id": start.stream_id,
+        "saga": new.saga,
+        "key": new.key,
+        "generation": new.generation,
+        "input_hash": new.input_hash,
+        "definition_version": new.definition_version,
+        "definition_hash": new.definition_hash,
+        "partition": partition_of(start.stream_id),
+        "version": len(start.events),
+        "published": start.published,
+        "status": start.status,
+        "next_due": start.due,
+        "started_at": start.events[0].at,
+        "ended_at": start.ended_at,
+    }
+
+
+def _event_rows(appends: Sequence[Append]) -> str:
+    return _json(
+        [
+            {
+                "stream_id": append.stream_id,
+                "version": event.version,
+                "type": event.type,
+                "data": event.data.decode(),
+                "at": event.at,
+            }
+            for append in appends
+            for event in append.events
+        ]
+    )
+
+
+def _json(rows: Sequence[Mapping[str, object]]) -> str:
+    return orjson.dumps(rows).decode()

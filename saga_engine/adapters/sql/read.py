@@ -1,0 +1,139 @@
+"""Reads streams, stream rows and business keys.
+
+Relies on order where it needs a consistent look: snapshots first, rows next, events last and only up to the row's
+version, so that what others append in between does no harm. Writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import groupby
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, Select, bindparam, func, select
+
+from saga_engine.adapters.sql.rows import HeadRow, head_of, select_heads
+from saga_engine.adapters.sql.writer import Writer
+from saga_engine.envelope import EventRecord, StreamHead
+from saga_engine.ports import KeyRecord, LoadedStream, Snapshot, StreamFilter
+from saga_engine.sql.schema import keys, snapshots, streams
+from saga_engine.sql.transaction import run_query
+
+CHUNK: Final = 1_000
+"""How many ids go into one statement: the smallest limit on parameters is SQLite's 32,766."""
+
+_HEADS: Final = select_heads().where(streams.c.stream_id.in_(bindparam("ids", expanding=True)))
+_VERSIONS: Final = select(streams.c.stream_id, streams.c.version).where(
+    streams.c.stream_id.in_(bindparam("ids", expanding=True))
+)
+_SNAPSHOTS: Final = select(snapshots.c.stream_id, snapshots.c.version, snapshots.c.data).where(
+    snapshots.c.stream_id.in_(bindparam("ids", expanding=True))
+)
+_DUE: Final = (
+    select_heads()
+    .where(streams.c.partition.in_(bindparam("partitions", expanding=True)), streams.c.next_due <= bindparam("now"))
+    .order_by(streams.c.next_due, streams.c.stream_id)
+    .limit(bindparam("most"))
+)
+_UNPUBLISHED: Final = (
+    select_heads()
+    .where(
+        streams.c.partition == bindparam("partition"),
+        streams.c.next_due.is_not(None),
+        streams.c.published < streams.c.version,
+        streams.c.stream_id > bindparam("after", type_=streams.c.stream_id.type),
+    )
+    .order_by(streams.c.stream_id)
+    .limit(bindparam("most"))
+)
+_COUNTS: Final = select(streams.c.saga, streams.c.status, func.count()).group_by(streams.c.saga, streams.c.status)
+_LOWEST_ID: Final = UUID(int=0)
+
+
+def chunks(ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
+    for start in range(0, len(ids), CHUNK):
+        yield ids[start : start + CHUNK]
+
+
+def _versions(ids: Sequence[UUID], connection: Connection) -> dict[UUID, int]:
+    return {row.stream_id: row.version for row in connection.execute(_VERSIONS, {"ids": ids})}
+
+
+class Reader:
+    """The reading half of a store."""
+
+    def __init__(self, engine: Engine, writer: Writer) -> None:
+        self._engine = engine
+        self._writer = writer
+
+    def load(self, wanted: Mapping[UUID, int]) -> Mapping[UUID, LoadedStream]:
+        loaded: dict[UUID, LoadedStream] = {}
+        for ids in chunks(list(wanted)):
+            loaded |= run_query(self._engine, partial(self._load, {stream_id: wanted[stream_id] for stream_id in ids}))
+        return loaded
+
+    def _load(self, wanted: Mapping[UUID, int], connection: Connection) -> dict[UUID, LoadedStream]:
+        from_start = [stream_id for stream_id, after in wanted.items() if after == 0]
+        kept = {row[0]: Snapshot(*row) for row in connection.execute(_SNAPSHOTS, {"ids": from_start})}
+        heads = [head_of(row) for row in connection.execute(_HEADS, {"ids": list(wanted)})]
+        ranges: list[tuple[UUID, int, int]] = []
+        for head in heads:
+            snapshot = kept.get(head.stream_id)
+            after = wanted[head.stream_id] if snapshot is None else snapshot.version
+            ranges.append((head.stream_id, after, head.version))
+        tails = self._tails(connection, ranges)
+        return {
+            head.stream_id: LoadedStream(head, kept.get(head.stream_id), tails.get(head.stream_id, ()))
+            for head in heads
+        }
+
+    def _tails(
+        self, connection: Connection, ranges: Sequence[tuple[UUID, int, int]]
+    ) -> dict[UUID, tuple[EventRecord, ...]]:
+        rows = self._writer.events(connection, ranges)
+        return {
+            stream_id: tuple(EventRecord(version, kind, data.encode(), at) for _, version, kind, data, at in group)
+            for stream_id, group in groupby(rows, key=lambda row: row[0])
+        }
+
+    def versions(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, int]:
+        found: dict[UUID, int] = {}
+        for ids in chunks(stream_ids):
+            found |= run_query(self._engine, partial(_versions, ids))
+        return found
+
+    def due(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead]:
+        return self._heads(_DUE, {"partitions": list(partitions), "now": now, "most": limit})
+
+    def unpublished(self, partition: int, after: UUID | None, limit: int) -> Sequence[StreamHead]:
+        return self._heads(
+            _UNPUBLISHED, {"partition": partition, "after": _LOWEST_ID if after is None else after, "most": limit}
+        )
+
+    def page(self, wanted: StreamFilter) -> Sequence[StreamHead]:
+        statement = select_heads().order_by(streams.c.stream_id.desc()).limit(wanted.limit)
+        if wanted.saga is not None:
+            statement = statement.where(streams.c.saga == wanted.saga)
+        if wanted.statuses:
+            statement = statement.where(streams.c.status.in_(wanted.statuses))
+        if wanted.before is not None:
+            statement = statement.where(streams.c.stream_id < wanted.before)
+        return self._heads(statement, {})
+
+    def find(self, key: str, saga: str | None) -> Sequence[KeyRecord]:
+        columns = (keys.c.saga, keys.c.key, keys.c.generation, keys.c.stream_id, keys.c.input_hash)
+        statement = select(*columns).where(keys.c.key == key).order_by(keys.c.saga, keys.c.generation.desc())
+        if saga is not None:
+            statement = statement.where(keys.c.saga == saga)
+        rows = run_query(self._engine, lambda connection: connection.execute(statement).all())
+        return [KeyRecord(*row) for row in rows]
+
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        rows = run_query(self._engine, lambda connection: connection.execute(_COUNTS).all())
+        return {(saga, status): count for saga, status, count in rows}
+
+    def _heads(self, statement: Select[HeadRow], parameters: Mapping[str, object]) -> Sequence[StreamHead]:
+        rows = run_query(self._engine, lambda connection: connection.execute(statement, dict(parameters)).all())
+        return [head_of(row) for row in rows]

@@ -1,0 +1,42 @@
+"""Keeps the newest snapshot of a stream. A cache: nothing is lost with it but time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Connection, Engine
+
+# Renders the same ON CONFLICT clause on all three dialects.
+from sqlalchemy.dialects.postgresql import Insert, insert
+
+from saga_engine.ports import Snapshot
+from saga_engine.sql.schema import snapshots
+from saga_engine.sql.transaction import run_transaction
+
+
+def save_statement() -> Insert:
+    """Insert a snapshot, or replace an older one."""
+    new = insert(snapshots)
+    return new.on_conflict_do_update(
+        index_elements=["stream_id"],
+        set_={"version": new.excluded.version, "data": new.excluded.data},
+        where=snapshots.c.version < new.excluded.version,
+    )
+
+
+_SAVE: Final = save_statement()
+
+
+def save_snapshots(engine: Engine, isolation: str | None, wanted: Sequence[Snapshot]) -> None:
+    # In the order of ids, so that two writers of the same sagas do not wait for each other.
+    rows = [
+        {"stream_id": snapshot.stream_id, "version": snapshot.version, "data": snapshot.data}
+        for snapshot in sorted(wanted, key=lambda snapshot: snapshot.stream_id)
+    ]
+
+    def work(connection: Connection) -> None:
+        connection.execute(_SAVE, rows)
+
+    if rows:
+        run_transaction(engine, work, isolation=isolation, repeatable=True)

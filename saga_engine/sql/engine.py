@@ -1,0 +1,123 @@
+"""Opens a database by its url, set up as the engine needs it: driver, durability, time limits, no secrets in errors.
+
+Knows the three dialects' switches. Knows no table.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from saga_engine.errors import UsageError
+
+AUTOCOMMIT: Final = "AUTOCOMMIT"
+
+_DRIVERS: Final = {
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+    "cockroachdb": "cockroachdb+psycopg",
+    "cockroachdb+psycopg": "cockroachdb+psycopg",
+    "sqlite": "sqlite",
+    "sqlite+pysqlite": "sqlite",
+}
+_BUSY_TIMEOUT_MS: Final = 5_000
+_POOL_TIMEOUT_S: Final = 10.0
+# Client-side only, so that a pooler in between has nothing to refuse: a dead peer is noticed within about ten seconds.
+_LIBPQ: Final = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "application_name": "saga-engine",
+}
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for a `sqlite:`, `postgresql:` or `cockroachdb:` url (the psycopg driver is filled in).
+
+    Connects lazily. For a SQLite file its folder is made. Raises `UsageError` for a url that cannot be used.
+    """
+    parsed = _parse(url)
+    if parsed.drivername == "sqlite":
+        return _open_sqlite(parsed)
+    arguments = {name: value for name, value in _LIBPQ.items() if name not in parsed.query}
+    try:
+        return create_engine(
+            parsed, connect_args=arguments, pool_size=8, pool_timeout=_POOL_TIMEOUT_S, hide_parameters=True
+        )
+    except NoSuchModuleError as error:
+        raise UsageError(
+            f"{describe(parsed)}: no driver for CockroachDB is installed; install it with: "
+            "pip install 'saga-engine[cockroachdb]'"
+        ) from error
+
+
+def describe(url: URL) -> str:
+    """A database's url for messages: without the password and without options, which may hold secrets too."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        # The text itself is not repeated: it may hold a password.
+        raise UsageError(
+            "the database url cannot be read; expected for example sqlite:///.saga/engine.db or "
+            "postgresql://user@host:5432/name"
+        ) from error
+    driver = _DRIVERS.get(parsed.drivername)
+    if driver is None:
+        raise UsageError(
+            f"{describe(parsed)}: databases of the kind {parsed.drivername!r} are not supported; "
+            "expected sqlite, postgresql or cockroachdb"
+        )
+    return parsed.set(drivername=driver)
+
+
+def _open_sqlite(url: URL) -> Engine:
+    if url.database in (None, "", ":memory:"):
+        # One connection for all: for a simulation, which calls from one thread only.
+        engine = create_engine(
+            url, poolclass=StaticPool, connect_args={"check_same_thread": False}, hide_parameters=True
+        )
+    else:
+        _make_folder(url)
+        engine = create_engine(url, pool_size=8, pool_timeout=_POOL_TIMEOUT_S, hide_parameters=True)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _make_folder(url: URL) -> None:
+    folder = Path(url.database or "").parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{describe(url)}: its folder cannot be made: {error.strerror or error}") from error
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    if not isinstance(connection, sqlite3.Connection):
+        raise TypeError(f"expected a connection of the sqlite3 module, got {type(connection).__name__}")
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    if mode == "delete":
+        # Only when it is not set yet: the switch needs the whole file for itself.
+        connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Take the write lock at once: a transaction that turns from reading to writing could only fail."""
+    if connection.get_execution_options().get("isolation_level") != AUTOCOMMIT:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
