@@ -74,7 +74,7 @@ async def start_child(place: Place, identity: Identity) -> Child:
                 stderr=errors,
                 pass_fds=(lock,),
                 start_new_session=True,  # Ctrl-C in a terminal is for us; the server ends when we say so
-                preexec_fn=_die_with_parent(),
+                preexec_fn=die_with_parent(),
             )
     finally:
         os.close(lock)
@@ -151,7 +151,7 @@ def _signal_orphan(place: Place, number: signal.Signals) -> None:
         os.kill(int(place.process_file.read_text(encoding="ascii")), number)
 
 
-def _die_with_parent() -> Callable[[], None] | None:
+def die_with_parent() -> Callable[[], None] | None:
     """On Linux the kernel ends the child when the thread that started it ends; elsewhere the next owner does it."""
     if sys.platform != "linux":
         return None

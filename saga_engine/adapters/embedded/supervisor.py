@@ -114,8 +114,8 @@ class EmbeddedServer:
         self._identity = identity
 
     async def _look_after(self) -> None:
-        while not self._try_own():
-            await asyncio.sleep(_TAKEOVER_POLL)  # noqa: ASYNC110  # another process's lock has no event
+        while not self._try_own():  # noqa: ASYNC110  # the lock of another process has no event
+            await asyncio.sleep(_TAKEOVER_POLL)
         if self._child is None:
             _log.info("embedded nats-server: its owner is gone, taking over", url=self.url)
             await self._start_again()

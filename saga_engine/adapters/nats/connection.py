@@ -20,6 +20,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from saga_engine.adapters.nats.client import FastClient
 from saga_engine.adapters.nats.settings import NatsSettings, client_options
 from saga_engine.errors import TransportUnavailableError, UsageError
 
@@ -247,7 +248,7 @@ class Connection:
         known.extend(url for server in client.discovered_servers if (url := server.geturl()) not in known)
 
     async def _try_session(self) -> Session | None:
-        client = Client()
+        client = FastClient()
         session = Session(client)
 
         async def complain(error: Exception) -> None:

@@ -119,6 +119,8 @@ class Publisher:
 
     async def _room(self, session: Session) -> bool:
         """Wait until one more may be in flight; False when none may within the time limit, or the session ended."""
+        if len(self._open) < WINDOW and self._session is session:
+            return True
         return await self._until(lambda: len(self._open) < WINDOW, session)
 
     async def _acks(self, session: Session, batch: _Batch) -> None:

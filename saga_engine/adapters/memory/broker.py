@@ -1,0 +1,185 @@
+"""A message broker in memory, as unkind as JetStream: ack wait, redelivery, delays, duplicate window, outage, amnesia.
+
+Owns what is stored and when it may be delivered. All times are seconds of the event loop's clock, which may be virtual.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from saga_engine.envelope import Message
+from saga_engine.ports import Delivery
+
+ACK_WAIT: Final = 5.0
+DUPLICATE_WINDOW: Final = 120.0
+MAX_PAYLOAD: Final = 1_048_576
+CHECK_INTERVAL: Final = 3.0
+"""The defaults of the NATS adapter and server."""
+
+
+@dataclass(eq=False, slots=True)
+class _Stored:
+    """A message in a queue. `due`: when it may be delivered (again); None while it waits in line."""
+
+    message: Message
+    deliveries: int = 0
+    due: float | None = None
+
+
+@dataclass(eq=False, slots=True)
+class _Queue:
+    """What one durable consumer has before it: new messages in order, and those that were delivered or put back."""
+
+    line: deque[int] = field(default_factory=deque)
+    later: list[tuple[float, int]] = field(default_factory=list)
+
+
+class MemoryBroker:
+    """The server that several `MemoryTransport`s of one event loop talk to."""
+
+    def __init__(
+        self,
+        *,
+        ack_wait: float = ACK_WAIT,
+        duplicate_window: float = DUPLICATE_WINDOW,
+        max_payload: int = MAX_PAYLOAD,
+        check_interval: float = CHECK_INTERVAL,
+    ) -> None:
+        self.ack_wait = ack_wait
+        self.events: list[Message] = []
+        self.dead: list[Message] = []
+        self.up = asyncio.Event()
+        self.up.set()
+        self._duplicate_window = duplicate_window
+        self._max_payload = max_payload
+        self._check_interval = check_interval
+        self._stored: dict[int, _Stored] = {}
+        self._queues: dict[str, _Queue] = {}
+        self._ids: dict[str, float] = {}
+        self._sequence = 0
+        self._wipes: list[float] = []
+        self._watchers: set[Callable[[], None]] = set()
+        self._ringing: list[Callable[[int], None]] = []
+
+    def stop(self) -> None:
+        """Be unreachable from now on; what is stored stays."""
+        self.up.clear()
+
+    def start(self) -> None:
+        """Be reachable again. Like a restarted server, it knows the ids of the messages that it still has only."""
+        kept = {stored.message.message_id for stored in self._stored.values()}
+        kept.update(message.message_id for message in (*self.events, *self.dead))
+        self._ids = {name: at for name, at in self._ids.items() if name in kept}
+        self.up.set()
+        self._notify()
+
+    def wipe(self) -> None:
+        """Forget everything."""
+        self._stored.clear()
+        self._queues.clear()
+        self._ids.clear()
+        self.events.clear()
+        self.dead.clear()
+        self._wipes.append(_now())
+
+    def wipes_noticed(self) -> int:
+        """How many wipes a transport has found out about by now: it looks every few seconds."""
+        return sum(at + self._check_interval <= _now() for at in self._wipes)
+
+    def store(self, message: Message) -> bool:
+        """Keep a message; True when it is kept or was already, False when it is refused."""
+        if len(message.body) > self._max_payload:
+            return False
+        if message.message_id is not None:
+            now = _now()
+            if now - self._ids.get(message.message_id, float("-inf")) < self._duplicate_window:
+                return True
+            self._ids[message.message_id] = now
+        queue = queue_of(message.subject)
+        if queue is not None:
+            self._sequence += 1
+            self._stored[self._sequence] = _Stored(message)
+            self._queue(queue).line.append(self._sequence)
+            self._notify()
+        elif message.subject.startswith("saga.dead."):
+            self.dead.append(message)
+        else:
+            self.events.append(message)
+        return True
+
+    def deliver(self, queue: str, limit: int) -> list[Delivery]:
+        """Hand out what is due: first what comes again, then what is new."""
+        waiting = self._queue(queue)
+        now = _now()
+        taken: list[int] = []
+        while waiting.later and waiting.later[0][0] <= now and len(taken) < limit:
+            due, sequence = heapq.heappop(waiting.later)
+            stored = self._stored.get(sequence)
+            if stored is not None and stored.due == due:
+                taken.append(sequence)
+        while waiting.line and len(taken) < limit:
+            taken.append(waiting.line.popleft())
+        return [self._hand_out(waiting, sequence, now) for sequence in taken]
+
+    def next_due(self, queues: Iterable[str]) -> float | None:
+        """When the first of what was delivered or put back comes again."""
+        return min((q.later[0][0] for name in queues if (q := self._queue(name)).later), default=None)
+
+    def remove(self, sequence: int) -> None:
+        """A message is done with."""
+        self._stored.pop(sequence, None)
+
+    def postpone(self, sequence: int, delay: float) -> None:
+        """Deliver a message that is out again after `delay` seconds, unless it is done with by then."""
+        stored = self._stored.get(sequence)
+        if stored is None or stored.due is None:
+            return
+        queue = queue_of(stored.message.subject)
+        if queue is not None:
+            stored.due = _now() + delay
+            heapq.heappush(self._queue(queue).later, (stored.due, sequence))
+            self._notify()
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call this whenever something may have become deliverable; the result ends that."""
+        self._watchers.add(changed)
+        return lambda: self._watchers.discard(changed)
+
+    def ring(self, partition: int) -> None:
+        """Call all listeners, from the event loop."""
+        for ringing in self._ringing:
+            asyncio.get_running_loop().call_soon(ringing, partition)
+
+    def on_ring(self, ringing: Callable[[int], None]) -> Callable[[], None]:
+        """Listen; the result ends that."""
+        self._ringing.append(ringing)
+        return lambda: self._ringing.remove(ringing) if ringing in self._ringing else None
+
+    def _hand_out(self, queue: _Queue, sequence: int, now: float) -> Delivery:
+        stored = self._stored[sequence]
+        stored.deliveries += 1
+        stored.due = now + self.ack_wait
+        heapq.heappush(queue.later, (stored.due, sequence))
+        return Delivery(stored.message, stored.deliveries, sequence)
+
+    def _queue(self, name: str) -> _Queue:
+        return self._queues.setdefault(name, _Queue())
+
+    def _notify(self) -> None:
+        for changed in tuple(self._watchers):
+            changed()
+
+
+def queue_of(subject: str) -> str | None:
+    """The durable consumer that takes a subject; None for a log."""
+    tokens = subject.split(".")
+    return ".".join(tokens[:3]) if tokens[:2] in (["saga", "command"], ["saga", "reply"]) else None
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,59 @@
+"""The transport contract on a real nats-server, which is killed and wiped for real."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from saga_engine.adapters.nats.settings import NatsSettings
+from saga_engine.adapters.nats.transport import NatsTransport, connect
+from saga_engine.ports import Transport
+from saga_engine.testing.transport_contract import TransportContract
+from tests.nats_fixtures import NatsServer
+
+
+class NatsHarness:
+    ack_wait = 0.5
+    publish_timeout = 0.5
+    max_payload = 100_000
+
+    def __init__(self, server: NatsServer) -> None:
+        self._server = server
+        self._transports: list[NatsTransport] = []
+
+    async def connect(self) -> Transport:
+        settings = NatsSettings(
+            servers=(self._server.url,),
+            ack_wait=self.ack_wait,
+            publish_timeout=self.publish_timeout,
+            check_interval=0.2,
+        )
+        transport = await connect(settings)
+        self._transports.append(transport)
+        return transport
+
+    async def stop(self) -> None:
+        self._server.kill()
+
+    async def start(self) -> None:
+        self._server.start()
+
+    async def wipe(self) -> None:
+        self._server.wipe()
+
+    async def close(self) -> None:
+        for transport in self._transports:
+            await transport.close()
+
+
+class TestNatsTransport(TransportContract):
+    @pytest.fixture
+    async def harness(self, tmp_path: Path) -> AsyncIterator[NatsHarness]:
+        server = NatsServer(tmp_path, f"max_payload: {NatsHarness.max_payload}\n")
+        server.start()
+        harness = NatsHarness(server)
+        yield harness
+        await harness.close()
+        server.kill()
