@@ -1,0 +1,82 @@
+"""The bounds of JSON values inside the engine, and their canonical text.
+
+Owns limits (size, depth, integers within ±2^53) and the one byte form that hashes are taken of. Knows no definition.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import orjson
+
+from saga_engine.definition.model import Json
+
+MAX_INTEGER: Final = 2**53
+MAX_DEPTH: Final = 64
+MAX_PAYLOAD: Final = 256 * 1024
+"""Bytes of one payload, about: measured as JSON text before escapes."""
+
+
+class OutOfBoundsError(Exception):
+    """A value that is not JSON as the engine keeps it. Always caught inside this package."""
+
+
+def canonical_json(value: Json) -> bytes:
+    """JSON with sorted keys and no spaces. Raises TypeError for what is not JSON (a lone surrogate, another type)."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def sha256_hex(data: bytes) -> str:
+    """SHA-256, as 64 lower-case hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def size_within(value: object, limit: int, depth: int = MAX_DEPTH) -> int:
+    """What is left of `limit` bytes after the JSON text of a value, about. Raises OutOfBoundsError.
+
+    Refuses what is not JSON, deeper than 64, a float that is not finite, an integer beyond ±2^53 and a NUL in a text.
+    """
+    kind = type(value)
+    if kind is str:
+        assert isinstance(value, str)
+        limit -= len(value) + 2
+        if "\x00" in value:
+            raise OutOfBoundsError("a text holds the character NUL")
+    elif kind is int:
+        assert isinstance(value, int)
+        limit -= 8
+        if not -MAX_INTEGER <= value <= MAX_INTEGER:
+            raise OutOfBoundsError("an integer is beyond ±2^53")
+    elif kind is dict or kind is list:
+        limit = _inner_size(value, limit, depth)
+    elif value is None or kind is bool:
+        limit -= 4
+    elif isinstance(value, float):
+        limit -= 8
+        if not math.isfinite(value):
+            raise OutOfBoundsError("a number is not finite")
+    elif isinstance(value, Mapping | Sequence) and not isinstance(value, bytes | bytearray):
+        limit = _inner_size(value, limit, depth)
+    else:
+        raise OutOfBoundsError(f"a {kind.__name__} is not a JSON value")
+    if limit < 0:
+        raise OutOfBoundsError("the value is too large")
+    return limit
+
+
+def _inner_size(value: object, limit: int, depth: int) -> int:
+    if depth == 0:
+        raise OutOfBoundsError(f"the value is nested deeper than {MAX_DEPTH} levels")
+    limit -= 2
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if type(key) is not str:
+                raise OutOfBoundsError("a key of a mapping is not a text")
+            limit = size_within(item, limit - len(key) - 4, depth - 1)
+    elif isinstance(value, Sequence):
+        for item in value:
+            limit = size_within(item, limit - 1, depth - 1)
+    return limit
