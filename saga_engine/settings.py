@@ -126,11 +126,16 @@ class ParticipantSection(Section):
 
 
 class OrchestratorSection(Section):
-    """How the orchestrator works. `lease`: how long a partition stays with an orchestrator that fell silent."""
+    """How the orchestrator works.
 
-    lease: Duration = Field(default=3_000_000, ge=500_000, le=3_000_000)
-    batch: int = Field(default=256, ge=1, le=10_000)
-    cache: int = Field(default=20_000, ge=0)
+    `batch`: sagas in one commit. `backlog`: inputs held before intake waits. `cached_sagas`: folded states kept.
+    `due_poll`: how often due sagas are looked for.
+    """
+
+    batch: int = Field(default=500, ge=1, le=10_000)
+    backlog: int = Field(default=4_000, ge=1)
+    cached_sagas: int = Field(default=20_000, ge=0)
+    due_poll: Duration = Field(default=1_000_000, ge=10_000)
 
 
 class DemoSaga(Section):

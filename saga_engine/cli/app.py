@@ -44,7 +44,7 @@ COMMANDS = {
     envvar="SAGA_PROJECT",
     help="The project's folder. Default: the nearest one upwards whose config.yaml has `saga_engine: 1`.",
 )
-@click.option("--set", "sets", multiple=True, metavar="PLACE=VALUE", help="A setting, as in orchestrator.lease=2s.")
+@click.option("--set", "sets", multiple=True, metavar="PLACE=VALUE", help="A setting, as in orchestrator.due_poll=2s.")
 @click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),

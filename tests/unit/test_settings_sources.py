@@ -29,15 +29,15 @@ def mistakes(root: Path, *flags: str) -> list[str]:
 def test_flags_win_over_the_environment_which_wins_over_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = written(tmp_path, "saga_engine: 1\norchestrator:\n  batch: 1\n  cache: 1\n  lease: 1s\n")
-    monkeypatch.setenv("SAGA_ORCHESTRATOR__CACHE", "2")
-    monkeypatch.setenv("SAGA_ORCHESTRATOR__LEASE", "2s")
-    loaded = load(root, ["orchestrator.lease=3s"])
-    assert (loaded.settings.orchestrator.batch, loaded.settings.orchestrator.cache) == (1, 2)
-    assert loaded.settings.orchestrator.lease == 3_000_000
+    root = written(tmp_path, "saga_engine: 1\norchestrator:\n  batch: 1\n  backlog: 1\n  due_poll: 1s\n")
+    monkeypatch.setenv("SAGA_ORCHESTRATOR__BACKLOG", "2")
+    monkeypatch.setenv("SAGA_ORCHESTRATOR__DUE_POLL", "2s")
+    loaded = load(root, ["orchestrator.due_poll=3s"])
+    assert (loaded.settings.orchestrator.batch, loaded.settings.orchestrator.backlog) == (1, 2)
+    assert loaded.settings.orchestrator.due_poll == 3_000_000
     assert origin(loaded, "orchestrator.batch") == "config.yaml:3"
-    assert origin(loaded, "orchestrator.cache") == "SAGA_ORCHESTRATOR__CACHE"
-    assert origin(loaded, "orchestrator.lease") == "--set orchestrator.lease"
+    assert origin(loaded, "orchestrator.backlog") == "SAGA_ORCHESTRATOR__BACKLOG"
+    assert origin(loaded, "orchestrator.due_poll") == "--set orchestrator.due_poll"
     assert origin(loaded, "database") == "default"
 
 

@@ -1,0 +1,88 @@
+"""`saga db`: creates and upgrades the project's databases, and tells how far each is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from saga_engine.cli.frame import Frame, pass_frame
+from saga_engine.cli.lazy import Lazy, lazy_group
+from saga_engine.cli.output import Format, Part, Styled, output_option, write, write_rows, write_table
+
+if TYPE_CHECKING:
+    from saga_engine.databases import Database
+    from saga_engine.settings import Settings
+
+
+@click.command("upgrade")
+@output_option
+@pass_frame
+def upgrade(frame: Frame, output: Format) -> None:
+    """Bring every database to its newest revision.
+
+    Safe to repeat, and from several processes at once.
+    """
+    from saga_engine import databases
+    from saga_engine.settings import shown_url
+
+    settings, found = _databases(frame)
+    rows: list[dict[str, str | list[str]]] = []
+    for one in found:
+        applied = list(databases.upgrade(settings, one))
+        rows.append({"database": one.branch, "url": shown_url(one.url.get_secret_value()), "applied": applied})
+        if output is Format.TEXT:
+            done = Styled(f"applied {', '.join(applied)}", "green") if applied else "is up to date"
+            write([f"{one.branch}: ", done])
+    if output is not Format.TEXT:
+        write_rows(rows, output)
+
+
+@click.command("status")
+@output_option
+@pass_frame
+def status(frame: Frame, output: Format) -> None:
+    """Show which revision every database has.
+
+    Changes nothing.
+    """
+    from saga_engine import databases
+    from saga_engine.settings import shown_url
+
+    settings, found = _databases(frame)
+    known = [(one.branch, shown_url(one.url.get_secret_value()), databases.status(settings, one)) for one in found]
+    if output is Format.TEXT:
+        rows = [(name, ", ".join(far.current) or "none", _pending(far.pending), url) for name, url, far in known]
+        write_table(("DATABASE", "CURRENT", "PENDING", "URL"), rows)
+    else:
+        write_rows(
+            [
+                {"database": name, "url": url, "current": far.current, "head": far.head, "pending": far.pending}
+                for name, url, far in known
+            ],
+            output,
+        )
+
+
+def _databases(frame: Frame) -> tuple[Settings, list[Database]]:
+    from saga_engine.databases import databases
+    from saga_engine.handlers import load_participants
+    from saga_engine.participant.registry import merge
+
+    settings = frame.settings()
+    return settings, list(databases(settings, merge(load_participants(settings.root)).values()))
+
+
+def _pending(revisions: tuple[str, ...]) -> Part:
+    return Styled(", ".join(revisions), "yellow") if revisions else Styled("none", dim=True)
+
+
+@lazy_group(
+    "db",
+    {
+        "upgrade": Lazy(f"{__name__}:upgrade", "Bring every database to its newest revision."),
+        "status": Lazy(f"{__name__}:status", "Show which revision every database has."),
+    },
+)
+def db() -> None:
+    """Create and upgrade the project's databases."""

@@ -1,0 +1,95 @@
+"""`saga validate`: checks definitions, all of them, and reports every mistake with its place."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from saga_engine.cli.frame import Frame, pass_frame
+from saga_engine.cli.output import Format, Part, Styled, output_option, write, write_rows
+from saga_engine.definition.problems import Problem, Problems
+from saga_engine.errors import UsageError
+from saga_engine.project import DEFINITIONS, definition_files
+
+if TYPE_CHECKING:
+    from saga_engine.definition.loader import Loaded
+    from saga_engine.definition.model import Json
+
+CATALOGUE = "participants.json"
+
+
+@click.command("validate")
+@click.argument("files", nargs=-1, metavar="[FILE]...")
+@output_option
+@pass_frame
+def validate(frame: Frame, files: tuple[str, ...], output: Format) -> None:
+    """Check definitions and report every mistake.
+
+    Without FILE, all definitions of the project are checked; `-` reads one from stdin. Exit code 2 if one is wrong.
+    """
+    results = {name: _check(name) for name in files or _all_definitions(frame)}
+    if output is Format.TEXT:
+        for name, result in results.items():
+            for line in _lines(name, result):
+                write(line)
+    else:
+        write_rows([_row(name, result) for name, result in results.items()], output)
+    if any(isinstance(result, Problems) for result in results.values()):
+        click.get_current_context().exit(2)
+
+
+def _all_definitions(frame: Frame) -> list[str]:
+    root = frame.root()
+    found = definition_files(root)
+    if not found:
+        raise UsageError(f"{root / DEFINITIONS}: has no *.yaml; write a definition there, or name a file")
+    here = Path.cwd()
+    return [str(path.relative_to(here) if path.is_relative_to(here) else path) for path in found]
+
+
+def _check(name: str) -> Loaded | Problems:
+    from saga_engine.definition.catalogue import load_catalogue
+    from saga_engine.definition.loader import load_file, load_text
+
+    if name == "-":
+        return load_text(sys.stdin.buffer.read(), "stdin")
+    catalogue = Path(name).parent / CATALOGUE
+    return load_file(name, participants=load_catalogue(catalogue) if catalogue.is_file() else None)
+
+
+def _lines(name: str, result: Loaded | Problems) -> list[list[Part]]:
+    if isinstance(result, Problems):
+        return [[Styled(str(problem), "red")] for problem in result.problems]
+    steps = len(result.definition.steps)
+    what = f"{result.definition.saga} version {result.definition.version}, {steps} step{'s' if steps != 1 else ''}"
+    warnings: list[list[Part]] = [[Styled(f"{problem} (warning)", "yellow")] for problem in result.warnings]
+    return [*warnings, [f"{name}: ", Styled("valid", "green"), f": {what}"]]
+
+
+def _row(name: str, result: Loaded | Problems) -> Mapping[str, Json]:
+    if isinstance(result, Problems):
+        problems = [_problem(problem) for problem in result.problems]
+        return {"file": name, "valid": False, "saga": None, "version": None, "problems": problems, "warnings": []}
+    return {
+        "file": name,
+        "valid": True,
+        "saga": result.definition.saga,
+        "version": result.definition.version,
+        "problems": [],
+        "warnings": [_problem(problem) for problem in result.warnings],
+    }
+
+
+def _problem(problem: Problem) -> Mapping[str, Json]:
+    return {
+        "line": problem.line,
+        "column": problem.column,
+        "code": problem.code,
+        "message": problem.message,
+        "expected": problem.expected or None,
+        "suggestion": problem.suggestion or None,
+    }

@@ -1,0 +1,155 @@
+"""A saga's stream as a timeline that a person reads at a glance: when, to what, what happened.
+
+Owns the wording of each event. Knows no terminal: it gives parts, `output` prints them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
+
+from saga_engine.cli.output import Part, Styled, brief_json, rfc3339
+from saga_engine.core import events as e
+from saga_engine.core.events import Direction, Effect, Event
+from saga_engine.definition.durations import format_duration
+from saga_engine.definition.model import Json
+
+StepEvent: TypeAlias = (
+    e.CommandIssued
+    | e.StepSucceeded
+    | e.StepRejected
+    | e.StepFailed
+    | e.StepGivenUp
+    | e.StepSkipped
+    | e.ItemsFixed
+    | e.TimerSet
+    | e.TimerFired
+    | e.StepCompensated
+    | e.CompensationFailed
+    | e.StepBlocked
+    | e.OperatorActed
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line: a sign, what it is about (a step, or the saga), what happened, and how it is coloured."""
+
+    at: int
+    sign: str
+    subject: str
+    text: str
+    colour: str | None = None
+
+
+def timeline(events: Iterable[Event]) -> list[list[Part]]:
+    """The lines of a timeline, times counted from the first event."""
+    entries = [entry(event) for event in events]
+    width = max((len(one.subject) for one in entries), default=0)
+    start = entries[0].at if entries else 0
+    return [
+        [
+            Styled(f"  {_since(one.at - start):>11}  ", dim=True),
+            Styled(one.sign, one.colour),
+            f" {one.subject:<{width}}  ",
+            Styled(one.text, one.colour),
+        ]
+        for one in entries
+    ]
+
+
+def entry(event: Event) -> Entry:
+    """How one event is told."""
+    match event:
+        case e.SagaStarted():
+            return Entry(event.at, "●", "saga", "started")
+        case e.CompensationBegan():
+            cause = f"{event.step} failed, " if event.step else ""
+            return Entry(event.at, "↶", "saga", f"compensates: {cause}{_why(event.code, event.message)}", "yellow")
+        case e.SagaCompleted():
+            return Entry(event.at, "●", "saga", _with("completed", event.output), "green")
+        case e.SagaCompensated():
+            return Entry(event.at, "●", "saga", "compensated: everything that was done is undone", "yellow")
+        case e.SagaClosed():
+            return Entry(event.at, "●", "saga", "closed: not everything was undone", "red")
+        case e.Suspended():
+            return Entry(event.at, "‖", "saga", f"suspended by {_who(event.who, event.why)}", "yellow")
+        case e.Resumed():
+            return Entry(event.at, "▸", "saga", f"resumed by {_who(event.who, event.why)}")
+        case e.CancelRequested():
+            verdict = "" if event.accepted else "; refused, past the point of no return"
+            return Entry(event.at, "■", "saga", f"cancel asked by {_who(event.who, event.why)}{verdict}", "yellow")
+        case e.SignalReceived():
+            return Entry(event.at, "✉", "saga", _with(f"signal {event.name}", event.data))
+        case _:
+            return _step_entry(event)
+
+
+def _step_entry(event: StepEvent) -> Entry:
+    def told(sign: str, text: str, colour: str | None = None) -> Entry:
+        subject = event.step if isinstance(event, _WHOLE_STEP) or event.item is None else f"{event.step}[{event.item}]"
+        return Entry(event.at, sign, subject, text, colour)
+
+    match event:
+        case e.CommandIssued():
+            again = f", attempt {event.attempt}" if event.attempt > 1 else ""
+            if event.direction is Direction.COMPENSATE:
+                return told("←", f"compensation sent{again}")
+            return told("→", f"command sent{again}")
+        case e.StepSucceeded():
+            return told("✓", _with("succeeded", event.result), "green")
+        case e.StepRejected():
+            return told("✗", f"rejected: {_why(event.code, event.message)}", "red")
+        case e.StepFailed():
+            return told("!", f"failed: {_why(event.code, event.message)}{_again(event.at, event.retry_at)}", "red")
+        case e.StepGivenUp():
+            return told("?", f"given up, outcome unknown: {_why(event.code, event.message)}", "red")
+        case e.StepSkipped():
+            return told("-", "skipped: its condition is false")
+        case e.ItemsFixed():
+            return told("≡", f"for each of {len(event.items)} items")
+        case e.TimerSet():
+            return told("◷", "waits" if event.due is None else f"waits until {rfc3339(event.due)}")
+        case e.TimerFired():
+            return told("◷", "time is up")
+        case e.StepCompensated():
+            return told("↺", "undone" if event.effect is Effect.UNDONE else "nothing to undo", "yellow")
+        case e.CompensationFailed():
+            why = _why(event.code, event.message)
+            return told("!", f"compensation failed: {why}{_again(event.at, event.retry_at)}", "red")
+        case e.StepBlocked():
+            return told("■", f"blocked, an operator is needed: {_why(event.code, event.message)}", "red")
+        case e.OperatorActed():
+            return told("☞", f"{event.verb} by {_who(event.who, event.why)}", "cyan")
+    assert_never(event)
+
+
+_WHOLE_STEP = (e.StepSkipped, e.ItemsFixed, e.TimerSet, e.TimerFired)
+
+
+def _since(microseconds: int) -> str:
+    seconds = microseconds / 1e6
+    if seconds < 100:
+        return f"+{seconds:.3f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"+{hours}:{minutes:02d}:{seconds:02d}"
+
+
+def _with(text: str, value: Json) -> str:
+    return text if value is None else f"{text}  {brief_json(value, 80)}"
+
+
+def _why(code: str, message: str) -> str:
+    return f"{code}: {message}" if message else code
+
+
+def _who(who: str, why: str) -> str:
+    return f"{who}: {why}" if why else who
+
+
+def _again(at: int, retry_at: int | None) -> str:
+    if retry_at is None:
+        return "; no further attempt"
+    return f"; next attempt in {format_duration(max(retry_at - at, 0) // 1000 * 1000)}"

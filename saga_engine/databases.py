@@ -1,0 +1,67 @@
+"""Which databases a project has: the engine's, and one for each participant whose handlers write in it.
+
+Owns which migrations belong to which. Opens a database only while it is upgraded or looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import SecretStr
+from sqlalchemy import Engine
+
+from saga_engine.participant.registry import MergedParticipant
+from saga_engine.settings import Settings
+from saga_engine.sql import migrate
+from saga_engine.sql.engine import open_engine
+from saga_engine.sql.migrate import ENGINE_BRANCH, Status
+
+T = TypeVar("T")
+MIGRATIONS = Path("store", "migrations")
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One database. `branch`: whose revisions it gets. `inbox`: a participant's, which holds its inbox."""
+
+    branch: str
+    url: SecretStr
+    inbox: bool
+
+
+def databases(settings: Settings, participants: Iterable[MergedParticipant]) -> Iterator[Database]:
+    """The engine's database, then those of the participants that have a handler with a database, by name."""
+    yield Database(ENGINE_BRANCH, settings.database, inbox=False)
+    for participant in sorted(participants, key=lambda one: one.name):
+        if participant.fenced:
+            yield Database(participant.name, settings.participant(participant.name).database, inbox=True)
+
+
+def upgrade(settings: Settings, database: Database) -> Sequence[str]:
+    """Bring one database to its newest revisions; the ids of those applied. Errors are those of `sql.migrate`."""
+    return _with(
+        database, lambda engine: migrate.upgrade(engine, database.branch, _locations(settings), inbox=database.inbox)
+    )
+
+
+def status(settings: Settings, database: Database) -> Status:
+    """How far one database is. Errors are those of `sql.migrate`."""
+    return _with(
+        database, lambda engine: migrate.status(engine, database.branch, _locations(settings), inbox=database.inbox)
+    )
+
+
+def _locations(settings: Settings) -> list[Path]:
+    folder = settings.root / MIGRATIONS
+    return [folder] if folder.is_dir() else []
+
+
+def _with(database: Database, use: Callable[[Engine], T]) -> T:
+    engine = open_engine(database.url.get_secret_value())
+    try:
+        return use(engine)
+    finally:
+        engine.dispose()
