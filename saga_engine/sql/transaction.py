@@ -120,9 +120,9 @@ def _retry(engine: Engine, run: Callable[[], T], repeatable: bool, tries: int | 
             renewed = True
             continue
         if trouble is not Trouble.RETRY and not (repeatable and trouble is Trouble.UNKNOWN_COMMIT):
-            raise _translated(engine, cause, trouble) from cause
+            raise translated(engine, cause, trouble) from cause
         if time.monotonic() >= give_up_at or (tries is not None and tried >= tries):
-            raise _translated(engine, cause, trouble) from cause
+            raise translated(engine, cause, trouble) from cause
         # Full jitter, in a thread of its own: the store is synchronous on purpose.
         time.sleep(random.uniform(0, min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2**tried)))
 
@@ -134,11 +134,12 @@ def _on_new_connection(error: DBAPIError | PoolTimeoutError, trouble: Trouble) -
     return trouble is Trouble.UNAVAILABLE and isinstance(error, DBAPIError) and error.connection_invalidated
 
 
-def _translated(engine: Engine, error: DBAPIError | PoolTimeoutError, trouble: Trouble) -> Exception:
+def translated(engine: Engine, error: DBAPIError | PoolTimeoutError, trouble: Trouble | None = None) -> Exception:
+    """The engine's own exception for a database error, or the error itself when the statement was at fault."""
     where = describe(engine.url)
     origin = error.orig if isinstance(error, DBAPIError) else error
     what = (str(origin).strip() or type(origin).__name__).splitlines()[0]
-    match trouble:
+    match classify(error) if trouble is None else trouble:
         case Trouble.RETRY:
             return ContendedError(f"{where}: other transactions got in the way again and again ({what}); try again")
         case Trouble.UNKNOWN_COMMIT:
