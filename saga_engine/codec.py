@@ -29,7 +29,6 @@ from saga_engine.definition.model import Json
 from saga_engine.envelope import EventRecord
 from saga_engine.errors import SagaEngineError
 
-
 T = TypeVar("T")
 
 

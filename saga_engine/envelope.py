@@ -155,6 +155,21 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class DomainEvent:
+    """An event for the world, of the stream's event at `version`. `subject` None: the engine's own for it."""
+
+    saga_id: UUID
+    saga: str
+    key: str
+    version: int
+    name: str
+    subject: str | None
+    data: Json
+    at: int
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """What a transport carries. `message_id` is what the broker may drop a repetition by; None: no de-duplication."""
 

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 from saga_engine.envelope import EventRecord, Message, StreamHead
 
 T = TypeVar("T")
+
+WHOLE: Final = -1
+"""Asks `EventStore.load` for all events, whatever snapshots there are."""
 
 
 class RunSync(Protocol):
@@ -178,11 +181,18 @@ class EventStore(Protocol):
         ...
 
     def load(self, wanted: Mapping[UUID, int]) -> Mapping[UUID, LoadedStream]:
-        """Read streams, each from after a version (0: from its snapshot or the start). Unknown ids are absent."""
+        """Read streams, each from after a version (0: from its snapshot or the start; `WHOLE`: without snapshot).
+
+        Unknown ids are absent.
+        """
         ...
 
     def versions(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, int]:
         """The stored version of each stream. Unknown ids are absent."""
+        ...
+
+    def heads(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, StreamHead]:
+        """The row of each stream. Unknown ids are absent."""
         ...
 
     def due(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead]:

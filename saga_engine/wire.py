@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final, cast
+from urllib.parse import quote
 
 import orjson
 
 from saga_engine.core.events import Direction, Effect
 from saga_engine.core.inputs import Outcome
 from saga_engine.definition.model import Json
-from saga_engine.envelope import Command, Message, Reply, parse_key
+from saga_engine.envelope import Command, DomainEvent, Message, Reply, parse_key
 
 COMMANDS: Final = "SAGA_COMMANDS"
 REPLIES: Final = "SAGA_REPLIES"
@@ -38,6 +40,7 @@ EFFECT: Final = "saga-effect"
 REASON: Final = "saga-reason"
 TRACEPARENT: Final = "traceparent"
 
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OUTCOMES: Final = frozenset(outcome.value for outcome in Outcome)
 
 
@@ -197,6 +200,29 @@ def message_to_reply(message: Message) -> Reply | Unreadable:
         token=headers.get(TOKEN, ""),
         traceparent=headers.get(TRACEPARENT),
     )
+
+
+def event_to_message(event: DomainEvent) -> Message:
+    """A published event as a CloudEvent in binary mode. Its id, stream and version, is the same at every repetition."""
+    event_id = f"{event.saga_id}/{event.version}"
+    headers = {
+        MESSAGE_ID: event_id,
+        "ce-specversion": "1.0",
+        "ce-id": event_id,
+        "ce-source": f"saga/{event.saga}",
+        "ce-type": event.name,
+        "ce-subject": quote(event.key, safe=" -._~"),
+        "ce-time": rfc3339(event.at),
+        "ce-datacontenttype": "application/json",
+    }
+    if event.traceparent is not None:
+        headers[TRACEPARENT] = event.traceparent
+    return Message(event.subject or event_subject(event.saga, event.name), headers, orjson.dumps(event.data), event_id)
+
+
+def rfc3339(at: int) -> str:
+    """A time in microseconds since 1970 as RFC 3339 in UTC."""
+    return (EPOCH + timedelta(microseconds=at)).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def dead_letter(participant: str, original: Message, reason: str) -> Message:

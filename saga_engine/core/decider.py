@@ -25,6 +25,7 @@ from saga_engine.core.events import (
     Verb,
 )
 from saga_engine.core.inputs import Cancel, Due, Input, Operate, ReplyReceived, Resume, Signal, Start, Suspend
+from saga_engine.core.outgoing import Outgoing
 from saga_engine.core.plan import Plan
 from saga_engine.core.state import Phase, SagaState, StepState, StepStatus, address, split
 from saga_engine.core.timing import compensation_of, may_give_up
@@ -37,10 +38,11 @@ SAGA_TIMEOUT = "saga_timeout"
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The events that follow, and the state they lead to."""
+    """The events that follow, the state they lead to, and what they send out once they are committed."""
 
     events: tuple[Event, ...]
     state: SagaState
+    outgoing: tuple[Outgoing, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,11 @@ def decide(plan: Plan, state: SagaState, input: Input) -> Decision:
     outcome = _take(draft, input)
     if outcome is not None:
         return outcome
-    return Decided(tuple(draft.events), draft.state) if draft.events else Ignored("nothing is due")
+    return _decided(draft) if draft.events else Ignored("nothing is due")
+
+
+def _decided(draft: Draft) -> Decided:
+    return Decided(tuple(draft.events), draft.state, tuple(draft.outgoing))
 
 
 def _take(draft: Draft, input: ReplyReceived | Due | Signal | Cancel | Suspend | Resume | Operate) -> Decision | None:
@@ -114,7 +120,7 @@ def _start(plan: Plan, state: SagaState, start: Start) -> Decision:
     )
     forward.open_ready(draft, plan.roots)
     _turn(draft, Phase.FORWARD)
-    return Decided(tuple(draft.events), draft.state)
+    return _decided(draft)
 
 
 def _turn(draft: Draft, before: Phase) -> None:

@@ -1,4 +1,4 @@
-"""A decision in the making: the events decided so far and the state they lead to.
+"""A decision in the making: the events decided so far, the state they lead to, and what they send out.
 
 Mutable, but never outlives the one call of `decide` that made it.
 """
@@ -6,25 +6,30 @@ Mutable, but never outlives the one call of `decide` that made it.
 from __future__ import annotations
 
 from saga_engine.core.events import CompensationBegan, Event, StepBlocked
+from saga_engine.core.outgoing import Outgoing, outgoing
 from saga_engine.core.plan import Node, Plan
 from saga_engine.core.state import Phase, SagaState, evolve
 
 
 class Draft:
-    """Collects events over a state. `at` is the time of the input, `seen` the version that it found."""
+    """Collects events over a state. `at` is the time of the input."""
 
-    __slots__ = ("at", "events", "plan", "state")
+    __slots__ = ("at", "events", "outgoing", "plan", "state")
 
     def __init__(self, plan: Plan, state: SagaState, at: int) -> None:
         self.plan = plan
         self.state = state
         self.at = at
         self.events: list[Event] = []
+        self.outgoing: list[Outgoing] = []
 
     def add(self, event: Event) -> None:
         """Decide one more event; later decisions see its effect."""
         self.events.append(event)
         self.state = evolve(self.state, event)
+        sent = outgoing(self.plan, self.state, event)
+        if sent is not None:
+            self.outgoing.append(sent)
 
     def node(self, step: str) -> Node:
         return self.plan.nodes[step]

@@ -28,6 +28,7 @@ from saga_engine.definition.model import Call, Emit, ExpressionFailed, Json, Wai
 class SendCommand:
     """A command to send: which attempt at which place, in which direction."""
 
+    version: int
     step: str
     item: int | None
     direction: Direction
@@ -51,7 +52,7 @@ def outgoing(plan: Plan, state: SagaState, event: Event) -> Outgoing | None:
     """What one event sends out. `state` is the state right after it, so that its version is the event's."""
     match event:
         case CommandIssued():
-            return SendCommand(event.step, event.item, event.direction, event.attempt)
+            return SendCommand(state.version, event.step, event.item, event.direction, event.attempt)
         case StepSucceeded() if event.item is None:
             action = plan.nodes[event.step].action
             emit = action.emit if isinstance(action, Call | Wait) else None

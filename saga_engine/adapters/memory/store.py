@@ -119,12 +119,16 @@ class MemoryEventStore:
 
     def _load(self, head: StreamHead, after: int) -> LoadedStream:
         snapshot = self._snapshots.get(head.stream_id) if after == 0 else None
-        first = after if snapshot is None else snapshot.version
+        first = max(0, after) if snapshot is None else snapshot.version
         return LoadedStream(head, snapshot, tuple(self._events[head.stream_id][first:]))
 
     def versions(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, int]:
         with self._opened():
             return {each: self._heads[each].version for each in stream_ids if each in self._heads}
+
+    def heads(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, StreamHead]:
+        with self._opened():
+            return {each: self._heads[each] for each in stream_ids if each in self._heads}
 
     def due(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead]:
         with self._opened():

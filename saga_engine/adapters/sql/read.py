@@ -81,7 +81,7 @@ class Reader:
         ranges: list[tuple[UUID, int, int]] = []
         for head in heads:
             snapshot = kept.get(head.stream_id)
-            after = wanted[head.stream_id] if snapshot is None else snapshot.version
+            after = max(0, wanted[head.stream_id]) if snapshot is None else snapshot.version
             ranges.append((head.stream_id, after, head.version))
         tails = self._tails(connection, ranges)
         return {
@@ -103,6 +103,10 @@ class Reader:
         for ids in chunks(stream_ids):
             found |= run_query(self._engine, partial(_versions, ids))
         return found
+
+    def heads(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, StreamHead]:
+        found = (self._heads(_HEADS, {"ids": list(ids)}) for ids in chunks(stream_ids))
+        return {head.stream_id: head for page in found for head in page}
 
     def due(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead]:
         return self._heads(_DUE, {"partitions": list(partitions), "now": now, "most": limit})

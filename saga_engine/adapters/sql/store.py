@@ -84,6 +84,10 @@ class SqlEventStore:
         self._check_open()
         return self._reader.versions(stream_ids)
 
+    def heads(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, StreamHead]:
+        self._check_open()
+        return self._reader.heads(stream_ids)
+
     def due(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead]:
         self._check_open()
         return self._reader.due(partitions, now, limit)

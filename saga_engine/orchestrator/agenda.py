@@ -1,0 +1,110 @@
+"""What is to be done next, by saga: inputs that arrived, sagas that are due, sagas whose sending must be repeated.
+
+A saga that is being worked on is held out of the next batch; what arrives for it waits. Knows no I/O.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from saga_engine.core.inputs import Due, Input
+from saga_engine.orchestrator.transact import Turn
+from saga_engine.ports import Delivery
+
+
+@dataclass(slots=True)
+class Entry:
+    """All that waits for one saga. `deliveries` are to be acknowledged once its turn is committed."""
+
+    inputs: list[Input] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
+    seen: int = 0
+    due_since: int | None = None
+    ask_again: bool = False
+
+    def turn(self, saga_id: UUID, now: int) -> Turn:
+        """The turn that works it off; a due saga is looked at after what has arrived for it."""
+        inputs: Sequence[Input] = self.inputs if self.due_since is None else [*self.inputs, Due(now)]
+        return Turn(saga_id, inputs, self.seen, self.due_since, self.ask_again)
+
+
+class Agenda:
+    """Waiting entries in order of arrival. Single-threaded: the event loop's.
+
+    `work` is set whenever there may be something to do.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[UUID, Entry] = {}
+        self._busy: set[UUID] = set()
+        self._room = asyncio.Event()
+        self.work = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def ready(self) -> bool:
+        """Whether some saga can be worked on now."""
+        return any(saga_id not in self._busy for saga_id in self._waiting)
+
+    def reply(self, saga_id: UUID, given: Input, delivery: Delivery) -> None:
+        """An input that arrived as a message."""
+        entry = self._entry(saga_id)
+        entry.inputs.append(given)
+        entry.deliveries.append(delivery)
+
+    def look(self, saga_id: UUID, *, seen: int = 0, due_since: int | None = None, ask_again: bool = False) -> None:
+        """A saga to look at: it is due, or something of it must be sent again."""
+        entry = self._entry(saga_id)
+        entry.seen = max(entry.seen, seen)
+        entry.ask_again = entry.ask_again or ask_again
+        if due_since is not None:
+            entry.due_since = due_since if entry.due_since is None else min(entry.due_since, due_since)
+
+    async def room(self, backlog: int) -> None:
+        """Wait until fewer sagas than `backlog` wait."""
+        while len(self._waiting) >= backlog:
+            self._room.clear()
+            await self._room.wait()
+
+    def take(self, limit: int) -> dict[UUID, Entry]:
+        """The next batch; its sagas are busy until they are released or put back."""
+        batch: dict[UUID, Entry] = {}
+        for saga_id in self._waiting:
+            if saga_id not in self._busy:
+                batch[saga_id] = self._waiting[saga_id]
+                if len(batch) == limit:
+                    break
+        for saga_id in batch:
+            del self._waiting[saga_id]
+        self._busy.update(batch)
+        self._room.set()
+        return batch
+
+    def release(self, saga_ids: Iterable[UUID]) -> None:
+        self._busy.difference_update(saga_ids)
+        self.work.set()
+
+    def put_back(self, batch: dict[UUID, Entry]) -> None:
+        """A batch that could not be committed waits again, before what has come since."""
+        for saga_id, entry in batch.items():
+            later = self._waiting.pop(saga_id, None)
+            if later is not None:
+                entry.inputs += later.inputs
+                entry.deliveries += later.deliveries
+                entry.seen = max(entry.seen, later.seen)
+                entry.ask_again = entry.ask_again or later.ask_again
+                entry.due_since = later.due_since if entry.due_since is None else entry.due_since
+        self._waiting = {**batch, **self._waiting}
+        self.release(batch)
+
+    def _entry(self, saga_id: UUID) -> Entry:
+        entry = self._waiting.get(saga_id)
+        if entry is None:
+            entry = self._waiting[saga_id] = Entry()
+        self.work.set()
+        return entry

@@ -1,0 +1,143 @@
+"""What people and programs ask of the engine with store credentials: start, find, look, list.
+
+Needs no orchestrator and knows no broker: who committed something rings the saga's partition. Blocking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from uuid import UUID
+
+from saga_engine.codec import decode_event
+from saga_engine.core.events import Event
+from saga_engine.core.plan import Plan
+from saga_engine.core.state import SagaState, fold
+from saga_engine.definition.inputs import InputRejected, check_input
+from saga_engine.definition.model import Definition, Json
+from saga_engine.envelope import StreamHead
+from saga_engine.errors import NotFoundError, UsageError
+from saga_engine.identifiers import TimeOrderedIds
+from saga_engine.orchestrator.cache import StateCache
+from saga_engine.orchestrator.plans import Plans
+from saga_engine.orchestrator.starting import DefinitionChanged, Starter, StartOutcome, StartRequest, register
+from saga_engine.orchestrator.transact import Transactor
+from saga_engine.ports import WHOLE, Clock, EventStore, StreamFilter
+
+
+@dataclass(frozen=True, slots=True)
+class SagaView:
+    """One saga, whole: its row, its state, its events in order (the first has version 1)."""
+
+    head: StreamHead
+    plan: Plan
+    state: SagaState
+    events: Sequence[Event]
+
+
+class Client:
+    """The engine as its users see it. `definitions` are the project's, by saga name and version."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        definitions: Mapping[str, Mapping[int, Definition]],
+        ids: TimeOrderedIds,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._definitions = definitions
+        self._plans = Plans(store)
+        transactor = Transactor(store, self._plans, StateCache(0), clock.now)
+        self._starter = Starter(store, transactor, ids, clock)
+
+    def start(
+        self, name: str, input: Json, *, key: str | None = None, version: int | None = None, again: bool = False
+    ) -> StartOutcome | InputRejected | DefinitionChanged:
+        """Start a saga; the same key and input again gives the saga there is.
+
+        Raises:
+            NotFoundError: no definition of that name, or version.
+            StoreUnavailableError: unknown whether it was started; asking again with the same key is safe.
+        """
+        definition = self.definition(name, version)
+        checked = check_input(definition, input)
+        if isinstance(checked, InputRejected):
+            return checked
+        changed = register(self._store, [definition])
+        if changed:
+            return changed[0]
+        return self._starter.start([StartRequest(definition, checked, key, again)])[0]
+
+    def definition(self, name: str, version: int | None = None) -> Definition:
+        """The definition of that name: of that version, or the highest.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        versions = self._definitions.get(name)
+        if not versions:
+            known = ", ".join(sorted(self._definitions)) or "none"
+            raise NotFoundError(f"no saga named {name!r} is defined here; defined: {known}")
+        wanted = max(versions) if version is None else version
+        if wanted not in versions:
+            known = ", ".join(str(number) for number in sorted(versions))
+            raise NotFoundError(f"saga {name!r} has no version {version} here; it has: {known}")
+        return versions[wanted]
+
+    def find(self, id_or_key: str, saga: str | None = None) -> UUID:
+        """The saga of that id, or the newest generation of that business key.
+
+        Raises:
+            NotFoundError: there is none.
+            UsageError: the key belongs to sagas of several names.
+        """
+        records = self._store.find(id_or_key, saga)
+        names = sorted({record.saga for record in records})
+        if len(names) > 1:
+            raise UsageError(f"key {id_or_key!r} belongs to several sagas: say which, with --saga {' or '.join(names)}")
+        if records:
+            return records[0].stream_id
+        with suppress(ValueError):
+            saga_id = UUID(id_or_key)
+            if saga_id in self._store.versions([saga_id]):
+                return saga_id
+        raise NotFoundError(f"no saga with id or key {id_or_key!r}{f' named {saga}' if saga else ''}")
+
+    def view(self, saga_id: UUID) -> SagaView:
+        """A saga with its whole history.
+
+        Raises:
+            NotFoundError: there is none of that id.
+            UnknownEventError: a newer release wrote to it.
+        """
+        loaded = self._store.load({saga_id: WHOLE}).get(saga_id)
+        if loaded is None:
+            raise NotFoundError(f"no saga with id {saga_id}")
+        events = [decode_event(record) for record in loaded.events]
+        plan = self._plans.get(loaded.head.definition_hash)
+        return SagaView(loaded.head, plan, fold(SagaState(saga_id), events), events)
+
+    def status(self, saga_id: UUID) -> StreamHead:
+        """The row of a saga, cheap to ask for again and again.
+
+        Raises:
+            NotFoundError: there is none of that id.
+        """
+        head = self._store.heads([saga_id]).get(saga_id)
+        if head is None:
+            raise NotFoundError(f"no saga with id {saga_id}")
+        return head
+
+    def list(self, wanted: StreamFilter) -> Sequence[StreamHead]:
+        """One page of sagas, newest first."""
+        return self._store.list(wanted)
+
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        """How many sagas there are, by (saga name, status)."""
+        return self._store.counts()
+
+    def close(self) -> None:
+        """Give back the store's connections."""
+        self._store.close()

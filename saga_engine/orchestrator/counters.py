@@ -1,0 +1,21 @@
+"""What an orchestrator has done since it began, as plain counts for tests, logs and metrics."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Counters:
+    """`sent_again` are repeated sends of commands: none in a healthy run. `ignored` counts replies by reason."""
+
+    batches: int = 0
+    commits: int = 0
+    replies: int = 0
+    commands: int = 0
+    sent_again: int = 0
+    unacknowledged: int = 0
+    forged: int = 0
+    unreadable: int = 0
+    ignored: Counter[str] = field(default_factory=Counter)

@@ -1,0 +1,48 @@
+"""From stored records to a saga that can be decided on: fold, plan, and what is still to be sent.
+
+Reads only what the store gave; a stream that this release cannot read is a value, so that other sagas go on.
+"""
+
+from __future__ import annotations
+
+from saga_engine.codec import decode_event, decode_state
+from saga_engine.core.events import Direction
+from saga_engine.core.outgoing import Outgoing, SendCommand, outgoing
+from saga_engine.core.state import Phase, SagaState, StepStatus, UndoStatus, address, evolve
+from saga_engine.orchestrator.cache import Cached
+from saga_engine.orchestrator.plans import Plans
+from saga_engine.ports import LoadedStream
+
+
+def revive(loaded: LoadedStream, plans: Plans) -> Cached:
+    """Fold a stream and find what it sends out beyond its published cursor.
+
+    Raises:
+        UnknownEventError: a newer release wrote to the stream.
+        DefinitionMissingError: its definition is not in the store.
+    """
+    head = loaded.head
+    plan = plans.get(head.definition_hash)
+    state = SagaState(head.stream_id)
+    if loaded.snapshot is not None:
+        state = decode_state(loaded.snapshot.data, state)
+    unsent: list[Outgoing] = []
+    for record in loaded.events:
+        event = decode_event(record)
+        state = evolve(state, event)
+        if record.version > head.published:
+            sent = outgoing(plan, state, event)
+            if sent is not None:
+                unsent.append(sent)
+    return Cached(plan, state, tuple(sent for sent in unsent if still_wanted(state, sent)), head.published)
+
+
+def still_wanted(state: SagaState, sent: Outgoing) -> bool:
+    """Whether something unsent is still to be sent: events always, a command while its answer is waited for."""
+    if not isinstance(sent, SendCommand):
+        return True
+    step = state.steps[address(sent.step, sent.item)]
+    if sent.direction is Direction.COMPENSATE:
+        return step.undo is UndoStatus.ISSUED and step.backward is not None and step.backward.attempt == sent.attempt
+    issued = step.status is StepStatus.ISSUED and step.forward is not None and step.forward.attempt == sent.attempt
+    return issued and state.phase is Phase.FORWARD

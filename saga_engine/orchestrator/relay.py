@@ -1,0 +1,137 @@
+"""From what was committed to messages, and out: commands with their tokens and deadlines, domain events.
+
+Sends only what a transaction returned. Knows no SQL; what the broker did not acknowledge is somebody else's to repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from saga_engine.core.events import Direction
+from saga_engine.core.outgoing import PublishEvent, SendCommand
+from saga_engine.core.plan import Plan
+from saga_engine.core.state import Progress, SagaState, StepState, address, split
+from saga_engine.core.timing import OpenCommand, must_succeed
+from saga_engine.definition.model import Json
+from saga_engine.envelope import Address, Command, DomainEvent, Message, partition_of
+from saga_engine.orchestrator.tokens import Tokens
+from saga_engine.orchestrator.transact import Turned
+from saga_engine.ports import Transport
+from saga_engine.wire import command_to_message, event_to_message
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came of sending. `complete`: sagas all of whose outgoing messages were acknowledged; `failed`: the others.
+
+    `commands` counts first sends, `again` repeated ones.
+    """
+
+    complete: Sequence[UUID]
+    failed: Sequence[UUID]
+    commands: int
+    again: int
+
+
+class Relay:
+    """Sends what turns led to, in the order of each stream."""
+
+    def __init__(self, transport: Transport, tokens: Tokens, now: Callable[[], int]) -> None:
+        self._transport = transport
+        self._tokens = tokens
+        self._now = now
+
+    async def send(self, turned: Sequence[Turned]) -> Sent:
+        """Send everything unsent, and ask again where that is due. Never raises for an unreachable broker."""
+        messages: list[Message] = []
+        owners: list[UUID] = []
+        commands = again = 0
+        now = self._now()
+        for turn in turned:
+            if turn.state is None or turn.plan is None:
+                continue
+            before = len(messages)
+            for sent in turn.unsent:
+                messages.append(self._message(turn.plan, turn.state, sent, now))
+                commands += isinstance(sent, SendCommand)
+            for out in turn.again:
+                messages.append(command_to_message(self._again(turn.plan, turn.state, out, now)))
+                again += 1
+            owners += [turn.saga_id] * (len(messages) - before)
+        acknowledged = await self._transport.publish(messages) if messages else ()
+        failed = {owner for owner, ok in zip(owners, acknowledged, strict=True) if not ok}
+        reached = [turn.saga_id for turn in turned if turn.state is not None and turn.saga_id not in failed]
+        return Sent(reached, sorted(failed), commands, again)
+
+    def _message(self, plan: Plan, state: SagaState, sent: SendCommand | PublishEvent, now: int) -> Message:
+        if isinstance(sent, PublishEvent):
+            event = DomainEvent(
+                state.saga_id,
+                state.saga,
+                state.key,
+                sent.version,
+                sent.name,
+                sent.subject,
+                sent.data,
+                now,
+                state.traceparent,
+            )
+            return event_to_message(event)
+        step = state.steps[address(sent.step, sent.item)]
+        progress = step.forward if sent.direction is Direction.FORWARD else step.backward
+        if progress is None:
+            raise ValueError(f"{sent.step} was never issued")
+        return command_to_message(
+            self._command(plan, state, sent.step, sent.item, sent.direction, step, progress, 1, now)
+        )
+
+    def _again(self, plan: Plan, state: SagaState, out: OpenCommand, now: int) -> Command:
+        """A repeated send. Its number is the time since the attempt was issued: new for each, whoever sends it."""
+        step, item = split(out.place)
+        send = 2 + max(0, now - out.progress.at) // 1000
+        return self._command(plan, state, step, item, out.direction, out.step, out.progress, send, now)
+
+    def _command(
+        self,
+        plan: Plan,
+        state: SagaState,
+        place: str,
+        item: int | None,
+        direction: Direction,
+        step: StepState,
+        progress: Progress,
+        send: int,
+        now: int,
+    ) -> Command:
+        node = plan.nodes[place]
+        call = node.call
+        if call is None or step.forward is None:
+            raise ValueError(f"{place} has no command")
+        whole = Address(state.saga_id, place, item, direction)
+        how, payload, timeout = call.participant, progress.payload, call.timeout
+        command, strict, undone = call.command, must_succeed(plan, state, node), _NOTHING
+        if direction is Direction.COMPENSATE and call.compensation is not None:
+            undo = call.compensation
+            how, command, timeout, strict, undone = undo.participant, undo.command, undo.timeout, True, step.result
+            payload = step.forward.payload if undo.payload is None else progress.payload
+        return Command(
+            address=whole,
+            saga=state.saga,
+            participant=how,
+            command=command,
+            partition=partition_of(state.saga_id),
+            attempt=progress.attempt,
+            send=send,
+            payload=payload,
+            issued_at=progress.first_at,
+            deadline=now + timeout.reply_us,
+            must_succeed=strict,
+            undone_result=undone,
+            token=self._tokens.make(whole.key, how),
+            traceparent=state.traceparent,
+        )
+
+
+_NOTHING: Json = None

@@ -1,0 +1,173 @@
+"""Starting sagas: the pinned definition, the business key, the first events, many starts in one commit.
+
+Owns what happens when a key is taken. Needs no orchestrator: who owns the partition takes up what was committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+from uuid import UUID
+
+from saga_engine.core.inputs import Start
+from saga_engine.core.state import Status
+from saga_engine.definition.canonical import definition_bytes, definition_hash
+from saga_engine.definition.inputs import input_hash
+from saga_engine.definition.model import Definition, ExpressionFailed, Json
+from saga_engine.errors import SagaEngineError
+from saga_engine.identifiers import TimeOrderedIds
+from saga_engine.orchestrator.transact import Transactor, Turn, Turned
+from saga_engine.ports import Clock, DefinitionRecord, EventStore, KeyRecord, NewStream
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """One saga to start. `input` has passed the definition's schema. `key` None: as the definition says.
+
+    `again`: open the next generation of a key whose saga was compensated or closed.
+    """
+
+    definition: Definition
+    input: Json
+    key: str | None = None
+    again: bool = False
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    saga_id: UUID
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyStarted:
+    """The same key with the same input: the saga there is."""
+
+    saga_id: UUID
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyConflict:
+    """The key belongs to a saga with another input."""
+
+    saga_id: UUID
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartRefused:
+    """The saga cannot be started: its key has no value, or another generation is not allowed yet."""
+
+    reason: str
+
+
+StartOutcome: TypeAlias = Started | AlreadyStarted | KeyConflict | StartRefused
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionChanged:
+    """A version was registered with other content before. `stored` and `offered` are canonical JSON."""
+
+    saga: str
+    version: int
+    stored: bytes
+    offered: bytes
+
+
+def register(store: EventStore, definitions: Sequence[Definition]) -> Sequence[DefinitionChanged]:
+    """Make definitions known to the store; returns those whose version stands for another content already."""
+    records = [_record(definition) for definition in definitions]
+    refused = store.register(records)
+    return [
+        DefinitionChanged(record.saga, record.version or 0, other.content, record.content)
+        for record, other in zip(records, refused, strict=True)
+        if other is not None
+    ]
+
+
+def _record(definition: Definition) -> DefinitionRecord:
+    return DefinitionRecord(
+        definition_hash(definition), definition.saga, definition.version, definition_bytes(definition)
+    )
+
+
+class Starter:
+    """Starts sagas through the transactor. Blocking."""
+
+    def __init__(self, store: EventStore, transactor: Transactor, ids: TimeOrderedIds, clock: Clock) -> None:
+        self._store = store
+        self._transactor = transactor
+        self._ids = ids
+        self._clock = clock
+
+    def start(self, requests: Sequence[StartRequest]) -> Sequence[StartOutcome]:
+        """Start many in one commit. Their definitions must be registered.
+
+        Raises:
+            StoreUnavailableError: unknown what was started; asking again with the same keys is safe.
+        """
+        outcomes: dict[int, StartOutcome] = {}
+        turns: dict[int, Turn] = {}
+        for i, request in enumerate(requests):
+            turn = self._turn(request)
+            if isinstance(turn, Turn):
+                turns[i] = turn
+            else:
+                outcomes[i] = turn
+        turned = self._transactor.transact(list(turns.values()))
+        for (i, turn), result in zip(turns.items(), turned, strict=True):
+            outcomes[i] = self._outcome(turn, result)
+        return [outcomes[i] for i in range(len(requests))]
+
+    def _turn(self, request: StartRequest) -> Turn | StartOutcome:
+        now = self._clock.now()
+        saga_id = self._ids.new(now)
+        key = request.key if request.key is not None else _key(request, saga_id)
+        if isinstance(key, StartRefused):
+            return key
+        definition, digest, generation = request.definition, input_hash(request.input), 1
+        if request.again:
+            known = self._store.find(key, definition.saga)
+            generation = known[0].generation + 1 if known else 1
+            refused = self._not_again(known)
+            if refused is not None:
+                return refused
+        pinned = definition_hash(definition)
+        new = NewStream(definition.saga, key, generation, digest, definition.version, pinned)
+        start = Start(now, pinned, key, generation, request.input, request.traceparent)
+        return Turn(saga_id, (start,), new=new, looked_after=False)
+
+    def _not_again(self, known: Sequence[KeyRecord]) -> StartRefused | None:
+        """Another generation is only for a key whose saga has left nothing standing, or was closed."""
+        if not known:
+            return None
+        status = self._store.heads([known[0].stream_id])[known[0].stream_id].status
+        if status in (Status.COMPENSATED, Status.CLOSED):
+            return None
+        return StartRefused(f"saga {known[0].stream_id} of this key is {status}; --again is for compensated or closed")
+
+    def _outcome(self, turn: Turn, result: Turned) -> StartOutcome:
+        assert turn.new is not None
+        if result.committed:
+            return Started(turn.saga_id, turn.new.key)
+        if result.taken is None:
+            raise SagaEngineError(f"the saga could not be started: {result.trouble}")
+        newest = self._store.find(turn.new.key, turn.new.saga)[0]
+        same = newest.input_hash == turn.new.input_hash
+        return (AlreadyStarted if same else KeyConflict)(newest.stream_id, turn.new.key)
+
+
+def _key(request: StartRequest, saga_id: UUID) -> str | StartRefused:
+    """The business key that the definition gives to this input; without one, the saga's own id."""
+    if request.definition.key is None:
+        return str(saga_id)
+    roots: dict[str, Json] = {"input": request.input}
+    value = request.definition.key.evaluate(roots)
+    if isinstance(value, ExpressionFailed):
+        return StartRefused(f"the key has no value: {value.message}")
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        return StartRefused("the key must be text or an integer")
+    return str(value)

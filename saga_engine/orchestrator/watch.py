@@ -1,0 +1,136 @@
+"""What nobody sends a message about: sagas that are due, sagas left behind by a crash, messages lost by the broker.
+
+Finds them in the store and puts them on the agenda, paced by what the agenda can take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import structlog
+
+from saga_engine.core.state import Status
+from saga_engine.envelope import StreamHead
+from saga_engine.errors import UnavailableError
+from saga_engine.orchestrator.agenda import Agenda
+from saga_engine.ports import Clock, EventStore, RunSync, StreamFilter, Transport
+
+_PAGE = 500
+_SHORTEST = 0.005
+
+_log = structlog.get_logger(__name__)
+
+
+class Watch:
+    """Watches over the partitions held. `poll` is the backstop, in seconds, for times that nobody told us of."""
+
+    def __init__(
+        self, store: EventStore, transport: Transport, clock: Clock, run_sync: RunSync, agenda: Agenda, poll: float
+    ) -> None:
+        self._store = store
+        self._transport = transport
+        self._clock = clock
+        self._run_sync = run_sync
+        self._agenda = agenda
+        self._poll = poll
+        self._partitions: frozenset[int] = frozenset()
+        self._soonest: int | None = None
+        self._look = asyncio.Event()
+
+    def over(self, partitions: frozenset[int]) -> None:
+        """Watch these from now on."""
+        self._partitions = partitions
+        self._look.set()
+
+    def rung(self, partition: int) -> None:
+        """Somebody else committed something for this partition."""
+        if partition in self._partitions:
+            self._look.set()
+
+    def expect(self, due: int | None) -> None:
+        """Something falls due then: no need to wait for the poll."""
+        if due is not None and (self._soonest is None or due < self._soonest):
+            self._soonest = due
+            self._look.set()
+
+    async def due(self) -> None:
+        """Look for due sagas, at the times that are known and at every poll. Runs until cancelled."""
+        while True:
+            heads = await self._patiently(self._due_now)
+            for head in heads:
+                self._agenda.look(head.stream_id, seen=head.version, due_since=head.next_due)
+            if len(heads) == _PAGE:
+                await self._agenda.room(_PAGE)
+                continue
+            await self._until_next()
+
+    def _due_now(self) -> Sequence[StreamHead]:
+        return self._store.due(sorted(self._partitions), self._clock.now(), _PAGE) if self._partitions else ()
+
+    async def _until_next(self) -> None:
+        """Wait for the poll, or for the soonest known time, which may come nearer meanwhile."""
+        deadline = self._clock.now() + int(self._poll * 1_000_000)
+        while True:
+            self._look.clear()
+            soonest, now = self._soonest, self._clock.now()
+            until = deadline if soonest is None else min(deadline, soonest)
+            if until <= now:
+                break
+            try:
+                async with asyncio.timeout(max(_SHORTEST, (until - now) / 1_000_000)):
+                    await self._look.wait()
+            except TimeoutError:
+                break
+            if self._soonest == soonest:
+                break
+        if self._soonest is not None and self._soonest <= self._clock.now():
+            self._soonest = None
+
+    async def recover(self, partitions: frozenset[int]) -> None:
+        """Take over partitions: look at every saga whose messages may not all have been sent."""
+        for partition in sorted(partitions):
+            after = None
+            while True:
+                heads = await self._patiently(partial(self._store.unpublished, partition, after, _PAGE))
+                for head in heads:
+                    self._agenda.look(head.stream_id, seen=head.version)
+                if len(heads) < _PAGE:
+                    break
+                after = heads[-1].stream_id
+                await self._agenda.room(_PAGE)
+
+    async def losses(self) -> None:
+        """When the broker has lost its streams, ask again for everything that is open. Runs until cancelled."""
+        known = self._transport.losses()
+        while True:
+            await self._clock.sleep(self._poll)
+            if self._transport.losses() != known:
+                known = self._transport.losses()
+                _log.warning("the broker has lost messages; all open commands are sent again")
+                await self._ask_all_again()
+
+    async def _ask_all_again(self) -> None:
+        before = None
+        while True:
+            wanted = StreamFilter(
+                statuses=(Status.RUNNING, Status.COMPENSATING, Status.BLOCKED), before=before, limit=_PAGE
+            )
+            heads = await self._patiently(partial(self._store.list, wanted))
+            for head in heads:
+                if head.partition in self._partitions:
+                    self._agenda.look(head.stream_id, seen=head.version, ask_again=True)
+            if len(heads) < _PAGE:
+                return
+            before = heads[-1].stream_id
+            await self._agenda.room(_PAGE)
+
+    async def _patiently(self, call: Callable[[], Sequence[StreamHead]]) -> Sequence[StreamHead]:
+        """Ask the store until it answers."""
+        while True:
+            try:
+                return await self._run_sync(call)
+            except UnavailableError as error:
+                _log.warning("the store is not available; trying again", error=str(error))
+                await self._clock.sleep(self._poll)
