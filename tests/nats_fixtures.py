@@ -1,6 +1,6 @@
 """Fixtures: a real nats-server on a free loopback port, that a test may also kill, restart and rob of its store.
 
-Use with `pytest_plugins = ["tests.nats_fixtures"]`. Knows no test.
+A `conftest.py` next to the tests imports the fixtures that they use. Knows no test.
 """
 
 from __future__ import annotations

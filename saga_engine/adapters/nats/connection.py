@@ -27,7 +27,7 @@ from saga_engine.errors import TransportUnavailableError, UsageError
 _log = structlog.get_logger(__name__)
 
 FIRST_PAUSE: Final = 0.05
-LONGEST_PAUSE: Final = 2.0
+LONGEST_PAUSE: Final = 1.0
 """Between two tries to connect, in seconds: doubled each time, with full jitter above the first."""
 
 _PING_INTERVAL: Final = 3
@@ -50,7 +50,6 @@ class Session:
 
     client: Client
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-    subscriptions: list[Subscription] = field(default_factory=list)
     watchers: set[asyncio.Event] = field(default_factory=set)
     """Set as well when the session ends."""
 
@@ -66,20 +65,14 @@ class Session:
 
     async def subscribe(self, subject: str, on_message: OnMessage) -> Subscription:
         """Subscribe for the life of this session. Raises nats-py's errors when it has ended."""
-        subscription = await self.client.subscribe(
+        return await self.client.subscribe(
             subject, cb=on_message, pending_msgs_limit=_UNBOUNDED_BUFFER, pending_bytes_limit=_UNBOUNDED_BUFFER
         )
-        self.subscriptions.append(subscription)
-        return subscription
 
     async def unsubscribe(self, subscription: Subscription) -> None:
         """End a subscription; nothing happens when the session has ended."""
-        if subscription not in self.subscriptions:
-            return
-        self.subscriptions.remove(subscription)
         with contextlib.suppress(nats.errors.Error):
             await subscription.unsubscribe()
-        _end_tasks(subscription, "_wait_for_msgs_task")
 
     async def publish(self, subject: str, body: bytes = b"", reply: str = "") -> bool:
         """Hand over one message without headers; False when the session has ended."""
@@ -93,12 +86,13 @@ class Session:
         """Close within a bound and leave nothing behind."""
         self.end()
         with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
-            await asyncio.wait_for(self.client.close(), timeout)
+            async with asyncio.timeout(timeout):
+                await self.client.close()
         # nats-py stops half-way when writing out its buffer to a dead socket raises, and then leaves these tasks and
         # the socket behind for ever. There is no public way to end them.
-        for subscription in self.subscriptions:
+        left: object = getattr(self.client, "_subs", None)
+        for subscription in tuple(left.values()) if isinstance(left, dict) else ():
             _end_tasks(subscription, "_wait_for_msgs_task")
-        self.subscriptions.clear()
         _end_tasks(self.client, "_reading_task", "_ping_interval_task", "_flusher_task")
         transport: object = getattr(self.client, "_transport", None)
         if transport is not None and callable(close := getattr(transport, "close", None)):
@@ -113,7 +107,19 @@ def _end_tasks(owner: object, *names: str) -> None:
             task.add_done_callback(_retrieve)
 
 
-def _retrieve(task: asyncio.Task[object]) -> None:
+async def end_task(task: asyncio.Task[None]) -> None:
+    """Cancel a task of ours and wait until it has ended.
+
+    Once may not be enough: nats-py swallows a cancellation that meets it while it flushes, and so does `wait_for` of
+    Python 3.11, which it uses, when what is waited for is there at the same moment.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait((task,), timeout=_STATE_CHECK)
+    _retrieve(task)
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
     """Look at the outcome, so that asyncio does not report an exception of a session that has ended anyway."""
     if not task.cancelled():
         task.exception()
@@ -191,14 +197,13 @@ class Connection:
             return
         self._closed = True
         if self._supervisor is not None:
-            self._supervisor.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._supervisor
+            await end_task(self._supervisor)
         session, self._session = self._session, None
         if session is not None:
             if session.client.is_connected:
                 with contextlib.suppress(nats.errors.Error, TimeoutError):
-                    await asyncio.wait_for(session.client.flush(), self._settings.close_timeout)
+                    async with asyncio.timeout(self._settings.close_timeout):
+                        await session.client.flush()
             await session.discard(self._settings.close_timeout)
         async with self._changed:
             self._changed.notify_all()
@@ -294,7 +299,8 @@ async def _wait_for_end(session: Session) -> None:
     """Callbacks of nats-py come late or never when its own closing hangs, so its state is looked at as well."""
     while session.alive:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(session.ended.wait(), _STATE_CHECK)
+            async with asyncio.timeout(_STATE_CHECK):
+                await session.ended.wait()
     session.end()
 
 

@@ -16,7 +16,7 @@ import orjson
 import structlog
 from nats.aio.msg import Msg
 
-from saga_engine.adapters.nats.connection import FIRST_PAUSE, LONGEST_PAUSE, Connection, Session
+from saga_engine.adapters.nats.connection import FIRST_PAUSE, LONGEST_PAUSE, Connection, Session, end_task
 from saga_engine.adapters.nats.streams import ConsumerName
 from saga_engine.errors import TransportUnavailableError, UsageError
 
@@ -77,9 +77,7 @@ class Pull:
 
     async def close(self) -> None:
         """Stop asking; what the server still had for us goes to others."""
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await end_task(self._task)
 
     async def _run(self) -> None:
         pause = FIRST_PAUSE
@@ -110,7 +108,8 @@ class Pull:
             self._on_room()
             while session.alive and not self._broken.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._broken.wait(), _HEARTBEAT)
+                    async with asyncio.timeout(_HEARTBEAT):
+                        await self._broken.wait()
                 self._check_silence()
         finally:
             self._session = None

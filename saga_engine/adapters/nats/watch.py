@@ -12,7 +12,7 @@ from typing import Final
 import nats.errors
 import structlog
 
-from saga_engine.adapters.nats.connection import Connection, Session
+from saga_engine.adapters.nats.connection import Connection, Session, end_task
 from saga_engine.adapters.nats.publisher import Publisher
 from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.streams import (
@@ -64,9 +64,7 @@ class StreamWatch:
     async def close(self) -> None:
         """Stop looking."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end_task(self._task)
 
     def missed(self, subjects: frozenset[str]) -> None:
         """No stream takes these subjects: look at once. Those of a definition's own are added to `SAGA_EVENTS`."""
@@ -112,7 +110,8 @@ class StreamWatch:
     async def _run(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), self._interval)
+                async with asyncio.timeout(self._interval):
+                    await self._wanted.wait()
             self._wanted.clear()
             session = self._connection.current
             if session is None:
