@@ -70,7 +70,7 @@ class _Source:
 
 
 def load(root: Path, flags: Sequence[str] = ()) -> Configuration:
-    """The configuration of the project at `root`. `flags`: `place=value`, as in `orchestrator.lease=2s`.
+    """The configuration of the project at `root`. `flags`: `place=value`, as in `orchestrator.due_poll=2s`.
 
     Raises `UsageError` with a line for every mistake: where it is, what was expected, the nearest right name.
     """
@@ -118,7 +118,7 @@ def _flags(flags: Sequence[str]) -> Tree:
         place, equals, text = flag.partition("=")
         names = place.strip().split(".")
         if not equals or not all(names):
-            raise UsageError(f"--set {flag}: expected a place, = and a value, as in --set orchestrator.lease=2s")
+            raise UsageError(f"--set {flag}: expected a place, = and a value, as in --set orchestrator.due_poll=2s")
         _refuse_secret(place, text)
         nested: JsonValue = _typed(text) if "settings" in names[2:3] else text
         for name in reversed(names):

@@ -121,7 +121,7 @@ class ParticipantSection(Section):
     """One participant: its own database (default `.saga/<name>.db`), and what its handlers see as `ctx.settings`."""
 
     database: DatabaseUrl | None = None
-    concurrency: int = Field(default=16, ge=1, le=1000)
+    concurrency: int = Field(default=8, ge=1, le=1000)
     settings: Mapping[str, JsonValue] = Field(default_factory=dict)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -96,6 +96,8 @@ def _run(args: Sequence[str] | None, project: Path | None) -> int:
         return error.code if isinstance(error.code, int) else FAILED
     except BrokenPipeError:
         raise
+    except ExceptionGroup as group:
+        return _several(group)
     except Exception as error:  # noqa: BLE001 - the outermost handler: a person gets one line, never a traceback
         return _unexpected(error)
     return result if isinstance(result, int) else 0
@@ -107,6 +109,21 @@ def _fail(message: str, code: int) -> int:
     for line in message.splitlines():
         click.echo(f"Error: {plain(line)}", err=True)
     return code
+
+
+def _several(group: ExceptionGroup[Exception]) -> int:
+    """What ended a service whose parts run side by side: the cause that a person can act on, else the first."""
+    causes = list(_leaves(group))
+    cause = next((one for one in causes if isinstance(one, SagaEngineError)), causes[0])
+    return _fail(str(cause), cause.exit_code) if isinstance(cause, SagaEngineError) else _unexpected(cause)
+
+
+def _leaves(error: Exception) -> Iterator[Exception]:
+    if isinstance(error, ExceptionGroup):
+        for part in error.exceptions:
+            yield from _leaves(part)
+    else:
+        yield error
 
 
 def _unexpected(error: Exception) -> int:

@@ -6,7 +6,7 @@ Owns the way from the root command's options to those. Imports nothing heavy unt
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
@@ -17,8 +17,8 @@ from saga_engine.errors import UsageError
 from saga_engine.project import CONFIG_FILE, MARKER, enter, find_root
 
 if TYPE_CHECKING:
-    from saga_engine.bootstrap import Client
     from saga_engine.configuration import Configuration
+    from saga_engine.orchestrator.client import Client
     from saga_engine.settings import Settings
 
 P = ParamSpec("P")
@@ -64,15 +64,12 @@ class Frame:
         configure(self.log_level or default)
 
     @contextmanager
-    def client(self) -> Iterator[Client]:
-        """A client of the project's store, closed at the end."""
+    def client(self, settings: Settings | None = None) -> Iterator[Client]:
+        """A client of the project's store, closed at the end. `settings`: those of the project, when they are known."""
         from saga_engine import bootstrap
 
-        client = bootstrap.client(self.settings())
-        try:
+        with closing(bootstrap.client(settings or self.settings())) as client:
             yield client
-        finally:
-            client.close()
 
 
 def pass_frame(function: Callable[Concatenate[Frame, P], R]) -> Callable[P, R]:

@@ -1,0 +1,40 @@
+"""`saga run`: the orchestrator and the project's workers, until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import click
+
+from saga_engine.cli.frame import Frame, pass_frame
+
+INTERRUPTED = 130
+
+
+@click.command("run")
+@click.option("--orchestrator", is_flag=True, help="Only the orchestrator, unless workers are named too.")
+@click.option(
+    "--worker", "workers", multiple=True, metavar="NAME", help="Only this worker; may be given several times."
+)
+@pass_frame
+def run(frame: Frame, orchestrator: bool, workers: tuple[str, ...]) -> None:
+    """Run the orchestrator and the project's workers.
+
+    Without an option, all of them in this process. SIGTERM and Ctrl-C stop it after what is under way; a second one at
+    once.
+    """
+    from saga_engine import bootstrap
+    from saga_engine.cli.serving import serve
+
+    settings = frame.configuration().settings
+    frame.log("info")
+    roles = bootstrap.Roles()
+    if orchestrator or workers:
+        roles = bootstrap.Roles(orchestrator, workers)
+
+    async def service(stop: asyncio.Event) -> None:
+        await bootstrap.run(settings, roles, stop, lambda line: click.echo(line, err=True))
+
+    if serve(service) is signal.SIGINT:
+        click.get_current_context().exit(INTERRUPTED)

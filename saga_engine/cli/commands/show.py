@@ -1,0 +1,29 @@
+"""`saga show`: one saga: how it is, and what happened to it, as a timeline."""
+
+from __future__ import annotations
+
+import click
+
+from saga_engine.cli.frame import Frame, pass_frame
+from saga_engine.cli.output import Format, output_option, write, write_json
+from saga_engine.cli.views.saga import saga_heading, saga_json
+from saga_engine.cli.views.timeline import timeline
+
+
+@click.command("show")
+@click.argument("id_or_key", metavar="ID|KEY")
+@click.option("--saga", metavar="NAME", help="The saga's name, when several have that key.")
+@output_option
+@pass_frame
+def show(frame: Frame, id_or_key: str, saga: str | None, output: Format) -> None:
+    """Show one saga: its steps and what happened.
+
+    A KEY finds its newest saga.
+    """
+    with frame.client() as client:
+        view = client.view(client.find(id_or_key, saga))
+    if output is not Format.TEXT:
+        write_json(saga_json(view.state, list(view.plan.nodes)), output)
+        return
+    for line in [*saga_heading(view.state), [], *timeline(view.events)]:
+        write(line)

@@ -1,0 +1,135 @@
+"""`saga start`: starts a saga, and waits for its end when asked to."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from saga_engine.cli.arguments import Duration, read_json
+from saga_engine.cli.frame import Frame, pass_frame
+from saga_engine.cli.output import Format, Styled, output_option, write, write_json
+from saga_engine.core.state import Status
+from saga_engine.definition.durations import format_duration
+from saga_engine.definition.model import Json
+from saga_engine.errors import SagaEngineError, UsageError
+from saga_engine.project import definition_files
+
+if TYPE_CHECKING:
+    from saga_engine.orchestrator.client import Client
+    from saga_engine.orchestrator.starting import AlreadyStarted, Started
+    from saga_engine.settings import Settings
+
+STOPPED_OTHERWISE, TIMED_OUT = 5, 124
+
+
+def _names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The sagas of the project by a look at its files: completion must not import the loader."""
+    frame = ctx.find_object(Frame)
+    try:
+        files = definition_files(frame.root()) if frame is not None else []
+    except UsageError:
+        return []
+    found = [re.search(r"^saga:\s*([a-z0-9_]+)", file.read_text(errors="replace"), re.MULTILINE) for file in files]
+    return [CompletionItem(name[1]) for name in found if name is not None and name[1].startswith(incomplete)]
+
+
+@click.command("start")
+@click.argument("name", shell_complete=_names)
+@click.option("--input", "given", metavar="JSON|@FILE|-", default="{}", help="The input. Default: an empty object.")
+@click.option("--key", help="The business key, instead of the one that the definition makes from the input.")
+@click.option("--version", type=click.IntRange(min=1), help="The definition's version. Default: the highest.")
+@click.option("--again", is_flag=True, help="Once more under the same key, after it was compensated or closed.")
+@click.option("--wait", is_flag=True, help="Wait for the end: exit code 0 completed, 5 otherwise, 124 timed out.")
+@click.option("--timeout", type=Duration(), help="With --wait: how long, as in 30s. Default: without limit.")
+@output_option
+@pass_frame
+def start(
+    frame: Frame,
+    name: str,
+    given: str,
+    key: str | None,
+    version: int | None,
+    again: bool,
+    wait: bool,
+    timeout: int | None,
+    output: Format,
+) -> None:
+    """Start a saga.
+
+    The same key with the same input gives the saga there is, whatever its status; with another input it is a conflict.
+    """
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout goes with --wait")
+    saga_input = read_json("--input", given)
+    settings = frame.settings()
+    with frame.client(settings) as client:
+        outcome = _start(client, name, saga_input, key, version, again)
+        if output is Format.TEXT or not wait:
+            _print(name, outcome, None, output)
+        _ring(settings, outcome)
+        if wait:
+            _wait(client, name, outcome, timeout, output)
+
+
+def _start(
+    client: Client, name: str, saga_input: Json, key: str | None, version: int | None, again: bool
+) -> Started | AlreadyStarted:
+    """What was started. Raises for everything else, in the words of a person."""
+    from saga_engine.cli.refusals import refusal
+
+    outcome = client.start(name, saga_input, key=key, version=version, again=again)
+    refused = refusal(outcome)
+    if isinstance(refused, SagaEngineError):
+        raise refused
+    return refused
+
+
+def _ring(settings: Settings, outcome: Started | AlreadyStarted) -> None:
+    from saga_engine import bootstrap
+
+    asyncio.run(bootstrap.ring(settings, outcome.saga_id))
+
+
+def _wait(client: Client, name: str, outcome: Started | AlreadyStarted, timeout: int | None, output: Format) -> None:
+    from saga_engine.cli.waiting import Timing, wait_for
+
+    limit = None if timeout is None else timeout / 1e6
+    status = wait_for(client, outcome.saga_id, limit, Timing(time.monotonic, time.sleep))
+    if output is not Format.TEXT:
+        _print(name, outcome, status or Status(client.status(outcome.saga_id).status), output)
+    elif status is not None:
+        write([f"{name} {outcome.key} is ", _status(status)])
+    if status is None:
+        assert timeout is not None
+        click.echo(f"Error: {outcome.saga_id} had not ended after {format_duration(timeout)}; it goes on", err=True)
+        click.get_current_context().exit(TIMED_OUT)
+    if status is not Status.COMPLETED:
+        click.get_current_context().exit(STOPPED_OTHERWISE)
+
+
+def _status(status: Status) -> Styled:
+    from saga_engine.cli.views.saga import status_part
+
+    return status_part(status)
+
+
+def _print(name: str, outcome: Started | AlreadyStarted, status: Status | None, output: Format) -> None:
+    from saga_engine.orchestrator.starting import Started
+
+    created = isinstance(outcome, Started)
+    if output is Format.TEXT:
+        write(
+            [
+                Styled("started " if created else "is there already: ", "green"),
+                f"{name} {outcome.key} {outcome.saga_id}",
+            ]
+        )
+        return
+    row: Mapping[str, Json] = {"id": str(outcome.saga_id), "saga": name, "key": outcome.key, "created": created}
+    write_json(row if status is None else {**row, "status": str(status)}, output)
