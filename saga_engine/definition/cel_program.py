@@ -98,6 +98,18 @@ class CelExpression:
                     raise OutOfBoundsError("it works on too much data")
 
 
+def search(pattern: str, text: str) -> bool | str:
+    """Whether a pattern is found in a text, in linear time; a message when it is no pattern of that kind."""
+    import cel
+
+    try:
+        return bool(cel.evaluate("text.matches(pattern)", {"text": text, "pattern": pattern}))
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # noqa: BLE001  # a panic of the Rust library is a BaseException
+        return _first_line(error)
+
+
 def _reads(node: CelNode, macro: Macro | None) -> list[tuple[tuple[PathPart, ...], bool]]:
     """The longest plain paths that are read, and whether a comprehension does so for every element.
 

@@ -21,12 +21,16 @@ from saga_engine.definition.values import MAX_PAYLOAD, OutOfBoundsError, size_wi
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """One `${{ }}` of a value: where it stands, its text and its tree. `alone`: it is the whole scalar."""
+    """One `${{ }}` of a value: where it stands, its text and its tree.
+
+    `plain`: the path, when it is no more than one. `alone`: it is the whole scalar.
+    """
 
     path: tuple[PathPart, ...]
     occurrence: int
     text: str
     node: cel_ast.CelNode
+    plain: tuple[PathPart, ...] | None
     alone: bool
 
 
@@ -155,8 +159,8 @@ class _Compiler:
         except CelSyntaxError as error:
             self._malformed(leaf, path, error.offset, error.code, error.message)
             return _constant(None)
-        self.fragments.append(Fragment(path, leaf.occurrence, leaf.text, node, alone))
         plain = parse_path(leaf.text)
+        self.fragments.append(Fragment(path, leaf.occurrence, leaf.text, node, plain, alone))
         if plain is not None:
             return follow(plain)
         program = CelExpression(leaf.text, node)

@@ -6,8 +6,9 @@ Owns what a start may carry. jsonschema is imported only when there is a schema 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from saga_engine.definition.model import Definition, Json
@@ -40,27 +41,53 @@ class InputRejected:
         return "\n".join(str(problem) for problem in self.problems)
 
 
-def check_input(definition: Definition, value: Json) -> Json | InputRejected:
-    """The input with the schema's defaults filled in, or all that is wrong with it.
+class InputCheck:
+    """The check of one definition's inputs, prepared once: preparing costs more than checking."""
 
-    E301 not a finite number, E303 too deep, E304 integer out of range, E305 a character that no store takes, E306 not
-    JSON, E402 larger than 256 KiB, E404 against the schema.
-    """
-    if problem := _not_json(value, (), 0):
-        return InputRejected((problem,))
-    if not isinstance(value, Mapping):
-        return InputRejected((InputProblem("E404", "$", "the input of a saga is an object"),))
-    schema = definition.input_schema
-    if schema is not None:
-        from saga_engine.definition.input_schema import filled, violations
+    def __init__(self, definition: Definition) -> None:
+        self._schema = definition.input_schema
+        self._prepared: _Prepared | None = None
+        if self._schema is not None:
+            from saga_engine.definition.input_schema import checker, filled
 
-        value = filled(schema, value)
-        if broken := violations(schema, value):
+            self._prepared = _Prepared(partial(filled, self._schema), checker(self._schema))
+
+    def __call__(self, value: Json) -> Json | InputRejected:
+        """The input with the schema's defaults filled in, or all that is wrong with it.
+
+        E301 not a finite number, E303 too deep, E304 integer out of range, E305 a character that no store takes, E306
+        not JSON, E402 larger than 256 KiB, E404 against the schema.
+        """
+        if problem := _not_json(value, (), 0):
+            return InputRejected((problem,))
+        if not isinstance(value, Mapping):
+            return InputRejected((InputProblem("E404", "$", "the input of a saga is an object"),))
+        if too_large := _too_large(value):
+            return too_large
+        if self._prepared is None:
+            return value
+        full = self._prepared.fill(value)
+        if broken := self._prepared.violations(full):
             return InputRejected(tuple(InputProblem("E404", json_path(path), message) for path, message in broken))
+        return _too_large(full) or full
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    fill: Callable[[Json], Json]
+    violations: Callable[[Json], list[tuple[tuple[PathPart, ...], str]]]
+
+
+def check_input(definition: Definition, value: Json) -> Json | InputRejected:
+    """One check of one input, as `InputCheck` does it."""
+    return InputCheck(definition)(value)
+
+
+def _too_large(value: Json) -> InputRejected | None:
     size = len(canonical_json(value))
-    if size > MAX_PAYLOAD:
-        return InputRejected((InputProblem("E402", "$", f"the input has {size:,} bytes, at most {MAX_PAYLOAD:,}"),))
-    return value
+    if size <= MAX_PAYLOAD:
+        return None
+    return InputRejected((InputProblem("E402", "$", f"the input has {size:,} bytes, at most {MAX_PAYLOAD:,}"),))
 
 
 def input_hash(value: Json) -> str:

@@ -5,17 +5,23 @@ Owns the order of the passes: scan, tree, reading, rules, expressions. Each of t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from saga_engine.definition import reading
+from saga_engine.definition.advice import advice
 from saga_engine.definition.catalogue import ParticipantCatalogue
+from saga_engine.definition.checks import remarks
 from saga_engine.definition.model import Definition, Json, SagaEmit, Step
+from saga_engine.definition.order import Order, placed
 from saga_engine.definition.policies import RetryPart, TimeoutPart, read_retry, read_timeout
-from saga_engine.definition.problems import Problem, Problems
+from saga_engine.definition.problems import Finding, Problem, Problems
 from saga_engine.definition.report import Report
+from saga_engine.definition.rules import breaches, ignored_limits, past_return, settled
 from saga_engine.definition.scan import MAX_BYTES, scan
+from saga_engine.definition.scopes import sites
 from saga_engine.definition.section import Section, section
 from saga_engine.definition.steps import MOST_VERSIONS, Defaults, read_emit, read_step
 from saga_engine.definition.tree import Node, build
@@ -41,6 +47,15 @@ class Loaded:
 
     definition: Definition
     warnings: tuple[Problem, ...]
+    file: str
+    _root: Node = field(repr=False, compare=False)
+
+    def place(self, findings: Iterable[Finding]) -> Problems:
+        """Findings about this definition that were made later (by `expand`), with their places in its file."""
+        report = Report(self.file, self._root)
+        for finding in findings:
+            report.add(finding)
+        return Problems(self.file, tuple(sorted(set(report.problems))))
 
 
 def load_file(path: Path | str, *, participants: ParticipantCatalogue | None = None) -> Loaded | Problems:
@@ -66,9 +81,33 @@ def load_text(text: bytes, file: str, *, participants: ParticipantCatalogue | No
     root = build(scanned.tokens)
     report = Report(file, root, scanned.problems)
     definition = _read(report, root)
+    if definition is not None:
+        definition = _judge(report, definition, participants)
     if report.problems or definition is None:
-        return Problems(file, tuple(sorted(report.problems)))
-    return Loaded(definition, tuple(sorted(report.warnings)))
+        return Problems(file, tuple(sorted(set(report.problems))))
+    return Loaded(definition, tuple(sorted(set(report.warnings))), file, root)
+
+
+def _judge(report: Report, definition: Definition, participants: ParticipantCatalogue | None) -> Definition:
+    """Note all breaches of the rules; the definition with the policies of steps that are never given up settled."""
+    for finding in breaches(definition):
+        report.add(finding)
+    steps = placed(definition)
+    order = Order(steps)
+    endless = past_return(steps, order)
+    for finding in ignored_limits(steps, endless):
+        if report.has(finding.path):
+            report.add(finding)
+    # With a cycle nothing follows anything, and every path would be wrong.
+    for site in [] if order.cycles else sites(definition, participants):
+        for remark in remarks(site):
+            fragment = remark.fragment
+            report.add_inside(
+                remark.finding, fragment.path, fragment.occurrence, remark.offset, fragment.text, remark.advice
+            )
+    for finding in advice(definition, participants):
+        report.add(finding, warning=True)
+    return settled(definition, endless)
 
 
 def _read(report: Report, root: Node) -> Definition | None:
@@ -95,8 +134,14 @@ def _read_input(top: Section) -> dict[str, Json] | None:
     found = top.section("input", "a JSON Schema")
     if found is None:
         return None
+    before = len(top.report.problems)
     schema = reading.json_value(top.report, found.node)
     assert isinstance(schema, dict)
+    if len(top.report.problems) == before:
+        from saga_engine.definition.input_schema import schema_findings
+
+        for finding in schema_findings(schema, found.path):
+            top.report.add(finding)
     return schema
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from saga_engine.definition import reading
+from saga_engine.definition.durations import LONGEST_US
 from saga_engine.definition.model import Jitter, Retry, Timeout
 from saga_engine.definition.section import Section
 
@@ -70,7 +71,7 @@ def read_retry(parent: Section) -> RetryPart:
     if section is None:
         return RetryPart()
     section.only(*RETRY_KEYS)
-    return RetryPart(
+    part = RetryPart(
         maximum_attempts=_attempts(section),
         initial_interval_us=section.duration("initial_interval"),
         backoff_coefficient=section.number("backoff_coefficient", 1, 1_000, "E213"),
@@ -78,6 +79,10 @@ def read_retry(parent: Section) -> RetryPart:
         jitter=section.choice("jitter", Jitter),
         non_retryable_errors=_codes(section),
     )
+    if (part.initial_interval_us or 0) > (part.maximum_interval_us or LONGEST_US):
+        message = '"maximum_interval" is shorter than "initial_interval"'
+        section.report.at(section.at("maximum_interval"), "E218", message, "at least as long")
+    return part
 
 
 def _attempts(section: Section) -> int | None:
@@ -102,17 +107,25 @@ def read_timeout(parent: Section) -> TimeoutPart:
     if section is None:
         return TimeoutPart()
     section.only("reply", "total")
-    return TimeoutPart(section.duration("reply"), section.duration("total"))
+    part = TimeoutPart(section.duration("reply"), section.duration("total"))
+    if (part.reply_us or 0) > (part.total_us or LONGEST_US):
+        section.report.at(section.at("total"), "E218", '"total" is shorter than "reply"', "at least as long")
+    return part
 
 
 def merged_retry(base: Retry, *parts: RetryPart) -> Retry:
-    """The base with what the parts say, the later ones first in rank."""
+    """The base with what the parts say, the later ones first in rank.
+
+    An interval that is made longer than the longest one pulls that along, unless the same part names both.
+    """
     for part in parts:
+        initial = base.initial_interval_us if part.initial_interval_us is None else part.initial_interval_us
+        longest = max(initial, base.maximum_interval_us)
         base = Retry(
             base.maximum_attempts if part.maximum_attempts is None else part.maximum_attempts,
-            base.initial_interval_us if part.initial_interval_us is None else part.initial_interval_us,
+            initial,
             base.backoff_coefficient if part.backoff_coefficient is None else part.backoff_coefficient,
-            base.maximum_interval_us if part.maximum_interval_us is None else part.maximum_interval_us,
+            longest if part.maximum_interval_us is None else part.maximum_interval_us,
             base.jitter if part.jitter is None else part.jitter,
             base.non_retryable_errors if part.non_retryable_errors is None else part.non_retryable_errors,
         )
@@ -120,12 +133,14 @@ def merged_retry(base: Retry, *parts: RetryPart) -> Retry:
 
 
 def merged_timeout(base: Timeout, *parts: TimeoutPart) -> Timeout:
-    """The base with what the parts say, the later ones first in rank."""
+    """The base with what the parts say, the later ones first in rank.
+
+    A total below the reply time cuts that short, unless the same part names both.
+    """
     for part in parts:
-        base = Timeout(
-            base.reply_us if part.reply_us is None else part.reply_us,
-            base.total_us if part.total_us is None else part.total_us,
-        )
+        total = base.total_us if part.total_us is None else part.total_us
+        reply = base.reply_us if total is None else min(base.reply_us, total)
+        base = Timeout(reply if part.reply_us is None else part.reply_us, total)
     return base
 
 

@@ -126,6 +126,6 @@ def expression(report: Report, node: Node, path: tuple[PathPart, ...]) -> Compil
     if isinstance(compiled, CompiledExpression):
         return compiled if len(report.problems) == before else None
     for bad in compiled:
-        finding = Finding(bad.code, (*path, *bad.path), bad.message)
-        report.add_inside(finding, bad.occurrence, bad.offset, bad.text)
+        finding = Finding(bad.code, path, bad.message)
+        report.add_inside(finding, bad.path, bad.occurrence, bad.offset, bad.text)
     return None

@@ -28,10 +28,19 @@ class Report:
         """Note a finding, at the place of its path."""
         self._add(finding, locate(self.root, finding.path), warning)
 
-    def add_inside(self, finding: Finding, occurrence: int, offset: int, text: str, *, warning: bool = False) -> None:
-        """Note a finding inside an expression: at character `offset` after the n-th `${{` of the scalar at its path."""
-        node = _node_at(self.root, finding.path)
-        place = inside(node, occurrence, offset, text) if isinstance(node, Scalar) else locate(self.root, finding.path)
+    def add_inside(
+        self,
+        finding: Finding,
+        inner: Sequence[PathPart],
+        occurrence: int,
+        offset: int,
+        text: str,
+        warning: bool = False,
+    ) -> None:
+        """Note a finding at character `offset` after the n-th `${{` of the scalar `inner` below the finding's path."""
+        path = (*finding.path, *inner)
+        node = _node_at(self.root, path)
+        place = inside(node, occurrence, offset, text) if isinstance(node, Scalar) else locate(self.root, path)
         self._add(finding, place, warning)
 
     def _add(self, finding: Finding, place: Position, warning: bool) -> None:

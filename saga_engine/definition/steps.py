@@ -35,7 +35,6 @@ from saga_engine.definition.policies import (
     merged_timeout,
     read_retry,
     read_timeout,
-    without_bound,
 )
 from saga_engine.definition.problems import nearest, shown
 from saga_engine.definition.report import Report
@@ -136,7 +135,6 @@ def _read_call(step: Section, defaults: Defaults) -> Call | None:
     if kind is None:
         # After a wrong kind no rule about kinds may speak, and read_only is the one that none speaks about.
         kind = Kind.COMPENSATABLE if step.get("kind") is None else Kind.READ_ONLY
-    endless = kind in (Kind.PIVOT, Kind.RETRIABLE)
     retry = merged_retry(FORWARD_RETRY, defaults.retry, read_retry(step))
     timeout = merged_timeout(TIMEOUT, defaults.timeout, read_timeout(step))
     payload = step.expression("with")
@@ -145,8 +143,6 @@ def _read_call(step: Section, defaults: Defaults) -> Call | None:
     emit = read_emit(step, "emit")
     if target is None:
         return None
-    if endless:
-        retry, timeout = without_bound(retry, timeout)
     return Call(
         participant=target[0],
         command=target[1],
