@@ -44,4 +44,4 @@ def select_events() -> Select[EventRow]:
 
 
 def head_of(row: Row[HeadRow]) -> StreamHead:
-    return StreamHead(*row.t)
+    return StreamHead(*row._tuple())

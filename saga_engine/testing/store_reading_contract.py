@@ -1,0 +1,120 @@
+"""What every event store must do when it is read. Part of `store_contract`."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from saga_engine.envelope import PARTITIONS
+from saga_engine.ports import EventStore, KeyRecord, Settlement, Snapshot, StreamFilter
+from saga_engine.testing.store_samples import DUE, HOUR_US, Samples, advance, loaded, started, versions_of
+
+ALL = range(PARTITIONS)
+
+
+class ReadingContract:
+    """Loading, what is due, what is unpublished, keys, pages and counts."""
+
+    def test_a_stream_is_loaded_from_after_a_version(self, store: EventStore) -> None:
+        samples = Samples()
+        one, two = started(store, samples.start(events=4), samples.start(events=3))
+        streams = store.load({one: 2, two: 3, samples.id(): 0})
+        assert {key: versions_of(stream) for key, stream in streams.items()} == {one: [3, 4], two: []}
+        assert streams[two].head.version == 3
+
+    def test_a_stream_is_loaded_from_its_snapshot(self, store: EventStore) -> None:
+        (saga,) = started(store, Samples().start(events=5))
+        snapshot = Snapshot(saga, 3, b"state \x00\xff")
+        store.save_snapshots([snapshot])
+        assert (loaded(store, saga).snapshot, versions_of(loaded(store, saga))) == (snapshot, [4, 5])
+        tail = store.load({saga: 1})[saga]
+        assert (tail.snapshot, versions_of(tail)) == (None, [2, 3, 4, 5])
+
+    def test_many_streams_are_loaded_at_once(self, store: EventStore) -> None:
+        samples = Samples()
+        sagas = started(store, *(samples.start(events=2) for _ in range(1_200)))
+        streams = store.load(dict.fromkeys(sagas, 0))
+        assert {key: versions_of(stream) for key, stream in streams.items()} == {key: [1, 2] for key in sagas}
+        assert store.versions(sagas) == dict.fromkeys(sagas, 2)
+
+    def test_nothing_is_loaded_for_no_ids(self, store: EventStore) -> None:
+        assert store.load({}) == {}
+        assert store.versions([]) == {}
+
+    def test_due_sagas_come_earliest_first_up_to_the_limit(self, store: EventStore) -> None:
+        samples = Samples()
+        late, early, never, now = started(
+            store, *(samples.start(due=due) for due in (DUE + HOUR_US, DUE - 1, None, DUE))
+        )
+        assert [head.stream_id for head in store.due(ALL, DUE, 10)] == [early, now]
+        assert [head.stream_id for head in store.due(ALL, DUE, 1)] == [early]
+        assert [head.stream_id for head in store.due(ALL, DUE + 2 * HOUR_US, 10)] == [early, now, late]
+        assert never not in {head.stream_id for head in store.due(ALL, 2**62, 10)}
+
+    def test_due_sagas_are_those_of_the_partitions(self, store: EventStore) -> None:
+        samples = Samples()
+        mine, other = started(store, *(samples.start(stream_id=samples.id_in(partition)) for partition in (3, 4)))
+        assert [head.stream_id for head in store.due([3], DUE, 10)] == [mine]
+        assert [head.stream_id for head in store.due([4, 5], DUE, 10)] == [other]
+        assert list(store.due([], DUE, 10)) == []
+
+    def test_unpublished_sagas_are_paged_by_id(self, store: EventStore) -> None:
+        samples = Samples()
+        here = [samples.id_in(3) for _ in range(4)]
+        one, two, done, three = started(store, *(samples.start(stream_id=each) for each in here))
+        started(store, samples.start(stream_id=samples.id_in(4)))
+        store.settle([Settlement(done, 1, 1, DUE)])
+        assert [head.stream_id for head in store.unpublished(3, None, 2)] == [one, two]
+        assert [head.stream_id for head in store.unpublished(3, two, 2)] == [three]
+
+    def test_a_saga_without_a_due_time_is_not_unpublished(self, store: EventStore) -> None:
+        samples = Samples()
+        (ended,) = started(store, samples.start(stream_id=samples.id_in(3)))
+        store.settle([Settlement(ended, 1, 0, None)])
+        assert list(store.unpublished(3, None, 10)) == []
+
+    def test_keys_are_found_by_saga_and_newest_generation(self, store: EventStore) -> None:
+        samples = Samples()
+        first = samples.start(key="k", generation=1)
+        again = samples.start(key="k", generation=2)
+        other = samples.start(saga="cancel_order", key="k")
+        started(store, first, again, other, samples.start(key="another"))
+        assert store.find("k") == [
+            KeyRecord("cancel_order", "k", 1, other.stream_id, "input"),
+            KeyRecord("place_order", "k", 2, again.stream_id, "input"),
+            KeyRecord("place_order", "k", 1, first.stream_id, "input"),
+        ]
+        assert [record.generation for record in store.find("k", "place_order")] == [2, 1]
+        assert list(store.find("k", "refund")) == []
+
+    def test_sagas_are_listed_newest_first_and_paged(self, store: EventStore) -> None:
+        samples = Samples()
+        sagas = started(store, *(samples.start() for _ in range(5)))[::-1]
+        first = store.list(StreamFilter(limit=3))
+        assert [head.stream_id for head in first] == sagas[:3]
+        rest = store.list(StreamFilter(before=first[-1].stream_id, limit=3))
+        assert [head.stream_id for head in rest] == sagas[3:]
+
+    def test_sagas_are_listed_by_name_and_status(self, store: EventStore) -> None:
+        samples = Samples()
+        one, two, three, four = started(
+            store,
+            samples.start(status="running"),
+            samples.start(status="blocked"),
+            samples.start(status="completed"),
+            samples.start(saga="refund", status="blocked"),
+        )
+
+        def ids(wanted: StreamFilter) -> list[object]:
+            return [head.stream_id for head in store.list(wanted)]
+
+        assert ids(StreamFilter(statuses=("blocked",))) == [four, two]
+        assert ids(StreamFilter(saga="place_order", statuses=("blocked", "running"))) == [two, one]
+        assert ids(StreamFilter(saga="place_order")) == [three, two, one]
+        assert ids(StreamFilter(saga="nothing")) == []
+
+    def test_sagas_are_counted_by_name_and_status(self, store: EventStore) -> None:
+        samples = Samples()
+        one, _, _ = started(store, samples.start(), samples.start(), samples.start(saga="refund"))
+        store.append([advance(one, 1, status="completed")])
+        expected = Counter({("place_order", "running"): 1, ("place_order", "completed"): 1, ("refund", "running"): 1})
+        assert Counter(store.counts()) == expected

@@ -1,0 +1,58 @@
+"""Fixtures that all tests may use: databases and stores. Where they come from is `tests.databases`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.databases import COCKROACH, SQL_LANES, Database, Databases, NewDatabase, new_databases, postgres_server
+
+pytest.register_assert_rewrite("saga_engine.testing.store_contract", "saga_engine.testing.transport_contract")
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A real PostgreSQL for the whole session. For a database of your own ask for `postgres_database`."""
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_database(postgres_url: str) -> Iterator[NewDatabase]:
+    """Call it for the url of a new, empty PostgreSQL database."""
+    with new_databases(postgres_url) as make:
+        yield make
+
+
+@pytest.fixture(scope="session")
+def cockroach_database() -> Iterator[NewDatabase]:
+    """The same on the CockroachDB that `COCKROACH_URL` names."""
+    with new_databases(os.environ["COCKROACH_URL"]) as make:
+        yield make
+
+
+@pytest.fixture(scope="session")
+def databases(request: pytest.FixtureRequest) -> Databases:
+    """Databases by lane; a server is started when the first lane asks for it."""
+
+    def maker(lane: str) -> NewDatabase:
+        make: NewDatabase = request.getfixturevalue("cockroach_database" if lane == COCKROACH else "postgres_database")
+        return make
+
+    return Databases(maker)
+
+
+@pytest.fixture(params=SQL_LANES)
+def empty_database(request: pytest.FixtureRequest, databases: Databases, tmp_path: Path) -> Database:
+    """A new database without tables, in each lane."""
+    return databases.empty(request.param, tmp_path)
+
+
+@pytest.fixture(params=SQL_LANES)
+def database(request: pytest.FixtureRequest, databases: Databases, tmp_path: Path) -> Iterator[Database]:
+    """A database with the engine's tables, all empty, in each lane."""
+    with databases.migrated(request.param, tmp_path) as database:
+        yield database
