@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import nats.errors
 import structlog
@@ -40,8 +40,10 @@ _UNBOUNDED_BUFFER: Final = 0
 
 _REFUSALS: Final = ("authorization violation", "authentication", "maximum connections")
 
+T = TypeVar("T")
+
 OnMessage: TypeAlias = Callable[[Msg], Awaitable[None]]
-OnSession: TypeAlias = Callable[["Session"], Awaitable[None]]
+OnSession: TypeAlias = Callable[["Session"], Coroutine[object, object, None]]
 
 
 @dataclass(eq=False, slots=True)
@@ -73,6 +75,22 @@ class Session:
         """End a subscription; nothing happens when the session has ended."""
         with contextlib.suppress(nats.errors.Error):
             await subscription.unsubscribe()
+
+    async def ask(self, question: Coroutine[object, object, T]) -> T:
+        """Await an exchange with the server, no longer than this session lives: nats-py would wait its whole time-out.
+
+        Raises `ConnectionClosedError` when the session ends first.
+        """
+        answer = asyncio.create_task(question)
+        answer.add_done_callback(_retrieve)
+        try:
+            while not answer.done():
+                await asyncio.wait((answer,), timeout=_STATE_CHECK)
+                if not answer.done() and not self.alive:
+                    raise nats.errors.ConnectionClosedError
+            return answer.result()
+        finally:
+            answer.cancel()
 
     async def publish(self, subject: str, body: bytes = b"", reply: str = "") -> bool:
         """Hand over one message without headers; False when the session has ended."""
@@ -119,7 +137,7 @@ async def end_task(task: asyncio.Task[None]) -> None:
     _retrieve(task)
 
 
-def _retrieve(task: asyncio.Task[None]) -> None:
+def _retrieve(task: asyncio.Task[T]) -> None:
     """Look at the outcome, so that asyncio does not report an exception of a session that has ended anyway."""
     if not task.cancelled():
         task.exception()
@@ -234,7 +252,7 @@ class Connection:
         """Prepare a session and make it the current one; False when it ended meanwhile."""
         try:
             for prepare in self._on_session:
-                await prepare(session)
+                await session.ask(prepare(session))
         except nats.errors.Error as error:
             self._note(error)
             await session.discard(_STATE_CHECK)

@@ -40,7 +40,7 @@ class Doorbell:
         if session is not None:
             with contextlib.suppress(nats.errors.Error):
                 await self._prepare(session)
-                await session.client.flush()
+                await session.ask(session.client.flush())
 
         async def stop() -> None:
             if ringing in self._listeners:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Final, TypeAlias
 
 import nats.errors
@@ -31,7 +31,7 @@ _NANOSECONDS: Final = 1_000_000_000
 _IDLE: Final = "100"
 _REQUEST_OVER: Final = ("404", "408")
 
-Provide: TypeAlias = Callable[[Session, ConsumerName], Awaitable[None]]
+Provide: TypeAlias = Callable[[Session, ConsumerName], Coroutine[object, object, None]]
 """Makes sure that the consumer is there. Raises nats-py's errors and `UsageError`."""
 
 
@@ -91,14 +91,15 @@ class Pull:
             try:
                 await self._attach(session)
             except (nats.errors.Error, UsageError) as error:
-                self._complain(str(error))
+                if session.alive:
+                    self._complain(str(error))
             # Whoever deletes the consumer again and again is not met with a busy loop.
             pause = FIRST_PAUSE if loop.time() - began > LONGEST_PAUSE else min(pause * 2, LONGEST_PAUSE)
             await asyncio.sleep(pause)
 
     async def _attach(self, session: Session) -> None:
         """Pull over this session until it ends or the consumer is gone."""
-        await self._provide(session, self._consumer)
+        await session.ask(self._provide(session, self._consumer))
         self._broken.clear()
         inbox = session.client.new_inbox()
         subscription = await session.subscribe(inbox, self._on_message)

@@ -117,11 +117,12 @@ class StreamWatch:
             if session is None:
                 continue
             try:
-                await self.check(session)
-                await self._capture(session)
+                await session.ask(self.check(session))
+                await session.ask(self._capture(session))
                 self._complaint = ""
             except (nats.errors.Error, UsageError) as error:
-                self._complain(str(error))
+                if session.alive:
+                    self._complain(str(error))
 
     async def _capture(self, session: Session) -> None:
         while self._event_subjects:
