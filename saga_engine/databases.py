@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from saga_engine.participant.registry import MergedParticipant
 from saga_engine.settings import Settings
-from saga_engine.sql import migrate
 from saga_engine.sql.engine import open_engine
-from saga_engine.sql.migrate import ENGINE_BRANCH, Status
+
+if TYPE_CHECKING:
+    from saga_engine.sql.migrate import Status
 
 T = TypeVar("T")
 MIGRATIONS = Path("store", "migrations")
@@ -34,6 +35,8 @@ class Database:
 
 def databases(settings: Settings, participants: Iterable[MergedParticipant]) -> Iterator[Database]:
     """The engine's database, then those of the participants that have a handler with a database, by name."""
+    from saga_engine.sql.migrate import ENGINE_BRANCH
+
     yield Database(ENGINE_BRANCH, settings.database, inbox=False)
     for participant in sorted(participants, key=lambda one: one.name):
         if participant.fenced:
@@ -42,16 +45,19 @@ def databases(settings: Settings, participants: Iterable[MergedParticipant]) -> 
 
 def upgrade(settings: Settings, database: Database) -> Sequence[str]:
     """Bring one database to its newest revisions; the ids of those applied. Errors are those of `sql.migrate`."""
-    return _with(
-        database, lambda engine: migrate.upgrade(engine, database.branch, _locations(settings), inbox=database.inbox)
-    )
+    # Imported late, here and below: Alembic takes longer to import than most commands to run.
+    from saga_engine.sql import migrate
+
+    locations = _locations(settings)
+    return _with(database, lambda engine: migrate.upgrade(engine, database.branch, locations, inbox=database.inbox))
 
 
 def status(settings: Settings, database: Database) -> Status:
     """How far one database is. Errors are those of `sql.migrate`."""
-    return _with(
-        database, lambda engine: migrate.status(engine, database.branch, _locations(settings), inbox=database.inbox)
-    )
+    from saga_engine.sql import migrate
+
+    locations = _locations(settings)
+    return _with(database, lambda engine: migrate.status(engine, database.branch, locations, inbox=database.inbox))
 
 
 def _locations(settings: Settings) -> list[Path]:

@@ -81,7 +81,7 @@ def _start(
     client: Client, name: str, saga_input: Json, key: str | None, version: int | None, again: bool
 ) -> Started | AlreadyStarted:
     """What was started. Raises for everything else, in the words of a person."""
-    from saga_engine.cli.refusals import refusal
+    from saga_engine.refusals import refusal
 
     outcome = client.start(name, saga_input, key=key, version=version, again=again)
     refused = refusal(outcome)

@@ -1,0 +1,91 @@
+"""`saga demo`: the project's sagas at work, one worker killed on the way, then the timeline of each kind."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from saga_engine.cli.frame import Frame, pass_frame
+from saga_engine.cli.output import Part, Styled, write
+from saga_engine.core.state import Status
+from saga_engine.errors import UsageError
+from saga_engine.project import CONFIG_FILE
+
+if TYPE_CHECKING:
+    from saga_engine.demo.course import Act
+    from saga_engine.orchestrator.client import Client, SagaView
+    from saga_engine.settings import DemoSection, Settings
+
+LOGS = "demo"
+NOT_AS_PROMISED = 5
+
+
+@click.command("demo")
+@pass_frame
+def demo(frame: Frame) -> None:
+    """Run the project's demo and show what happens.
+
+    Sagas are started as config.yaml says under `demo:`, one worker is killed and comes back, and in the end the
+    timeline of each kind of saga is shown. Exit code 5 if one ended blocked or closed.
+    """
+    settings = frame.settings()
+    if settings.demo is None:
+        raise UsageError(f"{CONFIG_FILE}: has no `demo:`; say there which sagas to start (demo.saga, demo.runs)")
+    with frame.client(settings) as client:
+        acts = _play(frame, settings, settings.demo, client)
+        _tell(client, acts)
+    if not all(act.status in (Status.COMPLETED, Status.COMPENSATED) for act in acts):
+        click.get_current_context().exit(NOT_AS_PROMISED)
+
+
+def _play(frame: Frame, settings: Settings, section: DemoSection, client: Client) -> Sequence[Act]:
+    from rich.console import Console
+
+    from saga_engine.cli.views.demo import screen
+    from saga_engine.demo.course import play
+    from saga_engine.demo.stage import process_stage
+    from saga_engine.handlers import load_participants
+    from saga_engine.participant.registry import merge
+
+    participants = list(merge(load_participants(settings.root)))
+    killed = section.kill.participant if section.kill is not None else None
+    if killed is not None and killed not in participants:
+        raise UsageError(f"{CONFIG_FILE}: demo.kill.participant: {killed!r} is none of {', '.join(participants)}")
+    command = ["-C", str(settings.root), *(word for one in frame.sets for word in ("--set", one))]
+    with process_stage(settings, client, command, settings.data_folder / LOGS) as stage:
+        click.echo(f"Starting the orchestrator and the workers; their logs are in {stage.logs}", err=True)
+        stage.open(participants, killed)
+        with screen(Console(highlight=False), killed) as shown:
+            for scene in play(section, stage, lambda: secrets.token_hex(3), time.monotonic, time.sleep):
+                shown.show(scene)
+    return scene.acts
+
+
+def _tell(client: Client, acts: Sequence[Act]) -> None:
+    from saga_engine.cli.views.demo import summary
+    from saga_engine.cli.views.saga import saga_heading
+    from saga_engine.cli.views.timeline import timeline
+    from saga_engine.demo.course import worth_showing
+
+    views = {act.saga_id: client.view(act.saga_id) for act in acts}
+    for act in worth_showing(acts, lambda act: _took(views[act.saga_id])):
+        hit = ", while a worker was away" if act.hit else ""
+        view = views[act.saga_id]
+        for line in [
+            [Styled(f"{act.title}{hit}", bold=True)],
+            *saga_heading(view.state),
+            [],
+            *timeline(view.events),
+            [],
+        ]:
+            write(line)
+    write(summary(acts))
+    write([Styled("Look closer with `saga list`, `saga show KEY` and `saga history KEY`.", dim=True)])
+
+
+def _took(view: SagaView) -> float:
+    return view.events[-1].at - view.events[0].at

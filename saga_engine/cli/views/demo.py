@@ -1,0 +1,111 @@
+"""The demo as it goes on: a picture that is redrawn on a terminal, lines about what changed elsewhere.
+
+Owns how a scene looks. Starts and kills nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from saga_engine.cli.output import Part, Styled, plain, write
+from saga_engine.cli.views.saga import COLOURS, status_part
+from saga_engine.core.state import Status
+from saga_engine.demo.course import Absence, Act, Scene
+
+_SIGNS: Final = {
+    Status.COMPLETED: "✓",
+    Status.COMPENSATED: "↺",
+    Status.COMPENSATING: "←",
+    Status.BLOCKED: "■",
+    Status.CLOSED: "✗",
+}
+_ABSENCE: Final = {
+    Absence.NOT_YET: ("works", "green"),
+    Absence.KILLED: ("was killed (kill -9); its sagas wait for it", "red"),
+    Absence.BACK: ("is back and catches up", "green"),
+}
+
+
+class Screen(Protocol):
+    """Where scenes are shown, one after the other."""
+
+    def show(self, scene: Scene) -> None: ...
+
+
+class Lines:
+    """For pipes and logs: a line for everything that changed since the scene before."""
+
+    def __init__(self, killed: str | None) -> None:
+        self._killed = killed
+        self._before: dict[str, Status] = {}
+        self._absence = Absence.NOT_YET
+
+    def show(self, scene: Scene) -> None:
+        if self._killed is not None and scene.absence is not self._absence:
+            text, colour = _ABSENCE[scene.absence]
+            write([_at(scene), Styled(f"worker {self._killed} {text}", colour)])
+            self._absence = scene.absence
+        for act in scene.acts:
+            if self._before.get(act.key) is not act.status:
+                write([_at(scene), f"{act.key}  ", status_part(act.status)])
+                self._before[act.key] = act.status
+
+
+class Picture:
+    """For a terminal: one table that is drawn again with each scene."""
+
+    def __init__(self, live: Live, killed: str | None) -> None:
+        self._live = live
+        self._killed = killed
+
+    def show(self, scene: Scene) -> None:
+        self._live.update(_picture(scene, self._killed), refresh=True)
+
+
+@contextmanager
+def screen(console: Console, killed: str | None) -> Iterator[Screen]:
+    """The screen that suits the console. `killed`: the participant whose worker the demo kills."""
+    if not console.is_terminal:
+        yield Lines(killed)
+        return
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        yield Picture(live, killed)
+
+
+def summary(acts: Sequence[Act]) -> list[Part]:
+    """How all sagas ended, in one line."""
+    counts = Counter(act.status for act in acts)
+    parts: list[Part] = [f"{len(acts)} sagas: "]
+    for position, (status, count) in enumerate(counts.items()):
+        parts += [", " if position else "", f"{count} ", status_part(status)]
+    return parts
+
+
+def _picture(scene: Scene, killed: str | None) -> Group:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("", "KEY", "STATUS", "WHAT"):
+        table.add_column(title, no_wrap=True)
+    for act in scene.acts:
+        colour = COLOURS[act.status]
+        sign = _SIGNS.get(act.status, "…")
+        table.add_row(Text(sign, colour), Text(plain(act.key)), Text(act.status, colour), Text(plain(act.title), "dim"))
+    lines: list[Text | Table] = [
+        Text(f"{len(scene.acts)} of {scene.total} sagas started, {scene.elapsed:.1f} s", "bold"),
+        table,
+    ]
+    if killed is not None:
+        text, colour = _ABSENCE[scene.absence]
+        lines.append(Text(plain(f"worker {killed} {text}"), colour))
+    return Group(*lines)
+
+
+def _at(scene: Scene) -> Styled:
+    return Styled(f"{scene.elapsed:6.1f} s  ", dim=True)
