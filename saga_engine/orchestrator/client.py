@@ -61,14 +61,26 @@ class Client:
             NotFoundError: no definition of that name, or version.
             StoreUnavailableError: unknown whether it was started; asking again with the same key is safe.
         """
+        return self.start_many(name, [input], key=key, version=version, again=again)[0]
+
+    def start_many(
+        self,
+        name: str,
+        inputs: Sequence[Json],
+        *,
+        key: str | None = None,
+        version: int | None = None,
+        again: bool = False,
+    ) -> Sequence[StartOutcome | InputRejected | DefinitionChanged]:
+        """Start a saga for each input, in one commit; an outcome for each. Raises as `start`."""
         definition = self.definition(name, version)
-        checked = check_input(definition, input)
-        if isinstance(checked, InputRejected):
-            return checked
+        checked = [check_input(definition, input) for input in inputs]
         changed = register(self._store, [definition])
         if changed:
-            return changed[0]
-        return self._starter.start([StartRequest(definition, checked, key, again)])[0]
+            return [changed[0] for _ in inputs]
+        requests = [StartRequest(definition, one, key, again) for one in checked if not isinstance(one, InputRejected)]
+        outcomes = iter(self._starter.start(requests))
+        return [one if isinstance(one, InputRejected) else next(outcomes) for one in checked]
 
     def definition(self, name: str, version: int | None = None) -> Definition:
         """The definition of that name: of that version, or the highest.

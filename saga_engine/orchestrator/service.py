@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from uuid import UUID
 
@@ -106,6 +106,7 @@ class Orchestrator:
             await tasks[0]
             await asyncio.gather(*self._sending)
             await self._sign_off()
+            self._log.info("the orchestrator has ended", **asdict(self.counters))
         finally:
             await silence()
             await self._intake.close()

@@ -1,0 +1,48 @@
+"""Fixtures of the acceptance tests: projects on the embedded default and on PostgreSQL, all real processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.projects import LEDGER, Project
+from tests.databases import NewDatabase
+from tests.nats_fixtures import nats_server as nats_server
+
+MakeProject = Callable[..., Project]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[MakeProject]:
+    """Call it for a project in a new folder, `Project`'s arguments after the folder; all are ended after the test."""
+    made: list[Project] = []
+
+    def make(*arguments: object, **settings: str) -> Project:
+        folder = tmp_path / f"project-{len(made)}"
+        folder.mkdir()
+        made.append(Project(folder, *arguments, **settings))  # type: ignore[arg-type] # passed on as they came
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def postgres_databases(postgres_database: NewDatabase) -> dict[str, str]:
+    """New, empty databases for the engine and both participants."""
+    return {name: postgres_database() for name in ("engine", "order", "payment")}
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def ledger(request: pytest.FixtureRequest, project: MakeProject) -> Project:
+    """The ledger project, embedded and on PostgreSQL."""
+    if request.param == "sqlite":
+        return project(LEDGER)
+    databases: dict[str, str] = request.getfixturevalue("postgres_databases")
+    made = project(LEDGER, databases)
+    upgraded = made.saga("db", "upgrade")
+    assert upgraded.returncode == 0, upgraded.stderr
+    return made
