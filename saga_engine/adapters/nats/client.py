@@ -17,6 +17,11 @@ _VERSION_LINE: Final = "NATS/1.0\r\n"
 class FastClient(Client):
     """A nats-py client for messages with many headers."""
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether the connection was upgraded to TLS: nats-py does so when the server demands it, and only then."""
+        return bool(self.options.get("tls_handshake_first")) or bool(self._server_info.get("tls_required"))
+
     @staticmethod
     def _parse_header_lines(raw: bytes) -> dict[str, str]:
         headers = {}

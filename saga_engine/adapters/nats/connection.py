@@ -16,7 +16,6 @@ from typing import Final, TypeAlias, TypeVar
 
 import nats.errors
 import structlog
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
@@ -50,7 +49,7 @@ OnSession: TypeAlias = Callable[["Session"], Coroutine[object, object, None]]
 class Session:
     """One TCP connection. `ended` is set once it is of no more use."""
 
-    client: Client
+    client: FastClient
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     watchers: set[asyncio.Event] = field(default_factory=set)
     """Set as well when the session ends."""
@@ -112,9 +111,9 @@ class Session:
         for subscription in tuple(left.values()) if isinstance(left, dict) else ():
             _end_tasks(subscription, "_wait_for_msgs_task")
         _end_tasks(self.client, "_reading_task", "_ping_interval_task", "_flusher_task")
-        transport: object = getattr(self.client, "_transport", None)
-        if transport is not None and callable(close := getattr(transport, "close", None)):
-            close()
+        writer: object = getattr(getattr(self.client, "_transport", None), "_io_writer", None)
+        if isinstance(writer, asyncio.StreamWriter):
+            writer.transport.abort()
 
 
 def _end_tasks(owner: object, *names: str) -> None:
@@ -251,6 +250,10 @@ class Connection:
     async def _enter(self, session: Session) -> bool:
         """Prepare a session and make it the current one; False when it ended meanwhile."""
         try:
+            if self._settings.wants_tls and not session.client.encrypted:
+                raise UsageError(
+                    f"nats: TLS is asked for, but {self.address} does not offer it; configure tls in nats-server"
+                )
             for prepare in self._on_session:
                 await session.ask(prepare(session))
         except nats.errors.Error as error:
@@ -265,7 +268,7 @@ class Connection:
             self._changed.notify_all()
         return True
 
-    def _learn_servers(self, client: Client) -> None:
+    def _learn_servers(self, client: FastClient) -> None:
         """A cluster tells its members: the next session may go to any of them."""
         known = self._options["servers"]
         known.extend(url for server in client.discovered_servers if (url := server.geturl()) not in known)
@@ -276,6 +279,8 @@ class Connection:
 
         async def complain(error: Exception) -> None:
             self._note(error)
+            if isinstance(error, nats.errors.FlushTimeoutError):
+                session.end()
 
         async def end() -> None:
             session.end()
@@ -292,6 +297,7 @@ class Connection:
                 connect_timeout=self._settings.connect_timeout,  # type: ignore[arg-type]  # seconds; fractions work
                 ping_interval=_PING_INTERVAL,
                 max_outstanding_pings=_LOST_PINGS,
+                flush_timeout=self._settings.publish_timeout,
             )
         except (nats.errors.Error, OSError, TimeoutError) as error:
             if not isinstance(error, nats.errors.NoServersError):

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, TypedDict
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 from saga_engine.errors import UsageError
 
-_SCHEMES: Final = ("nats", "tls", "ws", "wss")
+_SCHEMES: Final = ("nats", "tls")
+_DEFAULT_PORT: Final = 4222
 
 
 class ClientOptions(TypedDict, total=False):
@@ -30,15 +31,17 @@ class ClientOptions(TypedDict, total=False):
     nkeys_seed: str
     inbox_prefix: str
     tls: ssl.SSLContext
+    tls_handshake_first: bool
 
 
 @dataclass(frozen=True, slots=True)
 class NatsSettings:
     """Where NATS is and how to log in. Times in seconds.
 
-    `servers`: urls of one cluster, `nats://`, `tls://`, `ws://` or `wss://`, with or without `user:password@` or
-    `token@`. `credentials` and `nkey_seed` name files. `provision` False: streams and consumers are created by somebody
-    else, and nothing beyond pulling, acknowledging and publishing is asked of the server (least privilege).
+    `servers`: urls of one cluster, `nats://` or `tls://`, with or without `user:password@` or `token@`. `credentials`
+    and `nkey_seed` name files. `tls_first`: encrypt before a word is said, which the server must be set to
+    (`handshake_first`); else its greeting comes in the clear. `provision` False: streams and consumers are created by
+    somebody else, and nothing beyond pulling, acknowledging and publishing is asked of the server (least privilege).
     `replicas`, `event_age` and `dead_age` apply to streams that are created here; existing ones keep what they have.
     """
 
@@ -50,6 +53,7 @@ class NatsSettings:
     credentials: Path | None = None
     nkey_seed: Path | None = None
     tls: bool = False
+    tls_first: bool = False
     tls_ca: Path | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
@@ -71,6 +75,12 @@ class NatsSettings:
     def address(self) -> str:
         """The urls without what logs in, for messages to people."""
         return ",".join(without_secrets(url) for url in self.servers)
+
+    @property
+    def wants_tls(self) -> bool:
+        """Whether a connection without TLS is to be refused."""
+        asked = self.tls or self.tls_first or self.tls_ca is not None or self.tls_certificate is not None
+        return asked or any(url.startswith("tls://") for url in self.servers)
 
 
 def without_secrets(url: str) -> str:
@@ -103,8 +113,9 @@ def client_options(settings: NatsSettings) -> ClientOptions:
         options["user_credentials"] = str(_key_file(settings.credentials, "credentials"))
     if settings.nkey_seed is not None:
         options["nkeys_seed"] = str(_key_file(settings.nkey_seed, "nkey_seed"))
-    if settings.tls or settings.tls_ca or settings.tls_certificate:
+    if settings.wants_tls:
         options["tls"] = _tls_context(settings)
+        options["tls_handshake_first"] = settings.tls_first
     return options
 
 
@@ -118,8 +129,7 @@ def _split_login(url: str) -> tuple[str, ClientOptions]:
     if parts.scheme not in _SCHEMES or not parts.hostname:
         raise _bad_url(url)
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    default_port = "" if parts.scheme in ("ws", "wss") else ":4222"
-    address = urlunsplit((parts.scheme, host + (f":{port}" if port else default_port), parts.path, "", ""))
+    address = f"{parts.scheme}://{host}:{port or _DEFAULT_PORT}"
     if parts.username is None:
         return address, {}
     if parts.password is None:

@@ -111,7 +111,7 @@ class NatsSubscription:
         return [buffer.popleft()[1] for _ in range(min(limit, len(buffer)))]
 
     async def _ask(self, wanted: int) -> None:
-        if wanted <= 0:
+        if wanted <= 0 or not self._pulls:
             return
         share = max(wanted // len(self._pulls), min(wanted, _LEAST_SHARE))
         for pull in self._pulls:

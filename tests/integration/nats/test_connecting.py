@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import nats
@@ -16,6 +17,7 @@ from saga_engine.adapters.embedded.place import is_free
 from saga_engine.adapters.nats.settings import NatsSettings, client_options, without_secrets
 from saga_engine.adapters.nats.streams import check_version
 from saga_engine.adapters.nats.transport import connect
+from saga_engine.envelope import Message
 from saga_engine.errors import TransportUnavailableError, UsageError
 from saga_engine.testing.transport_contract import collect, command, reply, until, until_confirmed
 from saga_engine.wire import COMMANDS
@@ -87,7 +89,7 @@ def test_a_login_in_the_url_becomes_an_option() -> None:
     assert client_options(NatsSettings(servers=("nats://tok@host",)))["token"] == "tok"
 
 
-@pytest.mark.parametrize("url", ["http://host:1", "nats://", "nats://host:port", "nats://host:99999"])
+@pytest.mark.parametrize("url", ["http://host:1", "ws://host:1", "nats://", "nats://host:port", "nats://host:99999"])
 def test_a_malformed_url_is_a_usage_error(url: str) -> None:
     with pytest.raises(UsageError, match="is not a server url; expected one of nats://host:port"):
         client_options(NatsSettings(servers=(url,)))
@@ -210,6 +212,44 @@ async def test_a_server_that_hangs_is_left_and_found_again(own_nats_server: Nats
     received = {delivery.message.body for delivery in await collect(subscription, 2)}
     assert command(3).body in received
     await transport.close()
+
+
+async def test_a_server_that_takes_no_more_bytes_does_not_hold_a_publish_up(own_nats_server: NatsServer) -> None:
+    transport = await connect(NatsSettings(servers=(own_nats_server.url,), publish_timeout=0.5))
+    own_nats_server.send_signal(signal.SIGSTOP)
+    large = [Message("saga.command.order.create", {}, bytes(500_000), None)] * 100
+    async with asyncio.timeout(5):
+        assert not any(await transport.publish(large))
+    own_nats_server.send_signal(signal.SIGCONT)
+    await until_confirmed(transport, [command(1)])
+    await transport.close()
+
+
+@pytest.mark.parametrize("settings", [NatsSettings(tls=True), NatsSettings(servers=("tls://",))])
+async def test_a_server_without_tls_is_refused_when_tls_is_asked_for(nats_url: str, settings: NatsSettings) -> None:
+    scheme = "tls" if settings.servers == ("tls://",) else "nats"
+    asked = replace(settings, servers=(nats_url.replace("nats:", f"{scheme}:"),))
+    with pytest.raises(UsageError, match="TLS is asked for, but"):
+        await connect(asked)
+
+
+async def test_a_worker_that_may_not_provision_uses_what_is_there(nats_url: str) -> None:
+    owner = await connect(NatsSettings(servers=(nats_url,)))
+    provided = await owner.commands("order")
+    await until_confirmed(owner, [command(1)])
+    await provided.ack(await collect(provided, 1))
+    worker = await connect(NatsSettings(servers=(nats_url,), provision=False))
+    subscription = await worker.commands("order")
+    await owner.close()
+    await until_confirmed(worker, [command(2)])
+    assert (await collect(subscription, 1))[0].message.body == command(2).body
+    client = await nats.connect(nats_url)
+    await client.jetstream().delete_stream(COMMANDS)
+    assert list(await worker.publish([command(3)])) == [False]
+    assert worker.losses() == 0
+    assert COMMANDS not in {info.config.name for info in await client.jetstream().streams_info()}
+    await client.close()
+    await worker.close()
 
 
 async def test_closing_while_the_server_hangs_ends_within_its_time_limit(own_nats_server: NatsServer) -> None:
