@@ -264,9 +264,10 @@ class _Parser:
             if self._take().text == ".":
                 node = self._field(node, start, end)
             else:
+                at = self._peek().at
                 index = self._expression()
                 self._expect("]")
-                node = Index(index.at, node, index)
+                node = Index(at, node, index)
         return node
 
     def _field(self, of: CelNode, start: int, end: int) -> CelNode:
@@ -351,9 +352,10 @@ class _Parser:
     def _fields(self, token: CelToken) -> CelNode:
         pairs: list[tuple[CelNode, CelNode]] = []
         while not self._is("}"):
+            start = self._peek().at
             key = self._expression()
             if not (isinstance(key, Literal) and isinstance(key.value, str)):
-                raise CelSyntaxError(key.at, "a key of a map must be a string in quotes")
+                raise CelSyntaxError(start, "a key of a map must be a string in quotes")
             self._expect(":")
             pairs.append((key, self._expression()))
             if not self._accept(","):

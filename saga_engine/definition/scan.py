@@ -37,6 +37,7 @@ _CONTROL: Final = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 _BIDI: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_BEYOND_UNICODE: Final = re.compile(r"\\U(?!000|0010)[0-9a-fA-F]{8}")
 _HIDDEN: Final = re.compile("[\x00\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -134,21 +135,22 @@ class _Scanner:
         self.problems: list[Problem] = []
         self._frames: list[_Frame] = []
         self._last = (1, 1)
+        self._index = 0
+        self._key_end = (1, 1)
         self._documents = 0
 
     def run(self) -> Problem | None:
         """Read all; the problem that ended the scan early, or None."""
         try:
             for event in self._events():
-                self._last = _start(event)
+                self._last, self._index = _start(event), event.start_mark.index
                 self._take(event)
         except _StoppedError as stop:
             return stop.problem
         except MarkedYAMLError as error:
             return self._syntax(error)
         except (YAMLError, ValueError, OverflowError):
-            # ruamel converts an escape such as "\Uffffffff" without a check of its own.
-            return self._problem("E109", *self._last, "a character escape after this place is not Unicode")
+            return self._escape()
         if not self.tokens or (len(self.tokens) == 1 and self.tokens[0].plain and not self.tokens[0].text):
             return self._problem("E106", 1, 1, "the definition is empty", "a mapping that starts with `saga: a_name`")
         return None
@@ -220,7 +222,12 @@ class _Scanner:
             found = f"U+{ord(hidden[0]):04X}"
             self._note("E107", f"the text holds {found}", "no NUL, lone surrogate or text direction control")
         plain = event.style is None
+        if plain and not text and key_of is None and self._frames and self._frames[-1].mapping:
+            # The library places an absent value where the next thing begins; its place is behind the colon.
+            self._last = self._key_end
         kind = TokenKind.SCALAR if key_of is None else self._key(key_of, text, plain)
+        if key_of is not None:
+            self._key_end = (event.end_mark.line + 1, event.end_mark.column + 2)
         raw = self.text[event.start_mark.index : event.end_mark.index] if "${{" in text else ""
         self.tokens.append(Token(kind, *self._last, text, plain, raw))
 
@@ -248,6 +255,13 @@ class _Scanner:
         source = self.text.splitlines()[line - 1 : line]
         hint = 'quote the expression: "${{ ... }}"' if source and "${{" in source[0] else ""
         return self._problem("E109", line, column, f"not YAML: {text}", "", hint)
+
+    def _escape(self) -> Problem:
+        """The YAML library converts an escape such as "\\Uffffffff" without a check of its own."""
+        line, column = self._last
+        if beyond := _BEYOND_UNICODE.search(self.text, self._index):
+            line, column = _position(self.text, beyond.start())
+        return self._problem("E109", line, column, "a character escape beyond Unicode", "at most \\U0010ffff")
 
     def _problem(
         self, code: str, line: int, column: int, message: str, expected: str = "", suggestion: str = ""

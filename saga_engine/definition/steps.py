@@ -97,7 +97,7 @@ def _read_action(step: Section, defaults: Defaults) -> Action:
     _only_keys_of(step, kind)
     match kind:
         case "call":
-            return _read_call(step, defaults) or _PLACEHOLDER
+            return _read_call(step, defaults)
         case "sleep":
             return Sleep(step.duration("sleep") or _PLACEHOLDER.duration_us)
         case "wait":
@@ -129,7 +129,7 @@ def _only_keys_of(step: Section, action: str) -> None:
             step.report.at(key.at, "E111", message, "one of " + ", ".join(known), hint)
 
 
-def _read_call(step: Section, defaults: Defaults) -> Call | None:
+def _read_call(step: Section, defaults: Defaults) -> Call:
     target = _target(step)
     kind = step.choice("kind", Kind)
     if kind is None:
@@ -141,8 +141,6 @@ def _read_call(step: Section, defaults: Defaults) -> Call | None:
     compensation = _read_compensate(step, kind)
     for_each = _read_for_each(step)
     emit = read_emit(step, "emit")
-    if target is None:
-        return None
     return Call(
         participant=target[0],
         command=target[1],
@@ -191,7 +189,7 @@ def _read_compensate(step: Section, kind: Kind) -> Compensation | None:
     return None if found is None else _read_compensation(found)
 
 
-def _read_compensation(found: Section) -> Compensation | None:
+def _read_compensation(found: Section) -> Compensation:
     found.only("call", "with", "emit", "retry", "timeout", "on_exhausted")
     found.require("call", "participant.command")
     target = _target(found)
@@ -200,8 +198,6 @@ def _read_compensation(found: Section) -> Compensation | None:
     retry = merged_retry(COMPENSATION_RETRY, read_retry(found))
     timeout = merged_timeout(TIMEOUT, read_timeout(found))
     on_exhausted = found.choice("on_exhausted", OnExhausted) or OnExhausted.BLOCK
-    if target is None:
-        return None
     return Compensation(target[0], target[1], payload, emit, retry, timeout, on_exhausted)
 
 
@@ -261,16 +257,17 @@ def _subject(found: Section) -> str | None:
     return text
 
 
-def _target(found: Section) -> tuple[str, str] | None:
+def _target(found: Section) -> tuple[str, str]:
+    """Participant and command; names that nobody has where they cannot be read, so that the kind still counts."""
     node = found.get("call")
     expected = f"participant.command, each {reading.NAME_EXPECTED}"
     text = None if node is None else reading.plain_text(found.report, node, expected)
     if node is None or text is None:
-        return None
+        return "", ""
     match = _CALL.fullmatch(text)
     if match is None:
         found.report.at(node.at, "E133", f"{shown(text)} names no command", expected)
-        return None
+        return "", ""
     return match[1], match[2]
 
 

@@ -131,8 +131,23 @@ def inside(scalar: Scalar, occurrence: int, offset: int, expression: str) -> Pos
         index = scalar.raw.find("${{", index + 1)
         if index < 0:
             return scalar.at
-    exact = scalar.raw.startswith(expression, index + 3)
-    return _moved(scalar.at, scalar.raw[: index + 3 + offset if exact else index])
+    found = _aligned(scalar.raw, index + 3, expression[: max(offset, 0)])
+    return _moved(scalar.at, scalar.raw[: index if found is None or offset < 0 else found])
+
+
+def _aligned(raw: str, start: int, passed: str) -> int | None:
+    """Where the next word stands in the source behind `passed`; folded lines may have more white space there."""
+    position = start
+    for char in passed:
+        while position < len(raw) and raw[position] != char and raw[position].isspace():
+            position += 1
+        if position < len(raw) and raw[position] == char:
+            position += 1
+        elif not char.isspace():
+            return None
+    while position < len(raw) and raw[position].isspace():
+        position += 1
+    return position
 
 
 def _moved(start: Position, passed: str) -> Position:
