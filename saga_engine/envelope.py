@@ -99,7 +99,7 @@ class Command:
     `issued_at`: when the first attempt was issued (the horizon counts from there). `deadline`: until when an answer to
     this send is waited for; a worker without an inbox may not run it later. `must_succeed`: a rejection is not an
     answer here (a compensation, or past the point of no return). `undone_result`: for a compensation, the result of the
-    step it undoes, or None.
+    step it undoes, or None; `undone_command`: the `participant.command` that did it.
     """
 
     address: Address
@@ -116,6 +116,7 @@ class Command:
     undone_result: Json
     token: str
     traceparent: str | None
+    undone_command: str | None = None
 
     @property
     def key(self) -> str:

@@ -33,6 +33,7 @@ DEADLINE: Final = "saga-deadline"
 PARTITION: Final = "saga-partition"
 MUST_SUCCEED: Final = "saga-must-succeed"
 UNDOES: Final = "saga-undoes"
+UNDOES_COMMAND: Final = "saga-undoes-command"
 TOKEN: Final = "saga-token"
 OUTCOME: Final = "saga-outcome"
 FENCE: Final = "saga-fence"
@@ -92,6 +93,8 @@ def command_to_message(command: Command) -> Message:
     if command.address.direction is Direction.COMPENSATE:
         headers[UNDOES] = command.address.undoes
         body["result"] = command.undone_result
+    if command.undone_command is not None:
+        headers[UNDOES_COMMAND] = command.undone_command
     if command.traceparent is not None:
         headers[TRACEPARENT] = command.traceparent
     return Message(command_subject(command.participant, command.command), headers, orjson.dumps(body), message_id)
@@ -130,6 +133,7 @@ def message_to_command(message: Message) -> Command | Unreadable:
         undone_result=body.get("result"),
         token=headers.get(TOKEN, ""),
         traceparent=headers.get(TRACEPARENT),
+        undone_command=headers.get(UNDOES_COMMAND),
     )
 
 
