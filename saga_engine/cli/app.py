@@ -5,6 +5,7 @@ Owns the table of commands and the codes. Imports no command.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -20,6 +21,7 @@ from saga_engine.cli.output import plain
 from saga_engine.errors import SagaEngineError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+_NOT_WRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _COMMANDS = "saga_engine.cli.commands"
 
 COMMANDS = {
@@ -94,8 +96,10 @@ def _run(args: Sequence[str] | None, project: Path | None) -> int:
         return _fail(str(error), error.exit_code)
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else FAILED
-    except BrokenPipeError:
-        raise
+    except OSError as error:
+        if error.filename is None and error.errno in _NOT_WRITABLE:
+            raise
+        return _unexpected(error)
     except ExceptionGroup as group:
         return _several(group)
     except Exception as error:  # noqa: BLE001 - the outermost handler: a person gets one line, never a traceback
@@ -129,8 +133,8 @@ def _leaves(error: Exception) -> Iterator[Exception]:
 def _unexpected(error: Exception) -> int:
     text = " ".join(str(error).split())
     hint = "" if os.environ.get("SAGA_DEBUG") else "; set SAGA_DEBUG=1 to see where"
-    if isinstance(error, OSError) and error.strerror:
-        return _fail(f"{error.filename or 'output'}: {error.strerror}{hint}", FAILED)
+    if isinstance(error, OSError) and error.filename is not None:
+        return _fail(f"{error.filename}: {error.strerror}{hint}", FAILED)
     return _fail(
         f"unexpected {type(error).__name__}: {text}; this is a fault in saga-engine or a handler{hint}", FAILED
     )
@@ -141,5 +145,5 @@ def _stdout_failed(error: OSError) -> int:
     # The interpreter flushes once more at its end: let it do so into nothing.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if not isinstance(error, BrokenPipeError):
-        click.echo(f"Error: stdout: {error.strerror}", err=True)
+        click.echo(f"Error: the output cannot be written: {error.strerror}", err=True)
     return FAILED

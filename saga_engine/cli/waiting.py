@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 from uuid import UUID
 
 from saga_engine.core.state import Status
-
-if TYPE_CHECKING:
-    from saga_engine.orchestrator.client import Client
+from saga_engine.envelope import StreamHead
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
 _STOPS: Final = (Status.BLOCKED, Status.COMPLETED, Status.COMPENSATED, Status.CLOSED)
+
+
+class Looking(Protocol):
+    """What can be asked for a saga's row again and again: a client."""
+
+    def status(self, saga_id: UUID) -> StreamHead: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class Timing:
     sleep: Callable[[float], None]
 
 
-def wait_for(client: Client, saga_id: UUID, limit: float | None, timing: Timing) -> Status | None:
+def wait_for(client: Looking, saga_id: UUID, limit: float | None, timing: Timing) -> Status | None:
     """The status at which the saga has stopped, or None when `limit` seconds have passed before.
 
     Raises what the client raises: a store that is away ends the waiting.

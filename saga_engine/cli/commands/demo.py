@@ -75,13 +75,8 @@ def _tell(client: Client, acts: Sequence[Act]) -> None:
     for act in worth_showing(acts, lambda act: _took(views[act.saga_id])):
         hit = ", while a worker was away" if act.hit else ""
         view = views[act.saga_id]
-        for line in [
-            [Styled(f"{act.title}{hit}", bold=True)],
-            *saga_heading(view.state),
-            [],
-            *timeline(view.events),
-            [],
-        ]:
+        title: list[Part] = [Styled(f"{act.title}{hit}", bold=True)]
+        for line in (title, *saga_heading(view.state), [], *timeline(view.events), []):
             write(line)
     write(summary(acts))
     write([Styled("Look closer with `saga list`, `saga show KEY` and `saga history KEY`.", dim=True)])

@@ -30,9 +30,10 @@ STOPPED_OTHERWISE, TIMED_OUT = 5, 124
 
 def _names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The sagas of the project by a look at its files: completion must not import the loader."""
-    frame = ctx.find_object(Frame)
+    # The root command is parsed but not run while a line is completed.
+    project = ctx.find_root().params.get("project")
     try:
-        files = definition_files(frame.root()) if frame is not None else []
+        files = definition_files(Frame(project, (), None).root())
     except UsageError:
         return []
     found = [re.search(r"^saga:\s*([a-z0-9_]+)", file.read_text(errors="replace"), re.MULTILINE) for file in files]
