@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 
 
 @dataclass(slots=True)
@@ -19,3 +20,8 @@ class Counters:
     forged: int = 0
     unreadable: int = 0
     ignored: Counter[str] = field(default_factory=Counter)
+
+    def shown(self) -> Mapping[str, int | Mapping[str, int]]:
+        """The counts by name, for a log line."""
+        counts = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "ignored"}
+        return {**counts, "ignored": dict(self.ignored)}

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
 import structlog
 
 from saga_engine.core.decider import Ignored
+from saga_engine.core.inputs import ReplyReceived
 from saga_engine.envelope import partition_of
 from saga_engine.errors import UnavailableError
 from saga_engine.orchestrator.agenda import Agenda, Entry
@@ -106,7 +107,7 @@ class Orchestrator:
             await tasks[0]
             await asyncio.gather(*self._sending)
             await self._sign_off()
-            self._log.info("the orchestrator has ended", **asdict(self.counters))
+            self._log.info("the orchestrator has ended", **self.counters.shown())
         finally:
             await silence()
             await self._intake.close()
@@ -149,7 +150,7 @@ class Orchestrator:
             self._agenda.put_back(batch)
             await self._clock.sleep(self._tuning.again_after)
             return
-        self._count(turned)
+        self._count(turns, turned)
         for turn in turned:
             self._watch.expect(turn.next_due)
         sending = asyncio.create_task(self._send(batch, turned))
@@ -163,12 +164,12 @@ class Orchestrator:
         self._transactor.looked_at([turn for turn in turned if turn.saga_id in due])
         return turned
 
-    def _count(self, turned: Sequence[Turned]) -> None:
+    def _count(self, turns: Sequence[Turn], turned: Sequence[Turned]) -> None:
         self.counters.batches += 1
-        for turn in turned:
-            self.counters.commits += turn.committed
-            for answer in turn.answers:
-                if isinstance(answer, Ignored):
+        for turn, result in zip(turns, turned, strict=True):
+            self.counters.commits += result.committed
+            for given, answer in zip(turn.inputs, result.answers, strict=False):
+                if isinstance(given, ReplyReceived) and isinstance(answer, Ignored):
                     self.counters.ignored[answer.reason] += 1
 
     async def _send(self, batch: Mapping[UUID, Entry], turned: Sequence[Turned]) -> None:

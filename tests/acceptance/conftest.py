@@ -9,7 +9,7 @@ import pytest
 
 from tests.acceptance.projects import LEDGER, Project
 from tests.databases import NewDatabase
-from tests.nats_fixtures import nats_server as nats_server
+from tests.nats_fixtures import own_nats_server as own_nats_server
 
 MakeProject = Callable[..., Project]
 

@@ -1,0 +1,91 @@
+"""The demo and the running service as a newcomer meets them: this repository's project, real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import MakeProject
+from tests.acceptance.projects import PATIENCE, REPOSITORY, Project
+
+
+@pytest.fixture
+def order_project(project: MakeProject) -> Project:
+    """This repository's own project, copied."""
+    return project(REPOSITORY)
+
+
+def children(parent: int) -> set[int]:
+    """The processes that descend from one, zombies left out, as Linux tells them."""
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if fields[0] != "Z":
+            parents[int(stat.parent.name)] = int(fields[1])
+    found = {parent}
+    while more := {child for child, its in parents.items() if its in found} - found:
+        found |= more
+    return found - {parent}
+
+
+def test_the_demo_shows_orders_that_go_through_a_declined_card_and_a_killed_worker(order_project: Project) -> None:
+    done = order_project.saga("demo")
+    assert done.returncode == 0, done.stderr
+    assert "worker payment was killed (kill -9)" in done.stdout
+    assert "worker payment is back" in done.stdout
+    assert "rejected: card_declined" in done.stdout
+    assert "create_order   undone" in done.stdout
+    assert "8 sagas: 6 completed, 2 compensated" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_the_demo_may_be_repeated(order_project: Project) -> None:
+    for total in (8, 16):
+        assert order_project.saga("demo").returncode == 0
+        rows = order_project.saga("list", "-o", "jsonl").stdout.splitlines()
+        assert len(rows) == total
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_service_in_order_and_leaves_no_process(
+    order_project: Project, number: signal.Signals, code: int
+) -> None:
+    service = order_project.run()
+    family = children(service.process.pid) if sys.platform == "linux" else set()
+    done = order_project.saga("start", "place_order", "--input", ORDER, "--wait", "--timeout", "30s")
+    assert done.returncode == 0, done.stderr
+    service.process.send_signal(number)
+    assert service.process.wait(timeout=PATIENCE) == code, service.log
+    deadline = time.monotonic() + PATIENCE
+    while any(Path(f"/proc/{pid}").exists() for pid in family):
+        assert time.monotonic() < deadline, f"left behind: {family}"
+        os.sched_yield()
+
+
+ORDER = '{"order_id": "o-1", "customer_id": "ann", "amount": 5}'
+
+
+def test_a_saga_that_is_waited_for_tells_how_it_ended_by_its_exit_code(order_project: Project) -> None:
+    order_project.run()
+    declined = ORDER.replace('"amount": 5', '"amount": 5000000')
+    done = order_project.saga("start", "place_order", "--input", declined, "--wait", "--timeout", "30s")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (5, "place_order o-1 is compensated"), done.stderr
+
+
+def test_parts_may_run_in_processes_of_their_own(order_project: Project) -> None:
+    for roles in (["--orchestrator"], ["--worker", "order"], ["--worker", "payment"]):
+        order_project.run(*roles)
+    inputs = [ORDER.replace("o-1", f"o-{number}") for number in range(5)]
+    for one in inputs:
+        assert order_project.saga("start", "place_order", "--input", one).returncode == 0
+    again = [order_project.saga("start", "place_order", "--input", one, "--wait", "--timeout", "30s") for one in inputs]
+    assert Counter(done.returncode for done in again) == {0: 5}
