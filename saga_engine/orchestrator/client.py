@@ -5,24 +5,27 @@ Needs no orchestrator and knows no broker: who committed something rings the sag
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
 from saga_engine.codec import decode_event
+from saga_engine.core.decider import Decision
 from saga_engine.core.events import Event
+from saga_engine.core.inputs import Input
 from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState, fold
+from saga_engine.definition.children import NotExpanded, expand
 from saga_engine.definition.inputs import InputRejected, check_input
 from saga_engine.definition.model import Definition, Json
 from saga_engine.envelope import StreamHead
-from saga_engine.errors import NotFoundError, UsageError
+from saga_engine.errors import NotFoundError, SagaEngineError, UsageError
 from saga_engine.identifiers import TimeOrderedIds
 from saga_engine.orchestrator.cache import StateCache
 from saga_engine.orchestrator.plans import Plans
-from saga_engine.orchestrator.starting import DefinitionChanged, Starter, StartOutcome, StartRequest, register
-from saga_engine.orchestrator.transact import Transactor
+from saga_engine.orchestrator.starting import DefinitionChanged, Starter, StartOutcome, StartRequest, pin, register
+from saga_engine.orchestrator.transact import Transactor, Turn
 from saga_engine.ports import WHOLE, Clock, EventStore, StreamFilter
 
 
@@ -48,9 +51,10 @@ class Client:
     ) -> None:
         self._store = store
         self._definitions = definitions
+        self._clock = clock
         self._plans = Plans(store)
-        transactor = Transactor(store, self._plans, StateCache(0), clock.now)
-        self._starter = Starter(store, transactor, ids, clock)
+        self._transactor = Transactor(store, self._plans, StateCache(0), clock.now)
+        self._starter = Starter(store, self._transactor, ids, clock)
 
     def start(
         self, name: str, input: Json, *, key: str | None = None, version: int | None = None, again: bool = False
@@ -74,13 +78,39 @@ class Client:
     ) -> Sequence[StartOutcome | InputRejected | DefinitionChanged]:
         """Start a saga for each input, in one commit; an outcome for each. Raises as `start`."""
         definition = self.definition(name, version)
+        expanded = self._expanded(definition)
         checked = [check_input(definition, input) for input in inputs]
         changed = register(self._store, [definition])
         if changed:
             return [changed[0] for _ in inputs]
-        requests = [StartRequest(definition, one, key, again) for one in checked if not isinstance(one, InputRejected)]
+        pin(self._store, expanded)
+        requests = [StartRequest(expanded, one, key, again) for one in checked if not isinstance(one, InputRejected)]
         outcomes = iter(self._starter.start(requests))
         return [one if isinstance(one, InputRejected) else next(outcomes) for one in checked]
+
+    def act(self, saga_id: UUID, input: Callable[[int], Input]) -> Decision:
+        """Give a saga an input, made for the time it is taken at: a signal, or an operator's verb.
+
+        Raises:
+            NotFoundError: there is no such saga.
+            StoreUnavailableError: unknown whether it was taken; signals and verbs may be repeated safely.
+        """
+        turned = self._transactor.transact([Turn(saga_id, (input(self._clock.now()),), looked_after=False)])[0]
+        if turned.missing:
+            raise NotFoundError(f"no saga with id {saga_id}")
+        if turned.trouble:
+            raise SagaEngineError(f"saga {saga_id} cannot be worked on: {turned.trouble}")
+        return turned.answers[0]
+
+    def _expanded(self, definition: Definition) -> Definition:
+        expanded = expand(definition, self._child)
+        if isinstance(expanded, NotExpanded):
+            raise UsageError(f"saga {definition.saga} version {definition.version}: {expanded}")
+        return expanded
+
+    def _child(self, saga: str, version: int | None) -> Definition | None:
+        versions = self._definitions.get(saga, {})
+        return versions.get(max(versions) if version is None else version) if versions else None
 
     def definition(self, name: str, version: int | None = None) -> Definition:
         """The definition of that name: of that version, or the highest.

@@ -23,7 +23,9 @@ from saga_engine.ports import Clock, DefinitionRecord, EventStore, KeyRecord, Ne
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """One saga to start. `input` has passed the definition's schema. `key` None: as the definition says.
+    """One saga to start. `definition` has its children expanded, `input` has passed its schema.
+
+    `key` None: as the definition says.
 
     `again`: open the next generation of a key whose saga was compensated or closed.
     """
@@ -78,8 +80,8 @@ class DefinitionChanged:
 
 
 def register(store: EventStore, definitions: Sequence[Definition]) -> Sequence[DefinitionChanged]:
-    """Make definitions known to the store; returns those whose version stands for another content already."""
-    records = [_record(definition) for definition in definitions]
+    """Make definitions, as written, known to the store; returns those whose version has another content already."""
+    records = [_record(definition, definition.version) for definition in definitions]
     refused = store.register(records)
     return [
         DefinitionChanged(record.saga, record.version or 0, other.content, record.content)
@@ -88,10 +90,13 @@ def register(store: EventStore, definitions: Sequence[Definition]) -> Sequence[D
     ]
 
 
-def _record(definition: Definition) -> DefinitionRecord:
-    return DefinitionRecord(
-        definition_hash(definition), definition.saga, definition.version, definition_bytes(definition)
-    )
+def pin(store: EventStore, expanded: Definition) -> None:
+    """Keep the definition that sagas are started with, its children as they are now, under its content alone."""
+    store.register([_record(expanded, None)])
+
+
+def _record(definition: Definition, version: int | None) -> DefinitionRecord:
+    return DefinitionRecord(definition_hash(definition), definition.saga, version, definition_bytes(definition))
 
 
 class Starter:
