@@ -21,10 +21,10 @@ from saga_engine.core.events import (
 )
 from saga_engine.core.forward import EXPRESSION, GAVE_UP
 from saga_engine.core.inputs import Outcome, ReplyReceived
-from saga_engine.core.plan import Node
+from saga_engine.core.plan import Node, compensation_of
 from saga_engine.core.state import Phase, SagaState, StepState, StepStatus, UndoStatus, address, split
-from saga_engine.core.timing import budget_left, compensation_of, quiet_from, retry_time
-from saga_engine.definition.model import Compensation, ExpressionFailed, Json, OnExhausted
+from saga_engine.core.timing import budget_left, quiet_from, retry_time
+from saga_engine.definition.model import Compensation, ExpressionFailed, OnExhausted
 
 
 def begin(draft: Draft) -> None:
@@ -91,8 +91,14 @@ def _settled(state: SagaState, node: Node) -> bool:
 
 
 def _passes(state: SagaState, node: Node) -> bool:
-    """Whether a settled step had nothing to undo itself, so that what lies behind it must be looked at."""
-    return all(step.undo is None for _, step in _slots(state, node))
+    """Whether nothing of a settled step was undone since compensation began, so that what lies behind it must be
+
+    looked at. An item of unknown outcome says nothing: it may have been undone while the saga went on.
+    """
+    return all(
+        step.undo is None or (item is not None and step.status is StepStatus.UNKNOWN)
+        for item, step in _slots(state, node)
+    )
 
 
 def _dependents_settled(draft: Draft, node: Node) -> bool:
@@ -124,8 +130,7 @@ def _undo(draft: Draft, node: Node) -> None:
     compensation = compensation_of(node)
     if compensation is None:
         return
-    call = node.call
-    limit = call.for_each.max_parallel if call is not None and call.for_each is not None else 1
+    limit = node.loop.max_parallel if node.loop is not None else 1
     slots = list(_slots(draft.state, node))
     running = sum(1 for _, step in slots if step.undo is not None and step.undo.in_flight)
     for item, step in slots:
@@ -141,20 +146,13 @@ def issue_undo(draft: Draft, node: Node, item: int | None, step: StepState, comp
         return False
     payload = None
     if compensation.payload is not None:
-        value = draft.plan.evaluate(draft.state, node, compensation.payload, _item_root(draft, node, item))
+        value = draft.plan.evaluate(draft.state, node, compensation.payload, item)
         if isinstance(value, ExpressionFailed):
             draft.add(StepBlocked(draft.at, node.place, EXPRESSION, value.message, item))
             return False
         payload = value
     draft.add(CommandIssued(draft.at, node.place, Direction.COMPENSATE, 1, item, payload))
     return True
-
-
-def _item_root(draft: Draft, node: Node, item: int | None) -> dict[str, Json] | None:
-    call, step = node.call, draft.state.steps[node.place]
-    if item is None or call is None or call.for_each is None or step.items is None:
-        return None
-    return {call.for_each.as_name: step.items[item]}
 
 
 def _is_quiet(draft: Draft, node: Node, item: int | None, step: StepState) -> bool:
@@ -206,11 +204,9 @@ def undo_tolerated(draft: Draft, node: Node) -> None:
                 issue_undo(draft, node, item, slot, compensation)
 
 
-def give_up_undo(draft: Draft, node: Node, item: int | None) -> None:
+def give_up_undo(draft: Draft, node: Node, item: int | None, compensation: Compensation) -> None:
     """The time limit of a compensation has passed."""
-    compensation = compensation_of(node)
-    if compensation is not None:
-        _undo_failed(draft, node, item, compensation, GAVE_UP, "no answer within timeout.total", None)
+    _undo_failed(draft, node, item, compensation, GAVE_UP, "no answer within timeout.total", None)
 
 
 def _undo_failed(

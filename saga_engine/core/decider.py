@@ -26,9 +26,9 @@ from saga_engine.core.events import (
 )
 from saga_engine.core.inputs import Cancel, Due, Input, Operate, ReplyReceived, Resume, Signal, Start, Suspend
 from saga_engine.core.outgoing import Outgoing
-from saga_engine.core.plan import Plan
+from saga_engine.core.plan import Plan, compensation_of
 from saga_engine.core.state import Phase, SagaState, StepState, StepStatus, address, split
-from saga_engine.core.timing import compensation_of, may_give_up
+from saga_engine.core.timing import may_give_up
 from saga_engine.core.verbs import ALLOWED
 from saga_engine.definition.model import Call
 
@@ -210,11 +210,11 @@ def _due_undo(draft: Draft, place: str, step: StepState) -> None:
     name, item = split(place)
     node, progress = draft.node(name), step.backward
     compensation = compensation_of(node)
-    if compensation is None or progress is None:
-        return
+    assert compensation is not None
+    assert progress is not None
     limit = compensation.timeout.total_us
     if limit is not None and draft.at >= progress.since + limit:
-        backward.give_up_undo(draft, node, item)
+        backward.give_up_undo(draft, node, item, compensation)
         _after_undo(draft, name)
     elif progress.retry_at is not None and progress.retry_at <= draft.at:
         backward.reissue_undo(draft, place, step)
@@ -236,18 +236,17 @@ def _signal(draft: Draft, signal: Signal) -> Ignored | None:
     draft.add(SignalReceived(draft.at, signal.signal_id, signal.name, signal.data))
     if draft.state.phase is Phase.FORWARD and not draft.state.suspended:
         _take_signals(draft)
+        _turn(draft, Phase.FORWARD)
     return None
 
 
 def _take_signals(draft: Draft) -> None:
     for place in list(draft.state.active):
-        step = draft.state.steps[place]
-        if step.status is StepStatus.WAITING:
+        if place in draft.state.active and draft.state.steps[place].status is StepStatus.WAITING:
             node = draft.node(place)
             forward.take_signal(draft, node)
             if draft.state.steps[place].status is StepStatus.SUCCEEDED:
                 forward.after_closing(draft, node)
-    _turn(draft, Phase.FORWARD)
 
 
 def _not_allowed(draft: Draft, verb: str) -> Refused | None:
@@ -279,15 +278,17 @@ def _suspend(draft: Draft, suspend: Suspend) -> Decision | None:
 
 
 def _resume(draft: Draft, resume: Resume) -> Decision | None:
-    if not draft.state.suspended:
-        return Ignored("not suspended")
+    refused = _not_allowed(draft, "resume")
+    if refused is not None:
+        return refused
     draft.add(Resumed(draft.at, resume.who, resume.why))
     if draft.state.phase is Phase.FORWARD:
         for place, step in list(draft.state.steps.items()):
             if step.status is StepStatus.OPEN:
                 backward.undo_tolerated(draft, draft.node(place))
-        forward.reopen_all(draft)
         _take_signals(draft)
+        forward.reopen_all(draft)
+        _turn(draft, Phase.FORWARD)
     else:
         backward.begin(draft)
     _due(draft)
@@ -321,8 +322,8 @@ def _operate(draft: Draft, operate: Operate) -> Decision | None:
 def _retry_unissued(draft: Draft, name: str, item: int | None, step: StepState) -> None:
     """A compensation that was blocked before it could be issued: its expression had no value."""
     compensation = compensation_of(draft.node(name))
-    if compensation is not None:
-        backward.issue_undo(draft, draft.node(name), item, step, compensation)
+    assert compensation is not None
+    backward.issue_undo(draft, draft.node(name), item, step, compensation)
 
 
 def _operate_forward(draft: Draft, name: str, item: int | None, verb: Verb) -> None:

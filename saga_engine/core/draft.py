@@ -5,7 +5,7 @@ Mutable, but never outlives the one call of `decide` that made it.
 
 from __future__ import annotations
 
-from saga_engine.core.events import CompensationBegan, Event, StepBlocked
+from saga_engine.core.events import CompensationBegan, Event
 from saga_engine.core.outgoing import Outgoing, outgoing
 from saga_engine.core.plan import Node, Plan
 from saga_engine.core.state import Phase, SagaState, evolve
@@ -35,10 +35,6 @@ class Draft:
         return self.plan.nodes[step]
 
     def begin_compensation(self, step: str | None, code: str, message: str) -> None:
-        """The saga cannot go forward. Past the point of no return that asks for an operator instead."""
-        if self.state.phase is not Phase.FORWARD:
-            return
-        if step is not None and self.plan.past_no_return(self.state):
-            self.add(StepBlocked(self.at, step, code, message))
-        else:
+        """The saga cannot go forward. What may fail is never open past the point of no return (the loader's rules)."""
+        if self.state.phase is Phase.FORWARD:
             self.add(CompensationBegan(self.at, step, code, message))

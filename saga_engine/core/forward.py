@@ -24,9 +24,9 @@ from saga_engine.core.events import (
 )
 from saga_engine.core.inputs import Outcome, ReplyReceived
 from saga_engine.core.plan import Node
-from saga_engine.core.state import Phase, StepState, StepStatus, address, split
+from saga_engine.core.state import Phase, Progress, StepState, StepStatus, address, split
 from saga_engine.core.timing import budget_left, may_give_up, must_succeed, retry_time
-from saga_engine.definition.model import Call, ExpressionFailed, ForEach, Json, OnTimeout, Sleep, Wait
+from saga_engine.definition.model import Call, ExpressionFailed, ForEach, OnTimeout, Sleep, Wait
 
 EXPRESSION = "expression"
 GAVE_UP = "gave_up"
@@ -87,16 +87,15 @@ def open_step(draft: Draft, node: Node) -> None:
     elif node.action.for_each is not None:
         _open_items(draft, node, node.action.for_each)
     else:
-        _issue_first(draft, node, node.action, None, None)
+        _issue_first(draft, node, node.action, None)
 
 
 def reopen(draft: Draft, node: Node, item: int | None) -> None:
     """Try again to open a step, or one item, that had no value for its command."""
-    call, step = node.call, draft.state.steps[node.place]
-    if item is None:
+    if item is None or node.call is None:
         open_step(draft, node)
-    elif call is not None and call.for_each is not None and step.items is not None:
-        _issue_first(draft, node, call, item, {call.for_each.as_name: step.items[item]})
+    else:
+        _issue_first(draft, node, node.call, item)
 
 
 def _no_value(draft: Draft, node: Node, failed: ExpressionFailed) -> None:
@@ -108,8 +107,8 @@ def _no_value(draft: Draft, node: Node, failed: ExpressionFailed) -> None:
         draft.begin_compensation(node.place, EXPRESSION, failed.message)
 
 
-def _issue_first(draft: Draft, node: Node, call: Call, item: int | None, extra: dict[str, Json] | None) -> None:
-    payload = draft.plan.evaluate(draft.state, node, call.payload, extra)
+def _issue_first(draft: Draft, node: Node, call: Call, item: int | None) -> None:
+    payload = draft.plan.evaluate(draft.state, node, call.payload, item)
     if not isinstance(payload, ExpressionFailed):
         draft.add(CommandIssued(draft.at, node.place, Direction.FORWARD, 1, item, payload))
     elif item is None:
@@ -134,18 +133,16 @@ def _open_items(draft: Draft, node: Node, loop: ForEach) -> None:
 
 def advance_items(draft: Draft, node: Node) -> None:
     """Issue items up to the limit, and close the step when all are through and what they left behind is undone."""
-    call, step = node.call, draft.state.steps.get(node.place)
-    if call is None or call.for_each is None or step is None or step.items is None:
-        return
-    if step.status is not StepStatus.OPEN:
+    call, loop, step = node.call, node.loop, draft.state.steps.get(node.place)
+    if call is None or loop is None or step is None or step.items is None or step.status is not StepStatus.OPEN:
         return
     i = step.items_issued
     while i < len(step.items) and draft.state.phase is Phase.FORWARD and not draft.state.suspended:
         now = draft.state.steps[node.place]
-        if now.items_issued - now.items_succeeded - now.items_failed >= call.for_each.max_parallel:
+        if now.items_issued - now.items_succeeded - now.items_failed >= loop.max_parallel:
             return
         if address(node.place, i) not in draft.state.steps:
-            _issue_first(draft, node, call, i, {call.for_each.as_name: step.items[i]})
+            _issue_first(draft, node, call, i)
         i += 1
     now = draft.state.steps[node.place]
     through = now.items_succeeded + now.items_failed == len(step.items)
@@ -163,10 +160,8 @@ def _leftovers(draft: Draft, node: Node, call: Call, count: int) -> bool:
 
 def item_failed(draft: Draft, node: Node, item: int, code: str, message: str) -> None:
     """One item will not succeed: tolerated, or the failure of the step."""
-    call = node.call
-    if call is None or call.for_each is None:
-        return
-    if draft.state.steps[node.place].items_failed > call.for_each.tolerate:
+    tolerated = 0 if node.loop is None else node.loop.tolerate
+    if draft.state.steps[node.place].items_failed > tolerated:
         draft.begin_compensation(node.place, code, f"item {item}: {message}")
 
 
@@ -176,34 +171,45 @@ def forward_reply(draft: Draft, node: Node, step: StepState, reply: ReplyReceive
     if call is None or progress is None:
         return "no such command was issued"
     if not step.status.in_flight:
-        same = step.status.value == reply.outcome.value
-        return "a repetition" if same else f"late: the step is {step.status.value} already"
+        return _not_awaited(step, reply)
     if reply.outcome is Outcome.SUCCEEDED:
         draft.add(StepSucceeded(draft.at, reply.step, reply.item, reply.result, reply.fenced))
         _closed(draft, node, reply.item)
         return None
-    definite = reply.outcome is Outcome.REJECTED and not must_succeed(draft.plan, draft.state, node)
-    if definite and (reply.fenced or (reply.attempt == 1 and reply.send == 1)):
+    final = reply.outcome is Outcome.REJECTED and not must_succeed(draft.plan, draft.state, node)
+    if final and (reply.fenced or _asked_once(draft, call, progress, reply)):
         draft.add(StepRejected(draft.at, reply.step, reply.code, reply.message, reply.item, reply.fenced))
         _lost(draft, node, reply.item, reply.code, reply.message)
         return None
     if reply.attempt != progress.attempt or step.status is StepStatus.RETRYING:
         return "an earlier attempt's"
-    _attempt_failed(draft, node, call, step, reply, final=definite)
+    _attempt_failed(draft, node, call, progress, reply, final=final)
     return None
 
 
+def _not_awaited(step: StepState, reply: ReplyReceived) -> str:
+    """Why a reply to a step whose outcome is known, or no longer waited for, changes nothing."""
+    known, said = step.status.value, reply.outcome.value
+    if known == said:
+        return "a repetition"
+    contradictory = {known, said} == {StepStatus.SUCCEEDED.value, StepStatus.REJECTED.value}
+    return f"{'contradictory' if contradictory else 'late'}: the step is {known} already"
+
+
+def _asked_once(draft: Draft, call: Call, progress: Progress, reply: ReplyReceived) -> bool:
+    """Whether this reply is to the only send there was, so that no other may have had an effect that it denies."""
+    first = reply.send == 1 and reply.attempt == 1 and progress.attempt == 1
+    return first and draft.at < progress.at + call.timeout.reply_us
+
+
 def _attempt_failed(
-    draft: Draft, node: Node, call: Call, step: StepState, reply: ReplyReceived, *, final: bool
+    draft: Draft, node: Node, call: Call, progress: Progress, reply: ReplyReceived, *, final: bool
 ) -> None:
     """`final`: a rejection that no inbox vouches for; the outcome is unknown, and trying again would not tell."""
-    assert step.forward is not None
-    forward = draft.state.phase is Phase.FORWARD
-    again = not may_give_up(draft.plan, draft.state, node) or budget_left(call.retry, step.forward, reply.code)
-    retry_at = None
-    if forward and again and not final:
-        place = address(node.place, reply.item)
-        retry_at = retry_time(draft.state.saga_id, place, call.retry, step.forward, draft.at)
+    spent = final or not budget_left(call.retry, progress, reply.code)
+    ends = draft.state.phase is not Phase.FORWARD or (spent and may_give_up(draft.plan, draft.state, node))
+    place = address(node.place, reply.item)
+    retry_at = None if ends else retry_time(draft.state.saga_id, place, call.retry, progress, draft.at)
     draft.add(
         StepFailed(draft.at, reply.step, reply.attempt, reply.code, reply.message, retry_at, reply.item, reply.fenced)
     )

@@ -19,8 +19,8 @@ from saga_engine.core.events import (
     StepCompensated,
     StepSucceeded,
 )
-from saga_engine.core.plan import Plan, failure_view, result_of
-from saga_engine.core.state import SagaState, address
+from saga_engine.core.plan import Node, Plan, compensation_of, failure_view, result_of
+from saga_engine.core.state import SagaState, StepStatus, address
 from saga_engine.definition.model import Call, Emit, ExpressionFailed, Json, Wait
 
 
@@ -53,33 +53,37 @@ def outgoing(plan: Plan, state: SagaState, event: Event) -> Outgoing | None:
     match event:
         case CommandIssued():
             return SendCommand(state.version, event.step, event.item, event.direction, event.attempt)
-        case StepSucceeded() if event.item is None:
+        case StepSucceeded() if event.item is None and state.steps[event.step].status is StepStatus.SUCCEEDED:
             action = plan.nodes[event.step].action
             emit = action.emit if isinstance(action, Call | Wait) else None
-            return _publish(plan, state, emit, result_of(state, event.step, state.steps[event.step]), event.step)
+            data = result_of(state, event.step, state.steps[event.step])
+            return _publish(plan, state, emit, data, plan.nodes[event.step], None)
         case StepCompensated() if event.effect is Effect.UNDONE:
-            call = plan.nodes[event.step].call
-            compensation = call.compensation if call is not None else None
+            node = plan.nodes[event.step]
+            undo = compensation_of(node)
             forward = state.steps[address(event.step, event.item)].forward
-            data = forward.payload if forward is not None else None
-            return _publish(plan, state, compensation.emit if compensation is not None else None, data, event.step)
+            data = None if forward is None else forward.payload
+            return _publish(plan, state, None if undo is None else undo.emit, data, node, event.item)
         case SagaCompleted():
-            return _publish(plan, state, plan.definition.emit.completed, event.output, None)
+            return _publish(plan, state, plan.definition.emit.completed, event.output, None, None)
         case SagaCompensated():
-            return _publish(plan, state, plan.definition.emit.compensated, failure_view(state), None)
+            return _publish(plan, state, plan.definition.emit.compensated, failure_view(state), None, None)
         case SagaClosed():
-            return _publish(plan, state, plan.definition.emit.closed, failure_view(state), None)
+            return _publish(plan, state, plan.definition.emit.closed, failure_view(state), None, None)
         case _:
             return None
 
 
-def _publish(plan: Plan, state: SagaState, emit: Emit | None, data: Json, step: str | None) -> PublishEvent | None:
-    """An event whose own `data` has no value is published with the reason instead: its subscribers must not wait."""
+def _publish(
+    plan: Plan, state: SagaState, emit: Emit | None, data: Json, node: Node | None, item: int | None
+) -> PublishEvent | None:
+    """An event of a step (`node`), of one item of it, or of the saga itself.
+
+    One whose own `data` has no value is published with the reason instead: its subscribers must not wait.
+    """
     if emit is None:
         return None
     if emit.data is not None:
-        value = (
-            plan.evaluate_top(state, emit.data) if step is None else plan.evaluate(state, plan.nodes[step], emit.data)
-        )
+        value = plan.evaluate_top(state, emit.data) if node is None else plan.evaluate(state, node, emit.data, item)
         data = {"error": value.message} if isinstance(value, ExpressionFailed) else value
     return PublishEvent(state.version, emit.event, emit.subject, data)

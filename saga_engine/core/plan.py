@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import Final, TypeAlias
 
-from saga_engine.core.state import SagaState, StepState, StepStatus
+from saga_engine.core.state import SagaState, StepState, StepStatus, address
 from saga_engine.definition.model import (
     Call,
     Child,
+    Compensation,
     Definition,
     Expression,
     ExpressionFailed,
+    ForEach,
     Json,
     Kind,
     Sleep,
@@ -61,6 +63,21 @@ class Node:
     def call(self) -> Call | None:
         return self.action if isinstance(self.action, Call) else None
 
+    @property
+    def loop(self) -> ForEach | None:
+        return self.action.for_each if isinstance(self.action, Call) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """What an expression of one item sees besides: the item, its own outcome as the step's, and its own failure."""
+
+    step: str
+    item_name: str
+    item: Json
+    view: Json
+    failure: Json
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -77,7 +94,7 @@ class Plan:
         """Whether the pivot or a first retriable step was issued, and the pivot not rejected since."""
         for place in self.gates:
             step = state.steps.get(place)
-            if step is not None and step.status not in (StepStatus.REJECTED, StepStatus.SKIPPED):
+            if step is not None and step.status is not StepStatus.REJECTED and _was_issued(state, place, step):
                 return True
         return False
 
@@ -95,19 +112,19 @@ class Plan:
         return True
 
     def evaluate(
-        self, state: SagaState, node: Node, expression: Expression, extra: Mapping[str, Json] | None = None
+        self, state: SagaState, node: Node, expression: Expression, item: int | None = None
     ) -> Json | ExpressionFailed:
-        """The value of an expression of this step; `extra` adds roots (an item under its name)."""
-        return _evaluate(state, node.scope, expression, extra)
+        """The value of an expression of this step, or of one item of it."""
+        return _evaluate(state, node.scope, expression, _slot(state, node, item))
 
     def evaluate_top(self, state: SagaState, expression: Expression) -> Json | ExpressionFailed:
         """The value of an expression of the saga itself: its output, its events."""
-        return _evaluate(state, self.top, expression, None)
+        return _evaluate(state, self.top, expression)
 
     def guard(self, state: SagaState, node: Node) -> bool | ExpressionFailed:
         """Whether all conditions of a step hold, those of the children around it included."""
         for scope, condition in node.guards:
-            value = _evaluate(state, scope, condition, None)
+            value = _evaluate(state, scope, condition)
             if isinstance(value, ExpressionFailed):
                 return value
             if not isinstance(value, bool):
@@ -194,10 +211,27 @@ def _gates(nodes: Mapping[str, Node]) -> tuple[str, ...]:
     return tuple(gates)
 
 
+def _was_issued(state: SagaState, place: str, step: StepState) -> bool:
+    """Whether a command of this step was ever issued: of a `for_each` step one of its items'."""
+    if step.items is None:
+        return step.forward is not None
+    return any(state.steps[address(place, i)].forward is not None for i in range(step.items_issued))
+
+
+def _slot(state: SagaState, node: Node, item: int | None) -> _Slot | None:
+    step = state.steps.get(node.place)
+    if item is None or node.loop is None or step is None or step.items is None:
+        return None
+    one = state.steps.get(address(node.place, item))
+    view: Json = None if one is None else {"status": one.status.value, "result": one.result}
+    failure: Json = None if one is None else {"step": node.place, "code": one.code, "message": one.message}
+    return _Slot(node.place.removeprefix(node.scope.prefix), node.loop.as_name, step.items[item], view, failure)
+
+
 def _evaluate(
-    state: SagaState, scope: Scope, expression: Expression, extra: Mapping[str, Json] | None
+    state: SagaState, scope: Scope, expression: Expression, slot: _Slot | None = None
 ) -> Json | ExpressionFailed:
-    roots: dict[str, Json] = dict(extra) if extra else {}
+    roots: dict[str, Json] = {} if slot is None else {slot.item_name: slot.item}
     for root in expression.roots:
         if root == "input":
             value = _scope_input(state, scope)
@@ -207,16 +241,22 @@ def _evaluate(
         elif root == "steps":
             views: dict[str, Json] = {}
             for name in expression.steps:
-                view = _view(state, scope, name)
+                view = slot.view if slot is not None and name == slot.step else _view(state, scope, name)
                 if isinstance(view, ExpressionFailed):
                     return view
                 views[name] = view
             roots["steps"] = views
         elif root == "failure":
-            roots["failure"] = failure_view(state)
+            saga_failure = failure_view(state)
+            roots["failure"] = slot.failure if slot is not None and saga_failure is None else saga_failure
         elif root == "saga":
             roots["saga"] = {"id": str(state.saga_id), "key": state.key}
     return expression.evaluate(roots)
+
+
+def compensation_of(node: Node) -> Compensation | None:
+    """The compensation of a step, or None where there is nothing to undo."""
+    return node.call.compensation if node.call is not None else None
 
 
 def failure_view(state: SagaState) -> Json:
@@ -228,7 +268,7 @@ def failure_view(state: SagaState) -> Json:
 def _scope_input(state: SagaState, scope: Scope) -> Json | ExpressionFailed:
     if scope.child is None or scope.parent is None:
         return state.input
-    return _evaluate(state, scope.parent, scope.child.payload, None)
+    return _evaluate(state, scope.parent, scope.child.payload)
 
 
 def _view(state: SagaState, scope: Scope, name: str) -> Json | ExpressionFailed:
@@ -245,7 +285,7 @@ def _view(state: SagaState, scope: Scope, name: str) -> Json | ExpressionFailed:
     if all(step is not None and step.status is StepStatus.SKIPPED for step in states):
         return {"status": "skipped", "result": None}
     output = inner.child.definition.output if inner.child is not None and inner.child.definition is not None else None
-    result = _evaluate(state, inner, output, None) if output is not None else None
+    result = _evaluate(state, inner, output) if output is not None else None
     return result if isinstance(result, ExpressionFailed) else {"status": "succeeded", "result": result}
 
 
@@ -260,6 +300,8 @@ def result_of(state: SagaState, place: str, step: StepState) -> Json:
 def _kind_of(value: Json) -> str:
     if value is None:
         return "null"
-    return {str: "text", int: "a number", float: "a number", list: "a list", dict: "an object"}.get(
-        type(value), "a list"
-    )
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, int | float):
+        return "a number"
+    return "an object" if isinstance(value, Mapping) else "a list"

@@ -432,7 +432,7 @@ def _given_up(state: SagaState, event: e.StepGivenUp) -> SagaState:
 def _timer_set(state: SagaState, event: e.TimerSet) -> SagaState:
     place = address(event.step, event.item)
     known = state.steps.get(place)
-    if known is not None:
+    if known is not None and known.status is not StepStatus.BLOCKED:
         return _with(state, place, replace(known, due=event.due))
     status = StepStatus.SLEEPING if event.event is None else StepStatus.WAITING
     return _with(state, place, StepState(status, opened_at=event.at, due=event.due, event=event.event))
@@ -450,7 +450,7 @@ def _timer_fired(state: SagaState, event: e.TimerFired) -> SagaState:
 
 
 def _compensation_began(state: SagaState, event: e.CompensationBegan) -> SagaState:
-    """Timers of the forward phase no longer count; commands that are out are still awaited."""
+    """Timers of the forward phase and steps that could not be issued no longer count; what is out is still awaited."""
     return replace(
         state,
         version=state.version + 1,
@@ -458,6 +458,7 @@ def _compensation_began(state: SagaState, event: e.CompensationBegan) -> SagaSta
         compensation_began_at=event.at,
         failure=Failure(event.step, event.code, event.message),
         active={place: None for place in state.active if state.steps[place].forward is not None},
+        blocked=tuple(place for place in state.blocked if state.steps[place].status is not StepStatus.BLOCKED),
     )
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 from saga_engine.core.events import Direction
 from saga_engine.core.plan import Node, Plan
 from saga_engine.core.state import Phase, Progress, SagaState, StepState, StepStatus, UndoStatus, split
-from saga_engine.definition.model import Compensation, Jitter, Kind, Retry, Timeout
+from saga_engine.definition.model import Jitter, Kind, Retry, Timeout
 
 LONGEST_REPLY_WAIT: Final = 5 * 60 * 1_000_000
 """Silence is asked about at growing intervals, up to five minutes."""
@@ -137,9 +137,9 @@ def _step_times(plan: Plan, state: SagaState, node: Node, step: StepState) -> li
     call = node.call
     if call is None:
         return times
-    if step.undo is not None and step.undo.in_flight:
-        if step.backward is not None and call.compensation is not None:
-            times += _progress_times(step.backward, call.compensation.timeout, limited=True)
+    undo = call.compensation
+    if undo is not None and step.backward is not None and step.undo is not None and step.undo.in_flight:
+        times += _progress_times(step.backward, undo.timeout, limited=True)
     elif step.status.in_flight and step.forward is not None:
         if state.compensation_began_at is not None:
             times.append(state.compensation_began_at + call.timeout.reply_us)
@@ -159,8 +159,3 @@ def quiet_from(state: SagaState, step: StepState, call_timeout: Timeout) -> int:
     """From when on no worker may still run a forward command of unknown outcome: the deadline of its last send."""
     last = step.ended_at if state.compensation_began_at is None else min(step.ended_at, state.compensation_began_at)
     return last + call_timeout.reply_us
-
-
-def compensation_of(node: Node) -> Compensation | None:
-    """The compensation of a step, or None where there is nothing to undo."""
-    return node.call.compensation if node.call is not None else None
