@@ -54,7 +54,7 @@ class Executor:
         self._settings = settings
         self._clock = clock
         self._run_sync = run_sync
-        self._fence = None if engine is None else Fence(engine, settings, participant.mixed)
+        self._fence = None if engine is None else Fence(participant, engine, settings)
         self._tries = None if engine is None else Tries(engine)
         self._unknown: set[str] = set()
 

@@ -27,6 +27,7 @@ from saga_engine.participant.context import Context, Rejected, context_of
 from saga_engine.participant.failures import answer_failure, bounded
 from saga_engine.participant.horizon import may_be_forgotten
 from saga_engine.participant.inbox import Recorded, Row
+from saga_engine.participant.registry import MergedParticipant
 from saga_engine.participant.results import decode_result, encode_result
 from saga_engine.participant.signature import Handler
 from saga_engine.sql.transaction import run_transaction
@@ -48,15 +49,12 @@ class HandlerFailedError(Exception):
 
 
 class Fence:
-    """Runs the fenced handlers of one participant. Blocking; safe from several threads.
+    """Runs the fenced handlers of one participant. Blocking; safe from several threads."""
 
-    `mixed`: the participant has unfenced handlers too, whose effects the inbox does not know.
-    """
-
-    def __init__(self, engine: Engine, settings: Mapping[str, Json], mixed: bool) -> None:
+    def __init__(self, participant: MergedParticipant, engine: Engine, settings: Mapping[str, Json]) -> None:
+        self._participant = participant
         self._engine = engine
         self._settings = settings
-        self._mixed = mixed
         event.listen(engine, "commit", _refuse_commit)
 
     def execute(self, handler: Handler, command: Command, now: int) -> Answer:
@@ -129,8 +127,17 @@ class Fence:
         """Whether it is certain that the forward command left no effect and will leave none."""
         if done is not None and done.outcome is not Recorded.TOMBSTONE:
             return done.outcome is Recorded.REJECTED
-        known_done = command.undone_result is not None
-        return not (known_done or self._mixed or may_be_forgotten(command.address.saga_id, now))
+        if command.undone_result is not None or may_be_forgotten(command.address.saga_id, now):
+            return False
+        return self._inbox_knows(command.undone_command)
+
+    def _inbox_knows(self, undone_command: str | None) -> bool:
+        """Whether the effect of this forward command, had there been one, would stand in our inbox."""
+        participant, _, name = (undone_command or "").partition(".")
+        handler = self._participant.handlers.get(name)
+        if undone_command is None or (participant == self._participant.name and handler is None):
+            return not self._participant.mixed
+        return participant == self._participant.name and handler is not None and handler.fenced
 
     def _run(self, handler: Handler, command: Command, connection: Connection, result: Json) -> Row:
         context = context_of(command, self._settings, result, connection)

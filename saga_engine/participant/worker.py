@@ -8,13 +8,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
+import structlog
 from sqlalchemy import Engine
 
 from saga_engine.definition.model import Json
+from saga_engine.errors import UnavailableError
 from saga_engine.participant.deliveries import Deliveries
 from saga_engine.participant.executor import Executor
+from saga_engine.participant.horizon import forget
 from saga_engine.participant.registry import MergedParticipant
 from saga_engine.participant.threads import HandlerThreads
 from saga_engine.ports import Clock, RunSync, Transport
@@ -22,6 +26,9 @@ from saga_engine.ports import Clock, RunSync, Transport
 CONCURRENCY: Final = 8
 ACK_WAIT_S: Final = 5.0
 STOP_S: Final = 10.0
+_FORGET_EVERY_S: Final = 3600.0
+
+log = structlog.get_logger("saga_engine.participant")
 
 
 class Worker:
@@ -49,7 +56,9 @@ class Worker:
         # SQLite has one writer at a time, and a transaction of ours is a writer from its start.
         single = engine is not None and engine.dialect.name == "sqlite"
         self._threads = HandlerThreads(participant.name, 1 if single else concurrency)
-        self._executor = Executor(participant, engine, settings, clock, run_sync or self._threads)
+        self._run_sync: RunSync = run_sync or self._threads
+        self._executor = Executor(participant, engine, settings, clock, self._run_sync)
+        self._engine = engine
         self._transport = transport
         self._clock = clock
         self._concurrency = concurrency
@@ -84,6 +93,8 @@ class Worker:
         )
         receiving = asyncio.create_task(deliveries.receive())
         helping = [asyncio.create_task(deliveries.answer()), asyncio.create_task(deliveries.beat(self._beat_s))]
+        if self._engine is not None:
+            helping.append(asyncio.create_task(self._forget(self._engine)))
         stopping = asyncio.create_task(self._stop_asked())
         try:
             await asyncio.wait([receiving, *helping, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -97,6 +108,15 @@ class Worker:
         for task in (receiving, *helping):
             if not task.cancelled():
                 task.result()
+
+    async def _forget(self, engine: Engine) -> None:
+        """For ever, once an hour, delete what the inbox need not know any more."""
+        while True:
+            await self._clock.sleep(_FORGET_EVERY_S)
+            try:
+                await self._run_sync(partial(forget, engine, self._clock.now()))
+            except UnavailableError as error:
+                log.warning("the inbox was not cleaned, it is tried again", participant=self.name, reason=str(error))
 
     async def _stop_asked(self) -> None:
         await self._stop.wait()

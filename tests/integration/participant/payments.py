@@ -15,8 +15,12 @@ from tests.integration.participant.ledger import enter
 from tests.unit.participant.support import NOW, SETTINGS
 
 
+async def charge(ctx: Context) -> None:
+    """An unfenced handler."""
+
+
 class Payment:
-    """`debit` and `refund`, run through the fence.
+    """`debit` and `refund`, run through the fence; when it is `mixed` there is an unfenced `charge` too.
 
     Each handler enters its effect, then does what the test put into `meanwhile`, `statement` and `raising`.
     """
@@ -27,11 +31,14 @@ class Payment:
         self.raising: Exception | None = None
         self.statement: str | None = None
         self.meanwhile: Callable[[str], None] | None = None
-        self._fence = Fence(engine, SETTINGS, mixed)
         payment = Participant("payment")
         payment.command("debit")(self._handler("debit"))
         payment.command("refund")(self._handler("refund"))
-        self._handlers = merge([payment])["payment"].handlers
+        if mixed:
+            payment.command("charge")(charge)
+        merged = merge([payment])["payment"]
+        self._handlers = merged.handlers
+        self._fence = Fence(merged, engine, SETTINGS)
 
     def run(self, command: Command, now: int = NOW) -> Answer:
         """Run a command; what goes out as its reply's content."""

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, func, select
 
 from saga_engine.core.events import Effect
 from saga_engine.core.inputs import Outcome
+from saga_engine.envelope import Command
 from saga_engine.participant import Context, Participant, Rejected, inbox
 from saga_engine.participant.answers import Answer
 from saga_engine.participant.fence import Fence
@@ -120,6 +121,7 @@ def test_a_rejected_compensation_is_not_stored(payment: Payment) -> None:
     payment.run(command)
     payment.raising = Rejected("account_closed")
     assert payment.run(compensation(command)).code == "account_closed"
+    assert payment.recorded(compensation(command).key) == {}
     payment.raising = None
     assert payment.run(again(compensation(command), attempt=2)).outcome is Outcome.SUCCEEDED
     assert entered(payment.engine, command.address.saga_id) == {"debit": 1, "refund": 1}
@@ -129,6 +131,7 @@ def test_a_rejection_is_not_stored_where_the_command_must_succeed(payment: Payme
     command = forward(must_succeed=True)
     payment.raising = Rejected("not_pending")
     assert payment.run(command).code == "not_pending"
+    assert payment.recorded(command.key) == {}
     payment.raising = None
     assert payment.run(again(command, attempt=2)).outcome is Outcome.SUCCEEDED
     assert entered(payment.engine, command.address.saga_id) == {"debit": 1}
@@ -161,12 +164,26 @@ def test_a_compensation_is_run_when_the_inbox_may_have_forgotten_the_step(paymen
     assert payment.run(compensation(recent)).effect is Effect.NONE
 
 
-def test_where_some_handlers_are_unfenced_a_compensation_without_a_trace_is_run(engine: Engine) -> None:
+@pytest.mark.parametrize("undone", [None, "payment.charge", "payment.gone", "wallet.debit"])
+def test_a_compensation_is_run_when_the_inbox_cannot_know_of_the_step(engine: Engine, undone: str | None) -> None:
     payment = Payment(engine, mixed=True)
     command = forward()
-    assert payment.run(compensation(command)).effect is Effect.UNDONE
+    assert payment.run(replace(compensation(command), undone_command=undone)).effect is Effect.UNDONE
     assert payment.run(command).code == "tombstone"
     assert entered(engine, command.address.saga_id) == {"refund": 1}
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_compensation_of_a_fenced_step_without_a_trace_has_nothing_to_undo(engine: Engine, mixed: bool) -> None:
+    payment = Payment(engine, mixed=mixed)
+    undo = replace(compensation(forward()), undone_command="payment.debit")
+    assert payment.run(undo).effect is Effect.NONE
+    assert entered(engine, undo.address.saga_id) == {}
+
+
+def test_the_step_of_another_participant_is_undone_without_a_trace(payment: Payment) -> None:
+    undo = replace(compensation(forward()), undone_command="wallet.debit")
+    assert payment.run(undo).effect is Effect.UNDONE
 
 
 def test_an_unfenced_compensation_leaves_a_tombstone_too(payment: Payment) -> None:
@@ -180,6 +197,11 @@ def test_an_unfenced_compensation_leaves_a_tombstone_too(payment: Payment) -> No
     assert payment.run(command).code == "tombstone"
 
 
+def run(participant: Participant, engine: Engine, command: Command) -> Answer:
+    merged = merge([participant])[participant.name]
+    return Fence(merged, engine, {}).execute(merged.handlers[command.command], command, NOW)
+
+
 def test_a_handler_that_commits_is_refused_and_leaves_nothing(engine: Engine) -> None:
     payment = Participant("payment")
 
@@ -189,7 +211,7 @@ def test_a_handler_that_commits_is_refused_and_leaves_nothing(engine: Engine) ->
         ctx.db.commit()
 
     command = forward()
-    answer = Fence(engine, {}, False).execute(merge([payment])["payment"].handlers["debit"], command, NOW)
+    answer = run(payment, engine, command)
     assert (answer.outcome, answer.code) == (Outcome.FAILED, "usage_error")
     assert "must not commit" in answer.message
     assert entered(engine, command.address.saga_id) == {}
@@ -206,7 +228,7 @@ def test_a_handler_may_use_savepoints(engine: Engine) -> None:
         enter(ctx.db, ctx.saga_id, "debit")
 
     command = forward()
-    answer = Fence(engine, {}, False).execute(merge([payment])["payment"].handlers["debit"], command, NOW)
+    answer = run(payment, engine, command)
     assert answer.outcome is Outcome.SUCCEEDED
     assert entered(engine, command.address.saga_id) == {"debit": 1}
 

@@ -6,10 +6,15 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from uuid import UUID
 
+import psycopg
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, event, select
+from sqlalchemy.exc import OperationalError
 
 from saga_engine.core.inputs import Outcome
 from saga_engine.envelope import Command
@@ -99,8 +104,36 @@ async def test_a_stored_reply_is_given_however_often_it_is_asked_for(engine: Eng
     assert counted(engine, command) is None
 
 
+@contextmanager
+def disk_full_for_deletes(engine: Engine) -> Iterator[None]:
+    """The database takes counts but cannot remove them."""
+
+    def refuse(
+        _connection: Connection, _cursor: object, statement: str, _values: object, _context: object, _many: bool
+    ) -> None:
+        if statement.startswith("DELETE"):
+            raise OperationalError(statement, {}, psycopg.errors.DiskFull("no space left"))
+
+    event.listen(engine, "before_cursor_execute", refuse)
+    try:
+        yield
+    finally:
+        event.remove(engine, "before_cursor_execute", refuse)
+
+
+async def test_a_count_that_could_not_be_removed_is_not_taken_for_a_crash(engine: Engine) -> None:
+    command = forward()
+    failing = executor(engine, TimeoutError("card network"))
+    with disk_full_for_deletes(engine):
+        for _ in range(MAX_CRASHED_TRIES + 5):
+            assert isinstance(await failing.execute(command, True), Answered)
+    assert counted(engine, command) == MAX_CRASHED_TRIES + 5
+    assert isinstance(await failing.execute(command, True), Answered)
+    assert counted(engine, command) is None
+
+
 CRASHING_PROCESS = """
-import asyncio, os, sys
+import sys
 from tests.integration.participant.test_poison import run_in_process
 run_in_process(sys.argv[1], sys.argv[2])
 """
@@ -108,8 +141,6 @@ run_in_process(sys.argv[1], sys.argv[2])
 
 def run_in_process(url: str, saga: str) -> None:
     """What a worker's process does with one redelivery; its handler kills it."""
-    from uuid import UUID
-
     engine = open_engine(url)
     payment = Participant("payment")
 

@@ -53,8 +53,9 @@ def saga() -> UUID:
 
 
 def run(engine: Engine, command: Command, settings: Mapping[str, Json] | None = None) -> Answer:
-    handler = PARTICIPANTS[command.participant].handlers[command.command]
-    return Fence(engine, settings or {"limit": 1_000_000}, False).execute(handler, command, NOW)
+    participant = PARTICIPANTS[command.participant]
+    fence = Fence(participant, engine, settings or {})
+    return fence.execute(participant.handlers[command.command], command, NOW)
 
 
 def order(name: str, payload: Json, saga: UUID, must_succeed: bool = False) -> Command:
@@ -114,8 +115,8 @@ def test_a_card_is_declined_above_the_limit_of_the_settings(engine: Engine, saga
 def test_the_shipped_limit_holds_without_settings(engine: Engine, saga: UUID) -> None:
     at_limit: Json = {"order_id": "o-1", "amount": 1_000_000}
     above: Json = {"order_id": "o-2", "amount": 1_000_001}
-    assert run(engine, forward(payload=at_limit, saga=saga), {}).outcome is Outcome.SUCCEEDED
-    assert run(engine, forward(payload=above, saga=saga_id()), {}).code == "card_declined"
+    assert run(engine, forward(payload=at_limit, saga=saga)).outcome is Outcome.SUCCEEDED
+    assert run(engine, forward(payload=above, saga=saga_id())).code == "card_declined"
 
 
 def test_a_rejected_order_says_why(engine: Engine, saga: UUID) -> None:
