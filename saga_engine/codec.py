@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class UnknownEventError(SagaEngineError):
-    """A stream holds an event that this release cannot read: it was written by a newer one."""
+    """A stream holds an event, or a snapshot, that this release cannot read: a newer one wrote it, or it is corrupt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +70,28 @@ def decode_event(record: EventRecord) -> Event:
     """The event of one record.
 
     Raises:
-        UnknownEventError: its type or a field of it is not known to this release.
+        UnknownEventError: its type or a field of it is not known to this release, or it is no event at all.
     """
     shape = _SHAPES.get(record.type)
-    data = cast(dict[str, object], orjson.loads(record.data))
-    if shape is None or not data.keys() <= set(shape.names):
-        raise UnknownEventError(
-            f"event {record.type} at version {record.version} was written by a newer release of saga-engine: "
-            "upgrade this process"
-        )
-    for name, make in _ENUMS.items():
-        if name in data:
-            data[name] = make(cast(str, data[name]))
-    if record.type == e.ItemsFixed.__name__:
-        data["items"] = tuple(cast(list[Json], data["items"]))
-    build = cast(Callable[..., Event], shape.type)
-    return build(at=record.at, **data)
+    if shape is None:
+        raise _unknown(record, "its type is not known")
+    try:
+        data = cast(dict[str, object], orjson.loads(record.data))
+        for name, make in _ENUMS.items():
+            if name in data:
+                data[name] = make(cast(str, data[name]))
+        if record.type == e.ItemsFixed.__name__:
+            data["items"] = tuple(cast(list[Json], data["items"]))
+        return cast(Callable[..., Event], shape.type)(at=record.at, **data)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unknown(record, str(error)) from error
+
+
+def _unknown(record: EventRecord, why: str) -> UnknownEventError:
+    return UnknownEventError(
+        f"event {record.type} at version {record.version} cannot be read ({why}): if a newer release of saga-engine "
+        "runs on this store, upgrade this process"
+    )
 
 
 def event_data(record: EventRecord) -> Json:
@@ -95,7 +101,7 @@ def event_data(record: EventRecord) -> Json:
 
 def encode_state(state: SagaState) -> bytes:
     """A folded state, for a snapshot."""
-    return orjson.dumps(state, default=_plain, option=orjson.OPT_NON_STR_KEYS)
+    return orjson.dumps(state, default=_plain)
 
 
 def _plain(value: object) -> object:
@@ -105,8 +111,21 @@ def _plain(value: object) -> object:
 
 
 def decode_state(data: bytes, empty: SagaState) -> SagaState:
-    """The state of a snapshot. `empty` is the state of the saga before its first event."""
-    raw = cast(dict[str, object], orjson.loads(data))
+    """The state of a snapshot. `empty` is the state of the saga before its first event.
+
+    Raises:
+        UnknownEventError: it holds what is not known to this release, or is no snapshot at all.
+    """
+    try:
+        return _decode_state(cast(dict[str, object], orjson.loads(data)), empty)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnknownEventError(
+            f"the snapshot of saga {empty.saga_id} cannot be read ({error}): if a newer release of saga-engine runs on "
+            "this store, upgrade this process"
+        ) from error
+
+
+def _decode_state(raw: dict[str, object], empty: SagaState) -> SagaState:
     raw["saga_id"] = empty.saga_id
     raw["phase"] = Phase(cast(str, raw["phase"]))
     raw["ended_as"] = None if raw["ended_as"] is None else Status(cast(str, raw["ended_as"]))

@@ -18,6 +18,10 @@ PARTITIONS = 16
 """How many shares the sagas are dealt into. Fixed when a store is created: it stands in every stream's row."""
 
 
+_MOST_DIGITS = 9
+"""Of the number of an item. A longer one is no item's: it may have been written to keep us busy reading it."""
+
+
 def partition_of(stream_id: UUID) -> int:
     """The partition of a saga, by CRC-32 of the sixteen bytes of its id (any language has it)."""
     return zlib.crc32(stream_id.bytes) % PARTITIONS
@@ -87,7 +91,7 @@ def parse_key(key: str) -> Address | None:
     except ValueError:
         return None
     place, _, last = step.rpartition("/")
-    if last.isdecimal():
+    if last.isascii() and last.isdecimal() and len(last) <= _MOST_DIGITS:
         return Address(saga_id, place, int(last), Direction(direction)) if place else None
     return Address(saga_id, step, None, Direction(direction))
 

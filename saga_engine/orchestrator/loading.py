@@ -38,9 +38,14 @@ def revive(loaded: LoadedStream, plans: Plans) -> Cached:
 
 
 def still_wanted(state: SagaState, sent: Outgoing) -> bool:
-    """Whether something unsent is still to be sent: events always, a command while its answer is waited for."""
+    """Whether something unsent is still to be sent: events always, a command while its answer is waited for.
+
+    A suspended saga sends no command; on resume everything open is asked again.
+    """
     if not isinstance(sent, SendCommand):
         return True
+    if state.suspended:
+        return False
     step = state.steps[address(sent.step, sent.item)]
     if sent.direction is Direction.COMPENSATE:
         return step.undo is UndoStatus.ISSUED and step.backward is not None and step.backward.attempt == sent.attempt

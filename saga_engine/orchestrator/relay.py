@@ -24,12 +24,12 @@ from saga_engine.wire import command_to_message, event_to_message
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What came of sending. `complete`: sagas all of whose outgoing messages were acknowledged; `failed`: the others.
+    """What came of sending. `complete`: sagas all of whose messages up to a version were acknowledged; `failed`: the others.
 
     `commands` counts first sends, `again` repeated ones.
     """
 
-    complete: Sequence[UUID]
+    complete: Sequence[tuple[UUID, int]]
     failed: Sequence[UUID]
     commands: int
     again: int
@@ -62,7 +62,11 @@ class Relay:
             owners += [turn.saga_id] * (len(messages) - before)
         acknowledged = await self._transport.publish(messages) if messages else ()
         failed = {owner for owner, ok in zip(owners, acknowledged, strict=True) if not ok}
-        reached = [turn.saga_id for turn in turned if turn.state is not None and turn.saga_id not in failed]
+        reached = [
+            (turn.saga_id, turn.state.version)
+            for turn in turned
+            if turn.state is not None and turn.saga_id not in failed
+        ]
         return Sent(reached, sorted(failed), commands, again)
 
     def _message(self, plan: Plan, state: SagaState, sent: SendCommand | PublishEvent, now: int) -> Message:

@@ -80,7 +80,7 @@ class Orchestrator:
         self._relay = Relay(transport, tokens, clock.now)
         self._leases = Leases(store, name)
         self._partitions: frozenset[int] = frozenset()
-        self._acknowledged: list[UUID] = []
+        self._acknowledged: list[tuple[UUID, int]] = []
         self._ended = False
         self._sending: set[asyncio.Task[None]] = set()
         self._recovering: set[asyncio.Task[None]] = set()
@@ -157,7 +157,7 @@ class Orchestrator:
         self._sending.add(sending)
         sending.add_done_callback(self._sending.discard)
 
-    def _transact(self, acknowledged: Sequence[UUID], turns: Sequence[Turn]) -> Sequence[Turned]:
+    def _transact(self, acknowledged: Sequence[tuple[UUID, int]], turns: Sequence[Turn]) -> Sequence[Turned]:
         self._transactor.acknowledged(acknowledged)
         turned = self._transactor.transact(turns)
         due = {turn.saga_id for turn in turns if turn.due_since is not None}

@@ -6,7 +6,7 @@ the result, and may be sent only because this returned.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -25,10 +25,23 @@ from saga_engine.errors import SagaEngineError, UnavailableError
 from saga_engine.orchestrator.cache import Cached, StateCache
 from saga_engine.orchestrator.loading import revive, still_wanted
 from saga_engine.orchestrator.plans import Plans
-from saga_engine.ports import Append, Appended, EventStore, KeyTaken, NewStream, Settlement, Snapshot
+from saga_engine.ports import (
+    WHOLE,
+    Append,
+    Appended,
+    EventStore,
+    KeyTaken,
+    LoadedStream,
+    NewStream,
+    Settlement,
+    Snapshot,
+)
 
 SNAPSHOT_EVERY: Final = 200
 """Events after which a snapshot is written, so that a long stream is never read from its start."""
+
+RECOVERED_AFTER: Final = 30_000_000
+"""Microseconds after which somebody looks at a saga that still had to send something and waits for no other time."""
 
 _LOST_RACES: Final = 8
 """How often one turn may lose its commit before its inputs are put back."""
@@ -115,17 +128,18 @@ class Transactor:
         self._make_room()
         return [done[turn.saga_id] for turn in turns]
 
-    def acknowledged(self, saga_ids: Iterable[UUID]) -> None:
-        """The broker has acknowledged everything these sagas sent out: nothing of it is sent again.
+    def acknowledged(self, sent: Iterable[tuple[UUID, int]]) -> None:
+        """The broker has acknowledged everything these sagas sent out up to a version: nothing of it is sent again.
 
         Of a saga that goes on the store learns it with the next append; ended ones are settled now, in one statement.
+        May be repeated.
         """
         ended = []
-        for saga_id in saga_ids:
+        for saga_id, version in sent:
             cached = self._cache.get(saga_id)
             if cached is not None:
-                cached.unsent = ()
-                if cached.state.ended_as is not None:
+                cached.unsent = tuple(each for each in cached.unsent if each.version > version)
+                if cached.state.ended_as is not None and not cached.unsent:
                     ended.append(Settlement(saga_id, cached.state.version, cached.state.version, None))
         if ended:
             self._store.settle(ended)
@@ -134,11 +148,10 @@ class Transactor:
 
     def looked_at(self, turned: Iterable[Turned]) -> None:
         """Push out the due times of sagas that were due and had nothing to decide."""
-        quiet = [t for t in turned if not t.committed and t.state is not None]
         behind = [
             Settlement(t.saga_id, t.state.version, t.unsent[0].version - 1 if t.unsent else t.state.version, t.next_due)
-            for t in quiet
-            if t.state is not None and not (t.unsent and t.state.ended_as is not None)
+            for t in turned
+            if t.state is not None and not t.committed
         ]
         if behind:
             self._store.settle(behind)
@@ -164,7 +177,7 @@ class Transactor:
             else:
                 self._cache.drop(work.turn.saga_id)
                 lost.append(work.turn)
-        self._snapshot(work for work in writing if done.get(work.turn.saga_id) is not None)
+        self._snapshot(work for work, outcome in zip(writing, outcomes, strict=True) if isinstance(outcome, Appended))
         return lost + self._unchanged([work for work in works if not work.events], done)
 
     def _load(self, turns: Sequence[Turn], done: dict[UUID, Turned]) -> list[_Work]:
@@ -180,7 +193,7 @@ class Transactor:
                 works.append(_Work(turn, cached, False, cached.state))
             else:
                 absent[turn.saga_id] = turn
-        loaded = self._store.load(dict.fromkeys(absent, 0)) if absent else {}
+        loaded = self._read(list(absent)) if absent else {}
         for saga_id, turn in absent.items():
             stream = loaded.get(saga_id)
             if stream is None:
@@ -192,9 +205,22 @@ class Transactor:
                 raise
             except SagaEngineError as error:
                 done[saga_id] = Turned(saga_id, trouble=str(error))
+            except Exception as error:  # noqa: BLE001 - one corrupt stream must not stop all others
+                _log.exception("a saga could not be read", saga_id=str(saga_id))
+                done[saga_id] = Turned(saga_id, trouble=f"{type(error).__name__}: {error}")
             else:
                 works.append(_Work(turn, base, True, base.state))
         return works
+
+    def _read(self, saga_ids: Sequence[UUID]) -> Mapping[UUID, LoadedStream]:
+        """Streams from their snapshots; whole, where events before the snapshot may still have to be sent."""
+        loaded = self._store.load(dict.fromkeys(saga_ids, 0))
+        behind = [
+            saga_id
+            for saga_id, stream in loaded.items()
+            if stream.snapshot is not None and stream.snapshot.version > stream.head.published
+        ]
+        return {**loaded, **self._store.load(dict.fromkeys(behind, WHOLE))} if behind else loaded
 
     def _decide(self, work: _Work, done: dict[UUID, Turned]) -> bool:
         """Decide all inputs of a turn. False: the saga cannot be decided on, and the others go on without it."""
@@ -224,7 +250,7 @@ class Transactor:
             events=[encode_event(event, base + i) for i, event in enumerate(work.events, start=1)],
             status=state.status.value,
             published=after.published,
-            due=next_due(work.base.plan, state, now) if work.turn.looked_after else now,
+            due=_look_at(after, now) if work.turn.looked_after else now,
             ended_at=state.ended_at,
             new=work.turn.new,
         )
@@ -246,7 +272,7 @@ class Transactor:
             unsent=cached.unsent,
             again=self._again(work, cached, now),
             committed=committed,
-            next_due=next_due(cached.plan, cached.state, now),
+            next_due=_look_at(cached, now),
         )
 
     def _again(self, work: _Work, cached: Cached, now: int) -> list[OpenCommand]:
@@ -298,9 +324,15 @@ class Transactor:
     def _settle(self, sagas: Sequence[tuple[UUID, Cached]]) -> None:
         now = self._now()
         behind = [
-            Settlement(saga_id, cached.state.version, cached.published, next_due(cached.plan, cached.state, now))
+            Settlement(saga_id, cached.state.version, cached.published, _look_at(cached, now))
             for saga_id, cached in sagas
             if cached.settled < cached.published
         ]
         if behind:
             self._store.settle(behind)
+
+
+def _look_at(cached: Cached, now: int) -> int | None:
+    """When the saga must be looked at next: a saga that has something left to send is never forgotten."""
+    due = next_due(cached.plan, cached.state, now)
+    return now + RECOVERED_AFTER if due is None and cached.unsent else due
