@@ -88,44 +88,71 @@ class Stage(Protocol):
         ...
 
 
-def play(
-    demo: DemoSection, stage: Stage, new_id: Callable[[], str], now: Callable[[], float], sleep: Callable[[float], None]
-) -> Iterator[Scene]:
-    """Run the demo, a scene after each look, until all is over. Times are in seconds, `now` is monotonic.
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Monotonic time in seconds, and how to let some of it pass."""
 
-    Raises `SagaEngineError` when the sagas have not all stopped in time; what `stage` raises ends it too.
-    """
-    waiting = _interleaved(demo.runs)
-    scene = Scene(0.0, len(waiting), (), Absence.NOT_YET)
-    began = now()
-    next_start, back_at = began, 0.0
-    while True:
-        stage.check()
-        if waiting and now() >= next_start:
-            started = _start(demo.saga, waiting.pop(0), stage, new_id())
-            hit = scene.absence is Absence.KILLED
-            scene = replace(scene, acts=[*scene.acts, replace(started, hit=hit)])
-            next_start += PACE_S
-        scene = replace(scene, elapsed=now() - began, acts=[_looked_at(act, stage) for act in scene.acts])
-        if demo.kill is not None:
-            if scene.absence is Absence.NOT_YET and len(scene.acts) >= min(demo.kill.after, scene.total):
-                stage.kill(demo.kill.participant)
-                acts = [replace(act, hit=not act.stopped) for act in scene.acts]
-                scene, back_at = replace(scene, acts=acts, absence=Absence.KILLED), now() + demo.kill.back / 1e6
-            elif scene.absence is Absence.KILLED and now() >= back_at:
-                stage.bring_back(demo.kill.participant)
-                scene = replace(scene, absence=Absence.BACK)
-        yield scene
-        if scene.last:
+    now: Callable[[], float]
+    sleep: Callable[[float], None]
+
+
+class Course:
+    """The course of one demo. `new_id` gives what `{id}` in an input becomes."""
+
+    def __init__(self, demo: DemoSection, stage: Stage, new_id: Callable[[], str], timing: Timing) -> None:
+        self._demo = demo
+        self._stage = stage
+        self._new_id = new_id
+        self._timing = timing
+        self._waiting = _interleaved(demo.runs)
+        self._scene = Scene(0.0, len(self._waiting), (), Absence.NOT_YET)
+        self._back_at = 0.0
+
+    def scenes(self) -> Iterator[Scene]:
+        """Run the demo, a scene after each look, until all is over.
+
+        Raises `SagaEngineError` when the sagas have not all stopped in time; what the stage raises ends it too.
+        """
+        began = next_start = self._timing.now()
+        while not self._scene.last:
+            self._stage.check()
+            if self._waiting and self._timing.now() >= next_start:
+                self._start(self._waiting.pop(0))
+                next_start += PACE_S
+            self._kill_or_bring_back()
+            acts = [self._looked_at(act) for act in self._scene.acts]
+            self._scene = replace(self._scene, elapsed=self._timing.now() - began, acts=acts)
+            yield self._scene
+            if self._scene.elapsed > LONGEST_S:
+                keys = ", ".join(act.key for act in acts if not act.stopped)
+                raise SagaEngineError(f"the demo was not over after {LONGEST_S:.0f} s; still under way: {keys}")
+            self._timing.sleep(_LOOK_S)
+
+    def _start(self, run: DemoSaga) -> None:
+        text = json.dumps(run.input).replace("{id}", self._new_id())
+        saga_id, key = self._stage.start(self._demo.saga, cast(Mapping[str, Json], json.loads(text)))
+        act = Act(run.title, saga_id, key, Status.RUNNING, hit=self._scene.absence is Absence.KILLED)
+        self._scene = replace(self._scene, acts=[*self._scene.acts, act])
+
+    def _kill_or_bring_back(self) -> None:
+        kill, scene = self._demo.kill, self._scene
+        if kill is None:
             return
-        if scene.elapsed > LONGEST_S:
-            open_keys = ", ".join(act.key for act in scene.acts if not act.stopped)
-            raise SagaEngineError(f"the demo was not over after {LONGEST_S:.0f} s; still under way: {open_keys}")
-        sleep(_LOOK_S)
+        if scene.absence is Absence.NOT_YET and len(scene.acts) >= min(kill.after, scene.total):
+            self._stage.kill(kill.participant)
+            self._back_at = self._timing.now() + kill.back / 1e6
+            acts = [replace(act, hit=not act.stopped) for act in scene.acts]
+            self._scene = replace(scene, acts=acts, absence=Absence.KILLED)
+        elif scene.absence is Absence.KILLED and self._timing.now() >= self._back_at:
+            self._stage.bring_back(kill.participant)
+            self._scene = replace(scene, absence=Absence.BACK)
+
+    def _looked_at(self, act: Act) -> Act:
+        return act if act.stopped else replace(act, status=Status(self._stage.look(act.saga_id).status))
 
 
 def worth_showing(acts: Sequence[Act], took: Callable[[Act], float]) -> Sequence[Act]:
-    """One saga of each title, those that the kill hit before others, and of these the one that took longest."""
+    """For each title its first saga, and the one that took longest, of those first that the kill has hit."""
     chosen: dict[str, Act] = {}
     for act in acts:
         known = chosen.setdefault(act.title, act)
@@ -139,13 +166,3 @@ def worth_showing(acts: Sequence[Act], took: Callable[[Act], float]) -> Sequence
 def _interleaved(runs: Sequence[DemoSaga]) -> list[DemoSaga]:
     rounds = zip_longest(*([run] * run.count for run in runs))
     return [run for one in rounds for run in one if run is not None]
-
-
-def _start(saga: str, run: DemoSaga, stage: Stage, new_id: str) -> Act:
-    text = json.dumps(run.input).replace("{id}", new_id)
-    saga_id, key = stage.start(saga, cast(Mapping[str, Json], json.loads(text)))
-    return Act(run.title, saga_id, key, Status.RUNNING)
-
-
-def _looked_at(act: Act, stage: Stage) -> Act:
-    return act if act.stopped else replace(act, status=Status(stage.look(act.saga_id).status))

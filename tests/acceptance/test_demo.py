@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
@@ -13,6 +12,8 @@ import pytest
 
 from tests.acceptance.conftest import MakeProject
 from tests.acceptance.projects import PATIENCE, REPOSITORY, Project
+
+ORDER = '{"order_id": "o-1", "customer_id": "ann", "amount": 5}'
 
 
 @pytest.fixture
@@ -37,22 +38,17 @@ def children(parent: int) -> set[int]:
     return found - {parent}
 
 
-def test_the_demo_shows_orders_that_go_through_a_declined_card_and_a_killed_worker(order_project: Project) -> None:
-    done = order_project.saga("demo")
-    assert done.returncode == 0, done.stderr
-    assert "worker payment was killed (kill -9)" in done.stdout
-    assert "worker payment is back" in done.stdout
-    assert "rejected: card_declined" in done.stdout
-    assert "create_order   undone" in done.stdout
-    assert "8 sagas: 6 completed, 2 compensated" in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
-
-
-def test_the_demo_may_be_repeated(order_project: Project) -> None:
+def test_the_demo_shows_what_it_promises_and_may_be_repeated(order_project: Project) -> None:
     for total in (8, 16):
-        assert order_project.saga("demo").returncode == 0
-        rows = order_project.saga("list", "-o", "jsonl").stdout.splitlines()
-        assert len(rows) == total
+        done = order_project.saga("demo")
+        assert done.returncode == 0, done.stderr
+        assert "worker payment was killed (kill -9)" in done.stdout
+        assert "worker payment is back" in done.stdout
+        assert "rejected: card_declined" in done.stdout
+        assert "create_order   undone" in done.stdout
+        assert "8 sagas: 6 completed, 2 compensated" in done.stdout
+        assert "Traceback" not in done.stdout + done.stderr
+        assert len(order_project.saga("list", "-o", "jsonl").stdout.splitlines()) == total
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
@@ -68,10 +64,7 @@ def test_a_signal_ends_the_service_in_order_and_leaves_no_process(
     deadline = time.monotonic() + PATIENCE
     while any(Path(f"/proc/{pid}").exists() for pid in family):
         assert time.monotonic() < deadline, f"left behind: {family}"
-        os.sched_yield()
-
-
-ORDER = '{"order_id": "o-1", "customer_id": "ann", "amount": 5}'
+        time.sleep(0.05)
 
 
 def test_a_saga_that_is_waited_for_tells_how_it_ended_by_its_exit_code(order_project: Project) -> None:
@@ -84,8 +77,8 @@ def test_a_saga_that_is_waited_for_tells_how_it_ended_by_its_exit_code(order_pro
 def test_parts_may_run_in_processes_of_their_own(order_project: Project) -> None:
     for roles in (["--orchestrator"], ["--worker", "order"], ["--worker", "payment"]):
         order_project.run(*roles)
-    inputs = [ORDER.replace("o-1", f"o-{number}") for number in range(5)]
+    inputs = [ORDER.replace("o-1", f"o-{number}") for number in range(2)]
     for one in inputs:
         assert order_project.saga("start", "place_order", "--input", one).returncode == 0
     again = [order_project.saga("start", "place_order", "--input", one, "--wait", "--timeout", "30s") for one in inputs]
-    assert Counter(done.returncode for done in again) == {0: 5}
+    assert Counter(done.returncode for done in again) == {0: 2}

@@ -46,7 +46,7 @@ def _play(frame: Frame, settings: Settings, section: DemoSection, client: Client
     from rich.console import Console
 
     from saga_engine.cli.views.demo import screen
-    from saga_engine.demo.course import play
+    from saga_engine.demo.course import Course, Timing
     from saga_engine.demo.stage import process_stage
     from saga_engine.handlers import load_participants
     from saga_engine.participant.registry import merge
@@ -60,7 +60,8 @@ def _play(frame: Frame, settings: Settings, section: DemoSection, client: Client
         click.echo(f"Starting the orchestrator and the workers; their logs are in {stage.logs}", err=True)
         stage.open(participants, killed)
         with screen(Console(highlight=False), killed) as shown:
-            for scene in play(section, stage, lambda: secrets.token_hex(3), time.monotonic, time.sleep):
+            course = Course(section, stage, lambda: secrets.token_hex(3), Timing(time.monotonic, time.sleep))
+            for scene in course.scenes():
                 shown.show(scene)
     return scene.acts
 

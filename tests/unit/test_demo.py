@@ -1,0 +1,146 @@
+"""The course of the demo, on a stage without processes and in time that passes only when it sleeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from uuid import UUID
+
+import pytest
+
+from saga_engine.cli.views.demo import Lines, summary
+from saga_engine.core.state import Status
+from saga_engine.definition.model import Json
+from saga_engine.demo.course import LONGEST_S, Absence, Act, Course, Scene, Timing, worth_showing
+from saga_engine.envelope import StreamHead
+from saga_engine.errors import SagaEngineError
+from saga_engine.settings import DemoKill, DemoSaga, DemoSection
+
+GOOD = DemoSaga(title="good", input={"order_id": "o-{id}", "amount": 1, "notes": ["{id}"]}, count=3)
+BAD = DemoSaga(title="bad", input={"order_id": "o-{id}", "amount": 9}, count=1)
+KILL = DemoKill.model_validate({"participant": "payment", "after": 2, "back": "2s"})
+
+
+class Theatre:
+    """A stage that notes what happens; a saga completes half a second after its start, unless payment is away."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.notes: list[str] = []
+        self.inputs: list[Mapping[str, Json]] = []
+        self.due: dict[UUID, float] = {}
+        self.away = False
+        self.broken = False
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+        if self.away:
+            self.due = {saga_id: max(at, self.time + 0.5) for saga_id, at in self.due.items()}
+
+    def start(self, saga: str, saga_input: Json) -> tuple[UUID, str]:
+        assert isinstance(saga_input, Mapping)
+        saga_id = UUID(int=len(self.inputs) + 1)
+        self.inputs.append(saga_input)
+        self.due[saga_id] = self.time + 0.5
+        self.notes.append(f"start {saga}")
+        return saga_id, str(saga_input["order_id"])
+
+    def look(self, saga_id: UUID) -> StreamHead:
+        status = Status.COMPLETED if self.time >= self.due[saga_id] else Status.RUNNING
+        return StreamHead(saga_id, "place_order", "k", 1, 1, "h", 0, 1, 1, status, None, 0, None)
+
+    def kill(self, participant: str) -> None:
+        self.away = True
+        self.notes.append(f"kill {participant} at {self.time:.1f}")
+
+    def bring_back(self, participant: str) -> None:
+        self.away = False
+        self.notes.append(f"bring back {participant} at {self.time:.1f}")
+
+    def check(self) -> None:
+        if self.broken:
+            raise SagaEngineError("a process ended")
+
+
+def course(theatre: Theatre, kill: DemoKill | None) -> Course:
+    ids = (f"{number}" for number in range(100))
+    demo = DemoSection(saga="place_order", runs=(GOOD, BAD), kill=kill)
+    return Course(demo, theatre, lambda: next(ids), Timing(lambda: theatre.time, theatre.sleep))
+
+
+def test_all_sagas_are_started_in_turn_and_the_last_scene_has_them_all_ended() -> None:
+    theatre = Theatre()
+    scenes = list(course(theatre, None).scenes())
+    assert [act.title for act in scenes[-1].acts] == ["good", "bad", "good", "good"]
+    assert {act.status for act in scenes[-1].acts} == {Status.COMPLETED}
+    assert [scene.last for scene in scenes] == [False] * (len(scenes) - 1) + [True]
+
+
+def test_an_id_in_the_input_is_new_for_every_saga() -> None:
+    theatre = Theatre()
+    list(course(theatre, None).scenes())
+    assert theatre.inputs[0] == {"order_id": "o-0", "amount": 1, "notes": ["0"]}
+    assert len({str(one["order_id"]) for one in theatre.inputs}) == 4
+
+
+def test_the_worker_is_killed_after_so_many_starts_and_comes_back_after_a_while() -> None:
+    theatre = Theatre()
+    scenes = list(course(theatre, KILL).scenes())
+    marks = [note for note in theatre.notes if not note.startswith("start")]
+    assert marks == ["kill payment at 0.4", "bring back payment at 2.4"]
+    assert theatre.notes.index("kill payment at 0.4") == 2
+    assert scenes[-1].absence is Absence.BACK
+    assert [act.hit for act in scenes[-1].acts] == [True, True, True, True]
+
+
+def test_a_kill_that_comes_later_than_the_last_start_comes_with_it() -> None:
+    theatre = Theatre()
+    late = KILL.model_copy(update={"after": 50})
+    scenes = list(course(theatre, late).scenes())
+    assert any(note.startswith("kill") for note in theatre.notes)
+    assert scenes[-1].absence is Absence.BACK
+
+
+def test_a_demo_that_does_not_end_is_given_up_with_the_keys_that_are_open() -> None:
+    theatre = Theatre()
+    theatre.away = True
+    with pytest.raises(SagaEngineError, match="still under way: o-0, o-1, o-2, o-3"):
+        list(course(theatre, None).scenes())
+    assert LONGEST_S <= theatre.time < LONGEST_S + 1
+
+
+def test_a_process_that_ends_by_itself_ends_the_demo() -> None:
+    theatre = Theatre()
+    scenes = course(theatre, None).scenes()
+    next(scenes)
+    theatre.broken = True
+    with pytest.raises(SagaEngineError, match="a process ended"):
+        next(scenes)
+
+
+def act(number: int, title: str, status: Status = Status.COMPLETED, hit: bool = False) -> Act:
+    return Act(title, UUID(int=number), f"o-{number}", status, hit)
+
+
+def test_worth_showing_are_the_first_of_each_title_and_the_longest_of_those_that_were_hit() -> None:
+    acts = [act(1, "good"), act(2, "bad"), act(3, "good", hit=True), act(4, "good", hit=True), act(5, "good")]
+    took = {1: 1.0, 2: 1.0, 3: 5.0, 4: 7.0, 5: 9.0}
+    assert [one.saga_id.int for one in worth_showing(acts, lambda one: took[one.saga_id.int])] == [1, 4, 2]
+
+
+def test_without_a_terminal_only_changes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines("payment")
+    lines.show(Scene(0.0, 1, [act(1, "good", Status.RUNNING)], Absence.NOT_YET))
+    lines.show(Scene(0.5, 1, [act(1, "good", Status.RUNNING)], Absence.KILLED))
+    lines.show(Scene(0.6, 1, [act(1, "good", Status.RUNNING)], Absence.KILLED))
+    lines.show(Scene(1.0, 1, [act(1, "good")], Absence.BACK))
+    assert capsys.readouterr().out.splitlines() == [
+        "   0.0 s  o-1  running",
+        "   0.5 s  worker payment was killed (kill -9); its sagas wait for it",
+        "   1.0 s  worker payment is back and catches up",
+        "   1.0 s  o-1  completed",
+    ]
+
+
+def test_the_summary_counts_how_sagas_ended() -> None:
+    parts = summary([act(1, "a"), act(2, "a"), act(3, "b", Status.COMPENSATED)])
+    assert "".join(p if isinstance(p, str) else p.text for p in parts) == "3 sagas: 2 completed, 1 compensated"
