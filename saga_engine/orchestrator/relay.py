@@ -24,9 +24,10 @@ from saga_engine.wire import command_to_message, event_to_message
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What came of sending. `complete`: sagas all of whose messages up to a version were acknowledged; `failed`: the others.
+    """What came of sending.
 
-    `commands` counts first sends, `again` repeated ones.
+    `complete`: sagas all of whose messages were acknowledged, and up to which version; `failed`: the others. `commands`
+    counts first sends, `again` repeated ones.
     """
 
     complete: Sequence[tuple[UUID, int]]
