@@ -9,6 +9,11 @@ from collections.abc import Callable
 from uuid import UUID
 
 
+def lowest_id(at: int) -> UUID:
+    """An id below all that were made at the time `at` (microseconds since 1970) or later, to the millisecond."""
+    return UUID(int=at // 1000 << 80)
+
+
 class TimeOrderedIds:
     """Makes UUIDv7. Within one maker, ids of the same or an earlier millisecond still go up.
 

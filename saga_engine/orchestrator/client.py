@@ -23,10 +23,11 @@ from saga_engine.envelope import StreamHead
 from saga_engine.errors import NotFoundError, SagaEngineError, UsageError
 from saga_engine.identifiers import TimeOrderedIds
 from saga_engine.orchestrator.cache import StateCache
+from saga_engine.orchestrator.loading import revive
 from saga_engine.orchestrator.plans import Plans
 from saga_engine.orchestrator.starting import DefinitionChanged, Starter, StartOutcome, StartRequest, pin, register
-from saga_engine.orchestrator.transact import Transactor, Turn
-from saga_engine.ports import WHOLE, Clock, EventStore, StreamFilter
+from saga_engine.orchestrator.transact import Transactor, Turn, Turned
+from saga_engine.ports import WHOLE, Clock, DefinitionRecord, EventStore, StreamFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,13 @@ class SagaView:
     plan: Plan
     state: SagaState
     events: Sequence[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """An input never came to be judged: there is no such saga, or it cannot be worked on."""
+
+    reason: str
 
 
 class Client:
@@ -95,12 +103,34 @@ class Client:
             NotFoundError: there is no such saga.
             StoreUnavailableError: unknown whether it was taken; signals and verbs may be repeated safely.
         """
-        turned = self._transactor.transact([Turn(saga_id, (input(self._clock.now()),), looked_after=False)])[0]
+        turned = self._act([saga_id], input)[0]
         if turned.missing:
             raise NotFoundError(f"no saga with id {saga_id}")
         if turned.trouble:
             raise SagaEngineError(f"saga {saga_id} cannot be worked on: {turned.trouble}")
         return turned.answers[0]
+
+    def act_on_many(self, saga_ids: Sequence[UUID], input: Callable[[int], Input]) -> Sequence[Decision | NotTaken]:
+        """Give each of these sagas an input, in one commit; a verdict for each in order.
+
+        Raises:
+            StoreUnavailableError: unknown which took it; repeating the call is safe.
+        """
+        return [
+            NotTaken(turned.trouble or f"no saga with id {turned.saga_id}")
+            if turned.missing or turned.trouble
+            else turned.answers[0]
+            for turned in self._act(saga_ids, input)
+        ]
+
+    def _act(self, saga_ids: Sequence[UUID], input: Callable[[int], Input]) -> Sequence[Turned]:
+        given = input(self._clock.now())
+        return self._transactor.transact([Turn(saga_id, (given,), looked_after=False) for saga_id in saga_ids])
+
+    @property
+    def now(self) -> int:
+        """The store's time, in microseconds since 1970."""
+        return self._clock.now()
 
     def _expanded(self, definition: Definition) -> Definition:
         expanded = expand(definition, self._child)
@@ -160,6 +190,29 @@ class Client:
         events = [decode_event(record) for record in loaded.events]
         plan = self._plans.get(loaded.head.definition_hash)
         return SagaView(loaded.head, plan, fold(SagaState(saga_id), events), events)
+
+    def states(self, saga_ids: Sequence[UUID]) -> Mapping[UUID, SagaState]:
+        """The states of many sagas, without their histories. Unknown ids are absent.
+
+        Raises:
+            UnknownEventError: a newer release wrote to one of them.
+        """
+        return {
+            saga_id: revive(stream, self._plans).state
+            for saga_id, stream in self._store.load(dict.fromkeys(saga_ids, 0)).items()
+        }
+
+    def plan(self, definition_hash: str) -> Plan:
+        """The plan of a stored definition, as `StreamHead.definition_hash` names it.
+
+        Raises:
+            DefinitionMissingError: no such definition is stored.
+        """
+        return self._plans.get(definition_hash)
+
+    def registered(self, saga: str | None = None) -> Sequence[DefinitionRecord]:
+        """The definitions that the store knows, by saga and version ascending."""
+        return self._store.definitions(saga)
 
     def status(self, saga_id: UUID) -> StreamHead:
         """The row of a saga, cheap to ask for again and again.
