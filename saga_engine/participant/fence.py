@@ -84,9 +84,9 @@ class Fence:
 
     def _admit(self, command: Command, now: int, connection: Connection) -> Answer | None:
         if command.address.direction is Direction.FORWARD:
-            found = inbox.read(connection, [command.key]).get(command.key)
+            found = inbox.read(connection, command.key).get(command.key)
             return found.answer() if found is not None and found.outcome is Recorded.TOMBSTONE else None
-        inbox.add(connection, [_tombstone(command)], now)
+        inbox.add(connection, _tombstone(command), now)
         return None
 
     def _commit(self, command: Command, now: int, act: Act) -> Answer:
@@ -99,15 +99,16 @@ class Fence:
 
     def _transact(self, command: Command, now: int, act: Act, connection: Connection) -> Answer:
         forward = command.address.direction is Direction.FORWARD
-        rows = inbox.read(connection, [command.key] if forward else [command.key, command.address.undoes])
+        rows = inbox.read(connection, command.key, None if forward else command.address.undoes)
         stored = rows.get(command.key)
         if stored is not None:
             if stored.outcome is not Recorded.REJECTED or not command.must_succeed:
                 return stored.answer()
             inbox.take_back_rejection(connection, command.key)
         new = [act(connection, None)] if forward else self._undo(command, now, act, connection, rows)
-        if not inbox.add(connection, new, now):
-            raise LostRaceError
+        for row in new:
+            if not inbox.add(connection, row, now):
+                raise LostRaceError
         return new[-1].answer()
 
     def _undo(self, command: Command, now: int, act: Act, connection: Connection, rows: Mapping[str, Row]) -> list[Row]:

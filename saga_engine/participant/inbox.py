@@ -5,13 +5,12 @@ Owns its rows, inside whatever transaction it is given. Knows no handler, no rul
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Text, bindparam, delete, select, text
 
 from saga_engine.core.events import Effect
 from saga_engine.core.inputs import Outcome
@@ -56,38 +55,56 @@ class Row:
         )
 
 
-def read(connection: Connection, keys: Iterable[str]) -> Mapping[str, Row]:
-    """The rows of these keys; keys without one are absent."""
-    of = table.c
-    columns = select(of.key, of.outcome, of.issued_at, of.effect, of.result, of.code, of.message)
-    found = connection.execute(columns.where(of.key.in_(list(keys))))
+_KEY: Final = bindparam("own", type_=Text)
+_OTHER: Final = bindparam("other", type_=Text)
+_ROWS: Final = select(
+    table.c.key,
+    table.c.outcome,
+    table.c.issued_at,
+    table.c.effect,
+    table.c.result,
+    table.c.code,
+    table.c.message,
+)
+# Built once: the hot path of every command.
+_READ_ONE: Final = _ROWS.where(table.c.key == _KEY)
+_READ_TWO: Final = _ROWS.where(table.c.key.in_((_KEY, _OTHER)))
+# As text, since SQLAlchemy compiles a statement with ON CONFLICT anew each time. The same for all dialects.
+_ADD: Final = text(
+    "INSERT INTO saga_inbox (key, outcome, effect, result, code, message, issued_at, recorded_at)"
+    " VALUES (:key, :outcome, :effect, :result, :code, :message, :issued_at, :recorded_at)"
+    " ON CONFLICT (key) DO NOTHING RETURNING key"
+)
+
+
+def read(connection: Connection, key: str, other: str | None = None) -> Mapping[str, Row]:
+    """The row of a key, and of a second one; what has no row is absent."""
+    if other is None:
+        found = connection.execute(_READ_ONE, {"own": key})
+    else:
+        found = connection.execute(_READ_TWO, {"own": key, "other": other})
     return {
         key: Row(key, Recorded(outcome), issued_at, Effect(effect), result, code, message)
         for key, outcome, issued_at, effect, result, code, message in found
     }
 
 
-def add(connection: Connection, rows: Sequence[Row], now: int) -> bool:
-    """Put rows on record. False when one of the keys has a row already: the caller must roll back what it did.
+def add(connection: Connection, row: Row, now: int) -> bool:
+    """Put a row on record. False when its key has one already: the caller must roll back what it did.
 
     Waits for a transaction that is adding the same key, so the verdict is final: a primary key, no lock.
     """
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    values = [
-        {
-            "key": row.key,
-            "outcome": row.outcome.value,
-            "effect": row.effect.value,
-            "result": row.result,
-            "code": row.code,
-            "message": row.message,
-            "issued_at": row.issued_at,
-            "recorded_at": now,
-        }
-        for row in rows
-    ]
-    statement = insert(table).values(values).on_conflict_do_nothing(index_elements=["key"])
-    return len(connection.execute(statement.returning(table.c.key)).all()) == len(rows)
+    values = {
+        "key": row.key,
+        "outcome": row.outcome.value,
+        "effect": row.effect.value,
+        "result": row.result,
+        "code": row.code,
+        "message": row.message,
+        "issued_at": row.issued_at,
+        "recorded_at": now,
+    }
+    return connection.execute(_ADD, values).first() is not None
 
 
 def take_back_rejection(connection: Connection, key: str) -> None:

@@ -48,10 +48,10 @@ class Payment:
         """What an unfenced handler of this participant would be told first."""
         return self._fence.admit(command, NOW)
 
-    def recorded(self, *keys: str) -> dict[str, inbox.Recorded]:
+    def recorded(self, key: str, other: str | None = None) -> dict[str, inbox.Recorded]:
         """What the inbox has on record for these keys."""
         with self.engine.connect() as connection:
-            return {key: row.outcome for key, row in inbox.read(connection, keys).items()}
+            return {key: row.outcome for key, row in inbox.read(connection, key, other).items()}
 
     def _handler(self, kind: str) -> Callable[[Context], dict[str, str]]:
         def handler(ctx: Context) -> dict[str, str]:
