@@ -77,17 +77,15 @@ def _action(action: Action) -> dict[str, Json]:
         case Wait():
             return _wait(action)
         case Child():
-            form: dict[str, Json] = {"saga": action.saga, "version": action.version, "with": action.payload.source}
-            if action.definition is not None:
-                form["definition"] = definition_to_json(action.definition)
-            return _present(form)
+            inner = None if action.definition is None else definition_to_json(action.definition)
+            form = _present({"saga": action.saga, "version": action.version, "definition": inner})
+            return form | {"with": action.payload.source}
 
 
 def _call(call: Call) -> dict[str, Json]:
     form: dict[str, Json] = {
         "call": f"{call.participant}.{call.command}",
         "kind": call.kind.value,
-        "with": call.payload.source,
         "retry": _retry(call.retry),
         "timeout": _timeout(call.timeout),
         "for_each": None if call.for_each is None else _for_each(call.for_each),
@@ -95,7 +93,7 @@ def _call(call: Call) -> dict[str, Json]:
     }
     if call.kind is Kind.COMPENSATABLE:
         form["compensate"] = "none" if call.compensation is None else _compensation(call.compensation)
-    return _present(form)
+    return _present(form) | {"with": call.payload.source}
 
 
 def _wait(wait: Wait) -> dict[str, Json]:
@@ -135,7 +133,8 @@ def _retry(retry: Retry) -> dict[str, Json]:
             "backoff_coefficient": float(retry.backoff_coefficient),
             "maximum_interval": format_duration(retry.maximum_interval_us),
             "jitter": retry.jitter.value,
-            "non_retryable_errors": list(retry.non_retryable_errors),
+            # A step without a last attempt has no codes either that would make one the last.
+            "non_retryable_errors": None if retry.maximum_attempts is None else list(retry.non_retryable_errors),
         }
     )
 

@@ -1,7 +1,6 @@
 """Evaluates the expressions that are more than a plain path, with the CEL library inside bounds of ours.
 
-Owns the guards around the library: its cost, its panics, its types. The only module that imports it, and only when such
-an expression is first compiled or evaluated: the import takes longer than validating a definition.
+Owns what such an expression may cost and what its result may be: the library itself has no limit.
 """
 
 from __future__ import annotations
@@ -9,142 +8,127 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from saga_engine.definition.cel_ast import CelNode, Index, Literal, Macro, Name, Select, children, walk
+from saga_engine.definition import cel_library
+from saga_engine.definition.cel_ast import CelNode
+from saga_engine.definition.cel_library import Refused
+from saga_engine.definition.cel_reads import Path, reads_of
 from saga_engine.definition.model import ExpressionFailed, Json
 from saga_engine.definition.paths import follow, kind_of
-from saga_engine.definition.problems import PathPart
 from saga_engine.definition.values import OutOfBoundsError, size_within
 
 if TYPE_CHECKING:
-    from cel import Program
+    from saga_engine.definition.cel_library import Program
 
 MAX_RESULT: Final = 64 * 1024
 MAX_ELEMENTS: Final = 1_000
 MAX_COST: Final = 8 << 20
-"""How many bytes of values an expression may touch, counted as often as it names them: the library has no limit."""
+"""How many bytes of values an expression may touch, counted as often as it names them."""
+COPIES: Final = 8_000_000
+"""A comprehension may copy half as many values while it collects its results: about a second."""
 
 
 class CelExpression:
     """One expression. Thread-safe: a race compiles twice, to the same effect."""
 
-    __slots__ = ("_macro", "_node", "_over", "_program", "_reads", "_roots", "_text")
+    __slots__ = ("_over", "_program", "_reads", "_text")
 
     def __init__(self, text: str, node: CelNode) -> None:
         self._text = text
-        self._node = node
-        self._macro = next((found for found in walk(node) if isinstance(found, Macro)), None)
-        self._reads = tuple(_reads(node, self._macro))
-        self._roots = frozenset(str(path[0]) for path, _ in self._reads)
+        self._reads = reads_of(node)
         self._program: Program | None = None
         self._over: Program | None = None
 
     def compile(self) -> str:
         """Have the library compile it; what it says against it, or nothing."""
-        try:
-            self._ready()
-        except (KeyboardInterrupt, SystemExit, GeneratorExit):
-            raise
-        except BaseException as error:  # noqa: BLE001  # a panic of the Rust library is a BaseException
-            return _first_line(error)
-        return ""
+        program = self._ready()
+        return program.message if isinstance(program, Refused) else ""
 
     def evaluate(self, roots: Mapping[str, Json]) -> Json | ExpressionFailed:
         """The value over the roots. Total: whatever the library does, the failure is a value."""
+        program = self._ready()
+        if isinstance(program, Refused):
+            return self._failed(program.message)
         try:
-            program = self._ready()
-            context = {name: roots[name] for name in sorted(self._roots) if name in roots}
-            self._check_cost(roots, self._items(context))
-            return _admitted(program.execute(context))
+            self._check_reads(roots)
+            context = self._reads.context(roots)
+            self._check_comprehension(roots, context)
+            value = cel_library.executed(program, context)
+            return self._failed(value.message) if isinstance(value, Refused) else _admitted(value)
         except OutOfBoundsError as error:
-            return ExpressionFailed(f"{self._text.strip()}: {error}")
-        except (KeyboardInterrupt, SystemExit, GeneratorExit):
-            raise
-        except BaseException as error:  # noqa: BLE001  # a panic of the Rust library is a BaseException
-            return ExpressionFailed(f"{self._text.strip()}: {_first_line(error)}")
+            return self._failed(str(error))
 
-    def _ready(self) -> Program:
+    def _failed(self, message: str) -> ExpressionFailed:
+        return ExpressionFailed(f"{self._text.strip()}: {message}")
+
+    def _ready(self) -> Program | Refused:
         if self._program is None:
-            import cel
-
-            if self._macro is not None:
-                self._over = cel.compile(self._text[self._macro.target_start : self._macro.target_end])
-            self._program = cel.compile(self._text)
+            macro = self._reads.macro
+            if macro is not None:
+                over = cel_library.compiled(self._text[macro.target_start : macro.target_end])
+                if isinstance(over, Refused):
+                    return over
+                self._over = over
+            program = cel_library.compiled(self._text)
+            if isinstance(program, Refused):
+                return program
+            self._program = program
         return self._program
 
-    def _items(self, context: dict[str, Json]) -> int:
-        """Over how many elements the comprehension runs: a list only, since the library has no stable order of maps."""
+    def _check_reads(self, roots: Mapping[str, Json]) -> None:
+        """Refuse values that the library cannot hold, and more of them than an expression should touch."""
+        if sum(_bytes(_at(path, roots)) for path in (*self._reads.once, *self._reads.each)) > MAX_COST:
+            raise OutOfBoundsError("it works on too much data")
+
+    def _check_comprehension(self, roots: Mapping[str, Json], context: dict[str, Json]) -> None:
+        """Refuse a comprehension over anything but a short list, since the order of a map's keys is not stable, and
+
+        one that would touch or copy too much.
+        """
         if self._over is None:
-            return 1
-        try:
-            over = self._over.execute(context)
-        except (KeyboardInterrupt, SystemExit, GeneratorExit):
-            raise
-        except BaseException:  # noqa: BLE001  # it may stand in a branch that is not taken; if not, it fails again there
-            return 1
+            return
+        over = cel_library.executed(self._over, context)
+        if isinstance(over, Refused):
+            # It may stand in a branch that is not taken; where it is taken, it fails again there.
+            return
         if not isinstance(over, list):
-            raise OutOfBoundsError(f"a comprehension runs over a list, not over {kind_of(over)}")
-        if len(over) > MAX_ELEMENTS:
-            raise OutOfBoundsError(f"the list has {len(over)} elements, a comprehension takes at most {MAX_ELEMENTS}")
-        return len(over)
+            raise OutOfBoundsError(f"a comprehension runs over a list, not over {_kind(over)}")
+        items = len(over)
+        if items > MAX_ELEMENTS:
+            raise OutOfBoundsError(f"the list has {items} elements, a comprehension takes at most {MAX_ELEMENTS}")
+        self._check_repetition(over, roots)
 
-    def _check_cost(self, roots: Mapping[str, Json], items: int) -> None:
-        left = MAX_COST
-        for path, repeated in self._reads:
-            value = follow(path)(roots)
-            if not isinstance(value, ExpressionFailed):
-                size = MAX_COST - size_within(value, MAX_COST)
-                left -= size * (items if repeated else 1)
-                if left < 0:
-                    raise OutOfBoundsError("it works on too much data")
-
-
-def search(pattern: str, text: str) -> bool | str:
-    """Whether a pattern is found in a text, in linear time; a message when it is no pattern of that kind."""
-    import cel
-
-    try:
-        return bool(cel.evaluate("text.matches(pattern)", {"text": text, "pattern": pattern}))
-    except (KeyboardInterrupt, SystemExit, GeneratorExit):
-        raise
-    except BaseException as error:  # noqa: BLE001  # a panic of the Rust library is a BaseException
-        return _first_line(error)
+    def _check_repetition(self, over: list[Json], roots: Mapping[str, Json]) -> None:
+        reads, items = self._reads, len(over)
+        each = [_at(path, roots) for path in reads.each]
+        own = [follow(path)({str(path[0]): item}) for path in reads.element for item in over]
+        if items * sum(map(_bytes, each)) + sum(map(_bytes, own)) > MAX_COST:
+            raise OutOfBoundsError("it works on too much data")
+        # The library copies what it has collected for every further element: half the square of it in all.
+        if reads.keeps and items * (items * (reads.builds + sum(map(_count, each))) + sum(map(_count, own))) > COPIES:
+            raise OutOfBoundsError("it collects too many values; take fewer elements, or less of each")
 
 
-def _reads(node: CelNode, macro: Macro | None) -> list[tuple[tuple[PathPart, ...], bool]]:
-    """The longest plain paths that are read, and whether a comprehension does so for every element.
-
-    The element itself counts as a read of the whole list, once for each place that names it.
-    """
-    reads: list[tuple[tuple[PathPart, ...], bool]] = []
-
-    def visit(node: CelNode, repeated: bool) -> None:
-        path = static_path(node)
-        if path is None:
-            inner = macro.body if isinstance(node, Macro) and macro is not None else ()
-            for child in children(node):
-                visit(child, repeated or any(child is part for part in inner))
-        elif macro is not None and repeated and path[0] == macro.variable:
-            visit(macro.target, False)
-        else:
-            reads.append((path, repeated))
-
-    visit(node, False)
-    return reads
+def _at(path: Path, roots: Mapping[str, Json]) -> Json:
+    value = follow(path)(roots)
+    return None if isinstance(value, ExpressionFailed) else value
 
 
-def static_path(node: CelNode) -> tuple[PathPart, ...] | None:
-    """The path that a node spells out, such as `steps.a.result[0]`, or None when it is anything else."""
-    match node:
-        case Name(name=name):
-            return (name,)
-        case Select(of=of, field=field):
-            above = static_path(of)
-            return None if above is None else (*above, field)
-        case Index(of=of, index=Literal(value=str() | int() as key)) if not isinstance(key, bool):
-            above = static_path(of)
-            return None if above is None or (isinstance(key, int) and key < 0) else (*above, key)
-        case _:
-            return None
+def _bytes(value: Json | ExpressionFailed) -> int:
+    """About how long the value is as JSON. Raises OutOfBoundsError for what the library cannot hold."""
+    return 0 if isinstance(value, ExpressionFailed) else MAX_COST - size_within(value, MAX_COST)
+
+
+def _count(value: object) -> int:
+    """How many single values a value is made of."""
+    if isinstance(value, Mapping):
+        return 1 + sum(_count(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return 1 + sum(_count(item) for item in value)
+    return 1
+
+
+def _kind(value: object) -> str:
+    return kind_of(value) if value is None or isinstance(value, bool | int | float | str | dict) else "another type"
 
 
 def _admitted(value: object) -> Json:
@@ -162,9 +146,3 @@ def _ordered(value: object) -> Json:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise OutOfBoundsError(f"a {type(value).__name__} is not a JSON value")
-
-
-def _first_line(error: BaseException) -> str:
-    """The library's message, without its drawing of the source."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300]

@@ -15,6 +15,12 @@ from saga_engine.definition.values import MAX_INTEGER
 
 MAX_TEXT: Final = 2_000
 
+STRING: Final = (
+    r"""(?:[rR](?:\"\"\".*?\"\"\"|'''.*?'''|"[^"\r\n]*"|'[^'\r\n]*')"""
+    r"""|\"\"\"(?:[^\\]|\\.)*?\"\"\"|'''(?:[^\\]|\\.)*?'''|"(?:[^"\\\r\n]|\\.)*"|'(?:[^'\\\r\n]|\\.)*')"""
+)
+"""A pattern (with DOTALL) for a string as it is written: raw or not, in three quotes or one."""
+
 Kind: TypeAlias = Literal["name", "string", "int", "float", "symbol", "end"]
 
 
@@ -45,7 +51,9 @@ class CelToken:
 _TOKEN: Final = re.compile(
     r"""(?P<space>[ \t\r\n]+)
     |(?P<unsupported>[bB][rR]?["']|[rR][bB]["']|//|(?:0x[0-9a-fA-F]+|[0-9]+)[uU])
-    |(?P<string>[rR]?(?:\"\"\".*?\"\"\"|'''.*?'''|"(?:[^"\\\r\n]|\\.)*"|'(?:[^'\\\r\n]|\\.)*'))
+    |(?P<string>"""
+    + STRING
+    + r""")
     |(?P<float>[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+|\.[0-9]+(?:[eE][+-]?[0-9]+)?)
     |(?P<int>0x[0-9a-fA-F]+|[0-9]+)
     |(?P<name>[A-Za-z_][A-Za-z0-9_]*)

@@ -23,7 +23,7 @@ from saga_engine.definition.cel_ast import (
     Select,
     Unary,
 )
-from saga_engine.definition.cel_program import static_path
+from saga_engine.definition.cel_reads import static_path
 from saga_engine.definition.expressions import Fragment
 from saga_engine.definition.problems import Finding, PathPart, nearest, path_text, shown
 from saga_engine.definition.scopes import Scope, Site

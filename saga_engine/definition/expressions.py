@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from saga_engine.definition import cel_ast
-from saga_engine.definition.cel_program import MAX_RESULT, CelExpression, static_path
+from saga_engine.definition.cel_program import MAX_RESULT, CelExpression
+from saga_engine.definition.cel_reads import static_path
 from saga_engine.definition.cel_tokens import CelSyntaxError
 from saga_engine.definition.model import ExpressionFailed, Json
 from saga_engine.definition.paths import Evaluate, follow, parse_path

@@ -15,6 +15,7 @@ from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
 
+from saga_engine.definition.cel_library import Refused, search
 from saga_engine.definition.model import Json
 from saga_engine.definition.problems import Finding, PathPart
 from saga_engine.definition.shapes import resolve
@@ -81,16 +82,12 @@ def _returns(node: Mapping[str, Json], document: Mapping[str, Json], seen: tuple
 
 
 def _pattern_refusal(pattern: str) -> str:
-    from saga_engine.definition.cel_program import search
-
     found = search(pattern, "")
-    return found if isinstance(found, str) else ""
+    return found.message if isinstance(found, Refused) else ""
 
 
 def _pattern(_validator: object, pattern: str, value: object, _schema: object) -> Iterator[ValidationError]:
     # Python's own patterns may take exponential time, and the text comes from whoever starts a saga.
-    from saga_engine.definition.cel_program import search
-
     if isinstance(value, str) and search(pattern, value) is not True:
         yield ValidationError(f"the text does not match the pattern {pattern!r}")
 

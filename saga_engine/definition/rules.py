@@ -23,6 +23,7 @@ def breaches(definition: Definition) -> list[Finding]:
     steps = placed(definition)
     order = Order(steps)
     return [
+        *_key(definition),
         *_names(definition),
         *_needs(definition),
         *_cycles(definition, order),
@@ -57,6 +58,12 @@ def past_return(steps: Sequence[Placed], order: Order) -> frozenset[str]:
 
 def _kind(step: Placed) -> Kind | None:
     return step.action.kind if isinstance(step.action, Call) else None
+
+
+def _key(definition: Definition) -> Iterator[Finding]:
+    if definition.key is not None and not definition.key.roots:
+        message = '"key" does not depend on the input: there could be one such saga, for ever'
+        yield Finding("E237", ("key",), message, 'an expression such as "${{ input.id }}"', "or leave it out")
 
 
 def _names(definition: Definition) -> Iterator[Finding]:

@@ -138,6 +138,7 @@ class _Scanner:
         self._index = 0
         self._key_end = (1, 1)
         self._documents = 0
+        self._nodes = 0
 
     def run(self) -> Problem | None:
         """Read all; the problem that ended the scan early, or None."""
@@ -179,7 +180,8 @@ class _Scanner:
 
     def _node(self, event: NodeEvent) -> None:
         self._check_anchor_and_tag(event)
-        if len(self.tokens) >= 2 * MAX_NODES:
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
             self._stop("E103", "the definition is too large", f"at most {MAX_NODES:,} values")
         frame = self._frames[-1] if self._frames else None
         is_key = frame is not None and frame.mapping and frame.awaiting is None

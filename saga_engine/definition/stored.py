@@ -184,7 +184,7 @@ def _retry(parent: Mapping[str, Json]) -> Retry:
         backoff_coefficient=_value(fields, "backoff_coefficient", float),
         maximum_interval_us=_duration(fields, "maximum_interval"),
         jitter=_choice(fields, "jitter", Jitter),
-        non_retryable_errors=_texts(fields, "non_retryable_errors"),
+        non_retryable_errors=_texts(fields, "non_retryable_errors") if "non_retryable_errors" in fields else (),
     )
 
 

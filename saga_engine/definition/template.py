@@ -10,11 +10,12 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from saga_engine.definition.cel_tokens import STRING
 from saga_engine.definition.model import Json
 from saga_engine.definition.values import canonical_json
 
 OPEN: Final = "${{"
-_STRING: Final = re.compile(r"[rR]?(?:\"\"\".*?\"\"\"|'''.*?'''|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*')", re.DOTALL)
+_STRING: Final = re.compile(STRING, re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
