@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from saga_engine.bootstrap import difference
+from saga_engine.bootstrap.definitions import difference
 from saga_engine.definition.inputs import InputRejected
 from saga_engine.errors import SagaEngineError, UsageError
 from saga_engine.orchestrator.starting import (

@@ -66,9 +66,9 @@ class Frame:
     @contextmanager
     def client(self, settings: Settings | None = None) -> Iterator[Client]:
         """A client of the project's store, closed at the end. `settings`: those of the project, when they are known."""
-        from saga_engine import bootstrap
+        from saga_engine.bootstrap.clients import client as project_client
 
-        with closing(bootstrap.client(settings or self.settings())) as client:
+        with closing(project_client(settings or self.settings())) as client:
             yield client
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from saga_engine import bootstrap
 from saga_engine.adapters.embedded.child import die_with_parent
+from saga_engine.bootstrap.clients import ring
 from saga_engine.definition.model import Json
 from saga_engine.envelope import StreamHead
 from saga_engine.errors import SagaEngineError, UnavailableError
@@ -64,7 +64,7 @@ class ProcessStage:
         outcome = refusal(self.client.start(saga, saga_input))
         if not isinstance(outcome, Started | AlreadyStarted):
             raise outcome
-        asyncio.run(bootstrap.ring(self.settings, outcome.saga_id))
+        asyncio.run(ring(self.settings, outcome.saga_id))
         return outcome.saga_id, outcome.key
 
     def look(self, saga_id: UUID) -> StreamHead:

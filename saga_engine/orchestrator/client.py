@@ -14,8 +14,9 @@ from saga_engine.codec import decode_event
 from saga_engine.core.decider import Decision
 from saga_engine.core.events import Event
 from saga_engine.core.inputs import Input
+from saga_engine.core.outgoing import PublishEvent, outgoing
 from saga_engine.core.plan import Plan
-from saga_engine.core.state import SagaState, fold
+from saga_engine.core.state import SagaState, evolve
 from saga_engine.definition.children import NotExpanded, expand
 from saga_engine.definition.inputs import InputRejected, check_input
 from saga_engine.definition.model import Definition, Json
@@ -32,12 +33,16 @@ from saga_engine.ports import WHOLE, Clock, DefinitionRecord, EventStore, Stream
 
 @dataclass(frozen=True, slots=True)
 class SagaView:
-    """One saga, whole: its row, its state, its events in order (the first has version 1)."""
+    """One saga, whole: its row, its state, its events in order (the first has version 1).
+
+    `emitted`: the domain events that it publishes, by the version of the event that each belongs to.
+    """
 
     head: StreamHead
     plan: Plan
     state: SagaState
     events: Sequence[Event]
+    emitted: Mapping[int, PublishEvent]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +194,14 @@ class Client:
             raise NotFoundError(f"no saga with id {saga_id}")
         events = [decode_event(record) for record in loaded.events]
         plan = self._plans.get(loaded.head.definition_hash)
-        return SagaView(loaded.head, plan, fold(SagaState(saga_id), events), events)
+        state = SagaState(saga_id)
+        emitted: dict[int, PublishEvent] = {}
+        for event in events:
+            state = evolve(state, event)
+            sent = outgoing(plan, state, event)
+            if isinstance(sent, PublishEvent):
+                emitted[state.version] = sent
+        return SagaView(loaded.head, plan, state, events, emitted)
 
     def states(self, saga_ids: Sequence[UUID]) -> Mapping[UUID, SagaState]:
         """The states of many sagas, without their histories. Unknown ids are absent.

@@ -134,6 +134,7 @@ class Relay:
             deadline=now + timeout.reply_us,
             must_succeed=strict,
             undone_result=undone,
+            undone_command=f"{call.participant}.{call.command}" if direction is Direction.COMPENSATE else None,
             token=self._tokens.make(whole.key, how),
             traceparent=state.traceparent,
         )

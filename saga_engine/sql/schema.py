@@ -77,7 +77,6 @@ Index(
     streams.c.partition,
     streams.c.next_due,
     postgresql_where=text("next_due IS NOT NULL"),
-    cockroachdb_where=text("next_due IS NOT NULL"),
     sqlite_where=text("next_due IS NOT NULL"),
 )
 Index("saga_streams_status", streams.c.status, streams.c.stream_id)

@@ -21,7 +21,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from saga_engine import bootstrap
+from saga_engine.bootstrap.clients import client as project_client
 from saga_engine.configuration import load
 from saga_engine.core.state import Status
 from saga_engine.definition.model import Json
@@ -122,7 +122,7 @@ class Project:
         before = dict(os.environ)
         os.environ.update({name: value for name, value in self.environment.items() if name.startswith("SAGA_")})
         try:
-            client = bootstrap.client(load(self.folder).settings)
+            client = project_client(load(self.folder).settings)
         finally:
             os.environ.clear()
             os.environ.update(before)

@@ -77,7 +77,8 @@ def _tell(client: Client, acts: Sequence[Act]) -> None:
         hit = ", while a worker was away" if act.hit else ""
         view = views[act.saga_id]
         title: list[Part] = [Styled(f"{act.title}{hit}", bold=True)]
-        for line in (title, *saga_heading(view.state), [], *timeline(view.events), []):
+        emitted = {version: event.name for version, event in view.emitted.items()}
+        for line in (title, *saga_heading(view.state), [], *timeline(view.events, emitted), []):
             write(line)
     write(summary(acts))
     write([Styled("Look closer with `saga list`, `saga show KEY` and `saga history KEY`.", dim=True)])

@@ -24,17 +24,18 @@ def run(frame: Frame, orchestrator: bool, workers: tuple[str, ...]) -> None:
     Without an option, all of them in this process. SIGTERM and Ctrl-C stop it after what is under way; a second one at
     once.
     """
-    from saga_engine import bootstrap
+    from saga_engine.bootstrap.services import Roles
+    from saga_engine.bootstrap.services import run as run_services
     from saga_engine.cli.serving import serve
 
     settings = frame.configuration().settings
     frame.log("info")
-    roles = bootstrap.Roles()
+    roles = Roles()
     if orchestrator or workers:
-        roles = bootstrap.Roles(orchestrator, workers)
+        roles = Roles(orchestrator, workers)
 
     async def service(stop: asyncio.Event) -> None:
-        await bootstrap.run(settings, roles, stop, lambda line: click.echo(line, err=True))
+        await run_services(settings, roles, stop, lambda line: click.echo(line, err=True))
 
     if serve(service) is signal.SIGINT:
         click.get_current_context().exit(INTERRUPTED)

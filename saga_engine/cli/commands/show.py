@@ -25,5 +25,6 @@ def show(frame: Frame, id_or_key: str, saga: str | None, output: Format) -> None
     if output is not Format.TEXT:
         write_json(saga_json(view.state, list(view.plan.nodes)), output)
         return
-    for line in [*saga_heading(view.state), [], *timeline(view.events)]:
+    emitted = {version: event.name for version, event in view.emitted.items()}
+    for line in [*saga_heading(view.state), [], *timeline(view.events, emitted)]:
         write(line)

@@ -92,9 +92,9 @@ def _start(
 
 
 def _ring(settings: Settings, outcome: Started | AlreadyStarted) -> None:
-    from saga_engine import bootstrap
+    from saga_engine.bootstrap.clients import ring
 
-    asyncio.run(bootstrap.ring(settings, outcome.saga_id))
+    asyncio.run(ring(settings, outcome.saga_id))
 
 
 def _wait(client: Client, name: str, outcome: Started | AlreadyStarted, timeout: int | None, output: Format) -> None:

@@ -5,9 +5,10 @@ Owns the wording of each event. Knows no terminal: it gives parts, `output` prin
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TypeAlias, assert_never
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final, TypeAlias, assert_never
 
 from saga_engine.cli.output import Part, Styled, brief_json, rfc3339
 from saga_engine.core import events as e
@@ -32,6 +33,9 @@ StepEvent: TypeAlias = (
 )
 
 
+_NOTHING: Final[Mapping[int, str]] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One line: a sign, what it is about (a step, or the saga), what happened, and how it is coloured."""
@@ -43,9 +47,9 @@ class Entry:
     colour: str | None = None
 
 
-def timeline(events: Iterable[Event]) -> list[list[Part]]:
-    """The lines of a timeline, times counted from the first event."""
-    entries = [entry(event) for event in events]
+def timeline(events: Iterable[Event], emitted: Mapping[int, str] = _NOTHING) -> list[list[Part]]:
+    """The lines of a timeline, times counted from the first event. `emitted`: names of domain events, by version."""
+    entries = [_telling(entry(event), emitted.get(version)) for version, event in enumerate(events, start=1)]
     width = max((len(one.subject) for one in entries), default=0)
     start = entries[0].at if entries else 0
     return [
@@ -57,6 +61,10 @@ def timeline(events: Iterable[Event]) -> list[list[Part]]:
         ]
         for one in entries
     ]
+
+
+def _telling(entry: Entry, emitted: str | None) -> Entry:
+    return entry if emitted is None else replace(entry, text=f"{entry.text}  ⇢ {emitted}")
 
 
 def entry(event: Event) -> Entry:

@@ -1,0 +1,49 @@
+"""The engine as its users see it: a client over the project's store and definitions, and the bell it rings."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import suppress
+from uuid import UUID
+
+from saga_engine.bootstrap.definitions import project_definitions
+from saga_engine.bootstrap.stores import open_store
+from saga_engine.clock import StoreClock
+from saga_engine.envelope import partition_of
+from saga_engine.errors import UnavailableError, UsageError
+from saga_engine.identifiers import TimeOrderedIds
+from saga_engine.orchestrator.client import Client
+from saga_engine.settings import Settings
+
+_RING_WAIT_S = 1.0
+
+
+def client(settings: Settings) -> Client:
+    """The engine as its users see it, over the project's store and definitions. Close it after use.
+
+    Raises:
+        StoreUnavailableError, SchemaMissingError: as `open_store`.
+        UsageError: as `project_definitions`.
+    """
+    definitions = project_definitions(settings.root)
+    store = open_store(settings)
+    return Client(store, definitions, TimeOrderedIds(secrets.token_bytes), StoreClock(store.now))
+
+
+async def ring(settings: Settings, *saga_ids: UUID) -> None:
+    """Wake the owners of these sagas' partitions, if a broker is there to do it. Their poll is the backstop."""
+    from saga_engine.adapters.embedded.place import find_url
+    from saga_engine.adapters.nats.transport import connect
+    from saga_engine.bootstrap.transports import nats_settings
+
+    url = settings.nats.url.get_secret_value() if settings.nats.url else find_url(settings.data_folder)
+    if url is None:
+        return
+    with suppress(UnavailableError, UsageError, TimeoutError):
+        async with asyncio.timeout(_RING_WAIT_S):
+            connected = await connect(nats_settings(settings.nats, url), wait=0)
+            try:
+                await connected.ring(sorted({partition_of(saga_id) for saga_id in saga_ids}))
+            finally:
+                await connected.close()

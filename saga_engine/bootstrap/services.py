@@ -1,0 +1,198 @@
+"""The running services of a process: the orchestrator, workers, and what they need, until they are asked to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, TypeVar
+
+import structlog
+from sqlalchemy import Engine
+
+from saga_engine import databases
+from saga_engine.adapters.sql.store import SqlEventStore
+from saga_engine.bootstrap.definitions import difference, project_definitions
+from saga_engine.bootstrap.stores import is_embedded, open_store
+from saga_engine.bootstrap.transports import transport
+from saga_engine.clock import StoreClock
+from saga_engine.errors import SchemaMissingError, StoreUnavailableError, UnavailableError, UsageError
+from saga_engine.handlers import load_participants
+from saga_engine.orchestrator.service import Orchestrator, Tuning
+from saga_engine.orchestrator.starting import register
+from saga_engine.orchestrator.tokens import Tokens
+from saga_engine.participant.registry import MergedParticipant, merge
+from saga_engine.participant.threads import HandlerThreads
+from saga_engine.participant.worker import Worker
+from saga_engine.ports import Clock, RunSync, Transport
+from saga_engine.settings import Settings
+from saga_engine.sql.engine import open_engine
+
+T = TypeVar("T")
+
+START_WAIT_S: Final = 30.0
+"""How long `run` waits for a server that is down at its start. A later outage never ends it."""
+
+_CLOCK_SAMPLE_S: Final = 30.0
+_STORE_THREADS: Final = 4
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """What a process does: orchestrate, and execute the commands of these participants. `workers` None: of all."""
+
+    orchestrator: bool = True
+    workers: Sequence[str] | None = None
+
+
+async def run(settings: Settings, roles: Roles, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+    """Orchestrate and work until `stop` is set. `ready` is told once everything is connected.
+
+    Raises:
+        UsageError: a definition, handler or setting is wrong; an unknown worker was asked for.
+        UnavailableError: a server was not there within `START_WAIT_S`, or a database was not set up.
+    """
+    participants = merge(load_participants(settings.root))
+    names = _worker_names(roles, participants)
+    await _prepare(settings, [participants[name] for name in names])
+    store = await _patiently(lambda: open_store(settings))
+    threads = HandlerThreads("store", _STORE_THREADS)
+    engines: list[Engine] = []
+    try:
+        clock = StoreClock(store.now)
+        await threads(clock.sample)
+        if roles.orchestrator:
+            await _register(store, settings, threads)
+        async with transport(settings, START_WAIT_S) as connected:
+            workers = [_worker(settings, participants[name], connected, clock, engines) for name in names]
+            orchestrator = None
+            if roles.orchestrator:
+                tokens = Tokens(await threads(store.reply_keys))
+                orchestrator = Orchestrator(process_name(), store, connected, tokens, clock, threads, _tuning(settings))
+            ready(_ready_line(roles, names))
+            await _serve(orchestrator, workers, _keep_time(clock, threads), stop)
+    finally:
+        threads.close()
+        for engine in engines:
+            engine.dispose()
+        store.close()
+
+
+async def _serve(
+    orchestrator: Orchestrator | None, workers: Sequence[Worker], keeping_time: Awaitable[None], stop: asyncio.Event
+) -> None:
+    """Run them until `stop`, then end the workers, whose last replies the orchestrator still takes, and it after them.
+
+    If one of them fails, so do all: what is under way is safe, and a process that is half alive helps nobody.
+    """
+    tasks = [asyncio.ensure_future(keeping_time), asyncio.create_task(_set(stop))]
+    tasks += [asyncio.create_task(worker.run()) for worker in workers]
+    orchestrating = asyncio.create_task(orchestrator.run()) if orchestrator is not None else None
+    everything = [*tasks, orchestrating] if orchestrating is not None else tasks
+    try:
+        done, _ = await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+        await asyncio.gather(*(worker.stop() for worker in workers))
+        if orchestrator is not None and orchestrating is not None:
+            orchestrator.stop()
+            await orchestrating
+    finally:
+        for task in everything:
+            task.cancel()
+        await asyncio.gather(*everything, return_exceptions=True)
+
+
+async def _set(stop: asyncio.Event) -> None:
+    await stop.wait()
+
+
+def process_name() -> str:
+    """A name for this process that no other has."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+def _ready_line(roles: Roles, names: Sequence[str]) -> str:
+    parts = ["the orchestrator"] if roles.orchestrator else []
+    parts += [f"worker {name}" for name in names]
+    return f"Running {', '.join(parts)}. Stop with Ctrl-C."
+
+
+def _worker_names(roles: Roles, participants: Mapping[str, MergedParticipant]) -> list[str]:
+    if roles.workers is None:
+        return list(participants)
+    unknown = [name for name in roles.workers if name not in participants]
+    if unknown:
+        known = ", ".join(participants) or "none"
+        raise UsageError(f"no participant named {unknown[0]!r} in participants/ or compensations/; there are: {known}")
+    return list(dict.fromkeys(roles.workers))
+
+
+def _worker(
+    settings: Settings, participant: MergedParticipant, connected: Transport, clock: Clock, engines: list[Engine]
+) -> Worker:
+    own = settings.participant(participant.name)
+    engine = None
+    if participant.fenced:
+        engine = open_engine(own.database.get_secret_value())
+        engines.append(engine)
+    return Worker(participant, connected, engine, own.settings, clock, own.concurrency)
+
+
+def _tuning(settings: Settings) -> Tuning:
+    section = settings.orchestrator
+    return Tuning(
+        batch=section.batch,
+        backlog=section.backlog,
+        cached=section.cached_sagas,
+        due_poll=section.due_poll / 1_000_000,
+    )
+
+
+async def _prepare(settings: Settings, participants: Sequence[MergedParticipant]) -> None:
+    """Set up what is embedded; ask for `saga db upgrade` where somebody else's database is behind."""
+    for database in databases.databases(settings, participants):
+        if is_embedded(database.url.get_secret_value()):
+            await asyncio.to_thread(databases.upgrade, settings, database)
+            continue
+        far = await _patiently(partial(databases.status, settings, database))
+        if far.pending:
+            raise SchemaMissingError(
+                f"the database of {database.branch} is not set up for this release "
+                f"(pending: {', '.join(far.pending)}): run `saga db upgrade`"
+            )
+
+
+async def _patiently(call: Callable[[], T]) -> T:
+    """Ask a database that may be down at our start."""
+    deadline = asyncio.get_running_loop().time() + START_WAIT_S
+    while True:
+        try:
+            return await asyncio.to_thread(call)
+        except StoreUnavailableError as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            _log.warning("waiting for the database", error=str(error))
+            await asyncio.sleep(1)
+
+
+async def _register(store: SqlEventStore, settings: Settings, run_sync: RunSync) -> None:
+    """Make the project's definitions known. Changed content under a version that exists is refused, and shown."""
+    definitions = [one for versions in project_definitions(settings.root).values() for one in versions.values()]
+    changed = await run_sync(lambda: register(store, definitions))
+    if changed:
+        raise UsageError("\n".join(difference(one) for one in changed))
+
+
+async def _keep_time(clock: StoreClock, run_sync: RunSync) -> None:
+    while True:
+        await clock.sleep(_CLOCK_SAMPLE_S)
+        with suppress(UnavailableError):
+            await run_sync(clock.sample)

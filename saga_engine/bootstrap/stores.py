@@ -1,0 +1,41 @@
+"""The project's event store, its tables set up on first use where it is embedded."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from saga_engine.adapters.sql.store import SqlEventStore
+from saga_engine.errors import SchemaMissingError, UnavailableError
+from saga_engine.settings import Settings
+from saga_engine.sql.engine import open_engine
+
+
+def is_embedded(url: str) -> bool:
+    """Whether a database is a file of this project, which the engine sets up by itself."""
+    return url.startswith("sqlite")
+
+
+def open_store(settings: Settings) -> SqlEventStore:
+    """The event store, its tables set up if it is embedded and new.
+
+    Raises:
+        StoreUnavailableError: the database cannot be reached.
+        SchemaMissingError: its tables are not there, and it is not ours to make them.
+    """
+    url = settings.database.get_secret_value()
+    store = SqlEventStore(open_engine(url))
+    try:
+        store.versions([UUID(int=0)])
+    except SchemaMissingError:
+        store.close()
+        if not is_embedded(url):
+            raise
+        # Alembic takes longer to import than all else that a client needs.
+        from saga_engine import databases
+
+        databases.upgrade(settings, next(iter(databases.databases(settings, ()))))
+        return SqlEventStore(open_engine(url))
+    except UnavailableError:
+        store.close()
+        raise
+    return store
