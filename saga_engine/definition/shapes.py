@@ -94,7 +94,7 @@ def field(shape: Shape, name: str) -> Shape | NoSuch:
             continue
         anything = anything or not inner
         found.append((inner, document))
-        optional = optional or not _present(schema, name)
+        optional = optional or _may_be_absent(schema, name)
     if not objects:
         return NoSuch((), f"is {shape.describe()} and has no fields")
     if not found:
@@ -196,8 +196,10 @@ def _property(schema: Mapping[str, Json], name: str) -> Mapping[str, Json] | Non
     return None
 
 
-def _present(schema: Mapping[str, Json], name: str) -> bool:
-    """Whether a property is always there: required, or filled in by its default."""
+def _may_be_absent(schema: Mapping[str, Json], name: str) -> bool:
+    """Whether a declared property may be missing: it is not required, and no default fills it in."""
+    properties = _mapping(schema.get("properties"))
     required = schema.get("required")
-    default = "default" in _mapping(_mapping(schema.get("properties")).get(name))
-    return default or (isinstance(required, list) and name in required)
+    if name not in properties or "default" in _mapping(properties[name]):
+        return False
+    return not (isinstance(required, list) and name in required)

@@ -211,8 +211,8 @@ waits = st.builds(
 
 def definitions(depth: int = 1) -> st.SearchStrategy[Definition]:
     child = st.none() | definitions(depth - 1) if depth else st.none()
-    actions = calls() | st.builds(Sleep, durations) | waits
-    actions |= st.builds(Child, names, st.none() | st.integers(1, 9), values, child)
+    children = st.builds(Child, names, st.none() | st.integers(1, 9), values, child)
+    actions = calls() | st.builds(Sleep, durations) | waits | children
     steps = st.builds(Step, names, st.lists(names, max_size=2).map(tuple), st.none() | values, actions)
     optional = st.none() | durations
     return st.builds(
