@@ -162,8 +162,11 @@ def greets(identity: Identity) -> bool:
 def greeting_name(port: int) -> str | None:
     """The name of the nats-server that listens on a loopback port, None when there is none."""
     try:
-        with socket.create_connection((HOST, port), timeout=_GREETING_TIMEOUT) as connection:
-            greeting = connection.makefile("rb").readline(_LONGEST_GREETING)
+        with (
+            socket.create_connection((HOST, port), timeout=_GREETING_TIMEOUT) as connection,
+            connection.makefile("rb") as lines,
+        ):
+            greeting = lines.readline(_LONGEST_GREETING)
     except OSError:
         return None
     if not greeting.startswith(b"INFO "):

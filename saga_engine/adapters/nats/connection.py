@@ -10,16 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
-from typing import Final, TypeAlias, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Final, TypeAlias
 
 import nats.errors
 import structlog
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 
 from saga_engine.adapters.nats.client import FastClient
+from saga_engine.adapters.nats.session import STATE_CHECK, Session, end_task
 from saga_engine.adapters.nats.settings import NatsSettings, client_options
 from saga_engine.errors import TransportUnavailableError, UsageError
 
@@ -33,113 +31,10 @@ _PING_INTERVAL: Final = 3
 _LOST_PINGS: Final = 2
 """A peer that is silent for (lost pings + 1) intervals is gone: half-open connections end within 9 s."""
 
-_STATE_CHECK: Final = 0.1
-_UNBOUNDED_BUFFER: Final = 0
-"""nats-py drops messages beyond these limits; what is in flight is bounded by our own pull windows instead."""
 
 _REFUSALS: Final = ("authorization violation", "authentication", "maximum connections")
 
-T = TypeVar("T")
-
-OnMessage: TypeAlias = Callable[[Msg], Awaitable[None]]
-OnSession: TypeAlias = Callable[["Session"], Coroutine[object, object, None]]
-
-
-@dataclass(eq=False, slots=True)
-class Session:
-    """One TCP connection. `ended` is set once it is of no more use."""
-
-    client: FastClient
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-    watchers: set[asyncio.Event] = field(default_factory=set)
-    """Set as well when the session ends."""
-
-    @property
-    def alive(self) -> bool:
-        return not self.ended.is_set() and self.client.is_connected
-
-    def end(self) -> None:
-        """Of no more use, from now on."""
-        self.ended.set()
-        for watcher in self.watchers:
-            watcher.set()
-
-    async def subscribe(self, subject: str, on_message: OnMessage) -> Subscription:
-        """Subscribe for the life of this session. Raises nats-py's errors when it has ended."""
-        return await self.client.subscribe(
-            subject, cb=on_message, pending_msgs_limit=_UNBOUNDED_BUFFER, pending_bytes_limit=_UNBOUNDED_BUFFER
-        )
-
-    async def unsubscribe(self, subscription: Subscription) -> None:
-        """End a subscription; nothing happens when the session has ended."""
-        with contextlib.suppress(nats.errors.Error):
-            await subscription.unsubscribe()
-
-    async def ask(self, question: Coroutine[object, object, T]) -> T:
-        """Await an exchange with the server, no longer than this session lives: nats-py would wait its whole time-out.
-
-        Raises `ConnectionClosedError` when the session ends first.
-        """
-        answer = asyncio.create_task(question)
-        answer.add_done_callback(_retrieve)
-        try:
-            while not answer.done():
-                await asyncio.wait((answer,), timeout=_STATE_CHECK)
-                if not answer.done() and not self.alive:
-                    raise nats.errors.ConnectionClosedError
-            return answer.result()
-        finally:
-            answer.cancel()
-
-    async def publish(self, subject: str, body: bytes = b"", reply: str = "") -> bool:
-        """Hand over one message without headers; False when the session has ended."""
-        try:
-            await self.client.publish(subject, body, reply=reply)
-        except nats.errors.Error:
-            return False
-        return True
-
-    async def discard(self, timeout: float) -> None:
-        """Close within a bound and leave nothing behind."""
-        self.end()
-        with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
-            async with asyncio.timeout(timeout):
-                await self.client.close()
-        # nats-py stops half-way when writing out its buffer to a dead socket raises, and then leaves these tasks and
-        # the socket behind for ever. There is no public way to end them.
-        left: object = getattr(self.client, "_subs", None)
-        for subscription in tuple(left.values()) if isinstance(left, dict) else ():
-            _end_tasks(subscription, "_wait_for_msgs_task")
-        _end_tasks(self.client, "_reading_task", "_ping_interval_task", "_flusher_task")
-        writer: object = getattr(getattr(self.client, "_transport", None), "_io_writer", None)
-        if isinstance(writer, asyncio.StreamWriter):
-            writer.transport.abort()
-
-
-def _end_tasks(owner: object, *names: str) -> None:
-    for name in names:
-        task: object = getattr(owner, name, None)
-        if isinstance(task, asyncio.Task) and task is not asyncio.current_task():
-            task.cancel()
-            task.add_done_callback(_retrieve)
-
-
-async def end_task(task: asyncio.Task[None]) -> None:
-    """Cancel a task of ours and wait until it has ended.
-
-    Once may not be enough: nats-py swallows a cancellation that meets it while it flushes, and so does `wait_for` of
-    Python 3.11, which it uses, when what is waited for is there at the same moment.
-    """
-    while not task.done():
-        task.cancel()
-        await asyncio.wait((task,), timeout=_STATE_CHECK)
-    _retrieve(task)
-
-
-def _retrieve(task: asyncio.Task[T]) -> None:
-    """Look at the outcome, so that asyncio does not report an exception of a session that has ended anyway."""
-    if not task.cancelled():
-        task.exception()
+OnSession: TypeAlias = Callable[[Session], Coroutine[object, object, None]]
 
 
 class Connection:
@@ -165,11 +60,6 @@ class Connection:
         """The session, when there is one that works."""
         session = self._session
         return session if session is not None and session.alive else None
-
-    @property
-    def complaint(self) -> str:
-        """The last thing the server or the network complained about."""
-        return self._complaint
 
     def on_session(self, prepare: OnSession) -> None:
         """Call this for every session before anybody else gets it, in order of registration."""
@@ -227,10 +117,10 @@ class Connection:
 
     async def _supervise(self, session: Session) -> None:
         while True:
-            await _wait_for_end(session)
+            await session.wait_for_end()
             _log.warning("nats: connection lost, reconnecting", address=self.address, reason=self._complaint)
             self._learn_servers(session.client)
-            await session.discard(_STATE_CHECK)
+            await session.discard(STATE_CHECK)
             session = await self._next_session()
             _log.info("nats: connected again", address=self.address)
 
@@ -258,10 +148,10 @@ class Connection:
                 await session.ask(prepare(session))
         except nats.errors.Error as error:
             self._note(error)
-            await session.discard(_STATE_CHECK)
+            await session.discard(STATE_CHECK)
             return False
         except BaseException:
-            await session.discard(_STATE_CHECK)
+            await session.discard(STATE_CHECK)
             raise
         self._session = session
         async with self._changed:
@@ -302,10 +192,10 @@ class Connection:
         except (nats.errors.Error, OSError, TimeoutError) as error:
             if not isinstance(error, nats.errors.NoServersError):
                 self._note(error)
-            await session.discard(_STATE_CHECK)
+            await session.discard(STATE_CHECK)
             return None
         except BaseException:
-            await session.discard(_STATE_CHECK)
+            await session.discard(STATE_CHECK)
             raise
         return session
 
@@ -317,15 +207,6 @@ class Connection:
         self._complaint = complaint
         if worth_a_line or "permissions violation" in complaint.lower():
             _log.error("nats: the server is not usable as it is", address=self.address, reason=complaint)
-
-
-async def _wait_for_end(session: Session) -> None:
-    """Callbacks of nats-py come late or never when its own closing hangs, so its state is looked at as well."""
-    while session.alive:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_STATE_CHECK):
-                await session.ended.wait()
-    session.end()
 
 
 def _refused(complaint: str) -> bool:

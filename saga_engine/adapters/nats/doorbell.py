@@ -12,7 +12,8 @@ from typing import Final
 import nats.errors
 from nats.aio.msg import Msg
 
-from saga_engine.adapters.nats.connection import Connection, Session
+from saga_engine.adapters.nats.connection import Connection
+from saga_engine.adapters.nats.session import Session
 
 _PREFIX: Final = "saga.wake."
 

@@ -16,7 +16,8 @@ import orjson
 import structlog
 from nats.aio.msg import Msg
 
-from saga_engine.adapters.nats.connection import Connection, Session
+from saga_engine.adapters.nats.connection import Connection
+from saga_engine.adapters.nats.session import Session
 from saga_engine.envelope import Message
 from saga_engine.errors import TransportUnavailableError
 

@@ -16,7 +16,8 @@ import orjson
 import structlog
 from nats.aio.msg import Msg
 
-from saga_engine.adapters.nats.connection import FIRST_PAUSE, LONGEST_PAUSE, Connection, Session, end_task
+from saga_engine.adapters.nats.connection import FIRST_PAUSE, LONGEST_PAUSE, Connection
+from saga_engine.adapters.nats.session import Session, end_task
 from saga_engine.adapters.nats.streams import ConsumerName
 from saga_engine.errors import TransportUnavailableError, UsageError
 

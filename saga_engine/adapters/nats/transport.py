@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from nats.js.errors import NotFoundError
 
-from saga_engine.adapters.nats.connection import Connection, Session
+from saga_engine.adapters.nats.connection import Connection
 from saga_engine.adapters.nats.doorbell import Doorbell
 from saga_engine.adapters.nats.publisher import Publisher
+from saga_engine.adapters.nats.session import Session
 from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.streams import ConsumerName, command_consumer, ensure_consumer, reply_consumer
 from saga_engine.adapters.nats.subscription import NatsSubscription

@@ -12,8 +12,9 @@ from typing import Final
 import nats.errors
 import structlog
 
-from saga_engine.adapters.nats.connection import Connection, Session, end_task
+from saga_engine.adapters.nats.connection import Connection
 from saga_engine.adapters.nats.publisher import Publisher
+from saga_engine.adapters.nats.session import Session, end_task
 from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.streams import (
     StreamMark,

@@ -19,7 +19,7 @@ from saga_engine.adapters.nats.streams import check_version
 from saga_engine.adapters.nats.transport import connect
 from saga_engine.envelope import Message
 from saga_engine.errors import TransportUnavailableError, UsageError
-from saga_engine.testing.transport_contract import collect, command, reply, until, until_confirmed
+from saga_engine.testing.transport_harness import collect, command, reply, until, until_confirmed
 from saga_engine.wire import COMMANDS
 from tests.nats_fixtures import NatsServer
 

@@ -19,7 +19,7 @@ from saga_engine.adapters.embedded.supervisor import EmbeddedServer, embedded_se
 from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.transport import connect
 from saga_engine.errors import TransportUnavailableError, UsageError
-from saga_engine.testing.transport_contract import collect, command, until, until_confirmed
+from saga_engine.testing.transport_harness import collect, command, until, until_confirmed
 
 OTHER_PROCESS = """
 import asyncio, sys

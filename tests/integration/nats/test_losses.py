@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.transport import NatsTransport, connect
 from saga_engine.envelope import Message
-from saga_engine.testing.transport_contract import collect, command, nothing_comes, until, until_confirmed
+from saga_engine.testing.transport_harness import collect, command, nothing_comes, until, until_confirmed
 from saga_engine.wire import COMMANDS, EVENTS, REPLIES
 from tests.nats_fixtures import NatsServer
 

@@ -1,0 +1,141 @@
+"""One session with NATS: one TCP connection, used by all and thrown away whole when it ends.
+
+Owns nats-py's client and what it leaves behind. Makes no connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias, TypeVar
+
+import nats.errors
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from saga_engine.adapters.nats.client import FastClient
+
+STATE_CHECK: Final = 0.1
+"""How often, in seconds, the state of a session is looked at: nats-py's callbacks may come late or never."""
+
+_CANCEL_AGAIN: Final = 1.0
+_UNBOUNDED_BUFFER: Final = 0
+"""nats-py drops messages beyond these limits; what is in flight is bounded by our own pull windows instead."""
+
+T = TypeVar("T")
+
+OnMessage: TypeAlias = Callable[[Msg], Awaitable[None]]
+
+
+@dataclass(eq=False, slots=True)
+class Session:
+    """One TCP connection. `ended` is set once it is of no more use."""
+
+    client: FastClient
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    watchers: set[asyncio.Event] = field(default_factory=set)
+    """Set as well when the session ends."""
+
+    @property
+    def alive(self) -> bool:
+        return not self.ended.is_set() and self.client.is_connected
+
+    def end(self) -> None:
+        """Of no more use, from now on."""
+        self.ended.set()
+        for watcher in self.watchers:
+            watcher.set()
+
+    async def subscribe(self, subject: str, on_message: OnMessage) -> Subscription:
+        """Subscribe for the life of this session. Raises nats-py's errors when it has ended."""
+        return await self.client.subscribe(
+            subject, cb=on_message, pending_msgs_limit=_UNBOUNDED_BUFFER, pending_bytes_limit=_UNBOUNDED_BUFFER
+        )
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        """End a subscription; nothing happens when the session has ended."""
+        with contextlib.suppress(nats.errors.Error):
+            await subscription.unsubscribe()
+
+    async def ask(self, question: Coroutine[object, object, T]) -> T:
+        """Await an exchange with the server, no longer than this session lives: nats-py would wait its whole time-out.
+
+        Raises `ConnectionClosedError` when the session ends first.
+        """
+        answer = asyncio.create_task(question)
+        answer.add_done_callback(_retrieve)
+        try:
+            while not answer.done():
+                await asyncio.wait((answer,), timeout=STATE_CHECK)
+                if not answer.done() and not self.alive:
+                    raise nats.errors.ConnectionClosedError
+            return answer.result()
+        finally:
+            answer.cancel()
+
+    async def wait_for_end(self) -> None:
+        """Until it is of no more use: callbacks of nats-py come late or never when its own closing hangs."""
+        while self.alive:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STATE_CHECK):
+                    await self.ended.wait()
+        self.end()
+
+    async def publish(self, subject: str, body: bytes = b"", reply: str = "") -> bool:
+        """Hand over one message without headers; False when the session has ended."""
+        try:
+            await self.client.publish(subject, body, reply=reply)
+        except nats.errors.Error:
+            return False
+        return True
+
+    async def discard(self, timeout: float) -> None:
+        """Close within a bound and leave nothing behind, also when this is cancelled."""
+        self.end()
+        try:
+            with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await self.client.close()
+        finally:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """nats-py stops half-way when writing out its buffer to a dead socket raises, and then leaves these tasks and
+
+        the socket behind for ever. There is no public way to end them.
+        """
+        left: object = getattr(self.client, "_subs", None)
+        for subscription in tuple(left.values()) if isinstance(left, dict) else ():
+            _end_tasks(subscription, "_wait_for_msgs_task")
+        _end_tasks(self.client, "_reading_task", "_ping_interval_task", "_flusher_task")
+        writer: object = getattr(getattr(self.client, "_transport", None), "_io_writer", None)
+        if isinstance(writer, asyncio.StreamWriter):
+            writer.transport.abort()
+
+
+def _end_tasks(owner: object, *names: str) -> None:
+    for name in names:
+        task: object = getattr(owner, name, None)
+        if isinstance(task, asyncio.Task) and task is not asyncio.current_task():
+            task.cancel()
+            task.add_done_callback(_retrieve)
+
+
+async def end_task(task: asyncio.Task[None]) -> None:
+    """Cancel a task of ours and wait until it has ended.
+
+    Once may not be enough: nats-py swallows a cancellation that meets it while it flushes, and so does `wait_for` of
+    Python 3.11, which it uses, when what is waited for is there at the same moment.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait((task,), timeout=_CANCEL_AGAIN)
+    _retrieve(task)
+
+
+def _retrieve(task: asyncio.Task[T]) -> None:
+    """Look at the outcome, so that asyncio does not report an exception of a session that has ended anyway."""
+    if not task.cancelled():
+        task.exception()

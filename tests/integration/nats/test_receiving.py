@@ -1,0 +1,64 @@
+"""What lies in a subscription's buffer when nobody takes it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import nats
+import pytest
+from nats.js import JetStreamContext
+
+from saga_engine.adapters.nats.settings import NatsSettings
+from saga_engine.adapters.nats.transport import NatsTransport, connect
+from saga_engine.testing.transport_harness import collect, command, until, until_confirmed
+from saga_engine.wire import COMMANDS
+
+
+@pytest.fixture
+async def jetstream(nats_url: str) -> AsyncIterator[JetStreamContext]:
+    client = await nats.connect(nats_url)
+    yield client.jetstream()
+    await client.close()
+
+
+async def in_buffer(transport: NatsTransport, jetstream: JetStreamContext, count: int) -> None:
+    """Publish, and wait until all is delivered to the only one who has asked."""
+    await until_confirmed(transport, [command(number) for number in range(count)])
+    waiting: list[int | None] = [None]
+
+    async def look() -> None:
+        waiting[0] = (await jetstream.consumer_info(COMMANDS, "order")).num_ack_pending
+
+    await until(lambda: waiting[0] == count, look)
+    # A round trip on the connection of the subscription: what the server sent before it has arrived.
+    assert list(await transport.publish([command(count, "payment")])) == [True]
+
+
+async def test_what_was_not_handed_out_goes_to_others_at_once_on_close(
+    nats_url: str, jetstream: JetStreamContext
+) -> None:
+    transport = await connect(NatsSettings(servers=(nats_url,), ack_wait=60.0))
+    subscription = await transport.commands("order")
+    asking = asyncio.ensure_future(subscription.receive(20))
+    await until_confirmed(transport, [command(0)])
+    await subscription.ack(await asking)
+    await in_buffer(transport, jetstream, 10)
+    await subscription.close()
+    assert len(await collect(await transport.commands("order"), 10)) == 10
+    await transport.close()
+
+
+async def test_what_lay_longer_than_the_ack_wait_is_left_to_its_redelivery(
+    nats_url: str, jetstream: JetStreamContext
+) -> None:
+    transport = await connect(NatsSettings(servers=(nats_url,), ack_wait=1.0))
+    subscription = await transport.commands("order")
+    asking = asyncio.ensure_future(subscription.receive(2))
+    await until_confirmed(transport, [command(0)])
+    await subscription.ack(await asking)
+    await in_buffer(transport, jetstream, 1)
+    await asyncio.sleep(1.5)
+    (delivery,) = await collect(subscription, 1)
+    assert delivery.deliveries == 2
+    await transport.close()
