@@ -1,0 +1,208 @@
+"""What people may do: suspend, resume, retry, skip, resolve; and which status allows what."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from saga_engine.core.decider import Refused, decide
+from saga_engine.core.events import CommandIssued, OperatorActed, StepFailed
+from saga_engine.core.state import Status
+from saga_engine.core.verbs import ALLOWED, verbs_for
+from saga_engine.testing.expectations import command, event
+from saga_engine.testing.given import Scenario, given
+from saga_engine.testing.moves import Move, cancel, reply, resolve, resume, retry, signal, skip, suspend, undo_reply
+from tests.unit.core.sagas import BOOK, FAN, QUICK, saga
+
+UNDO = saga(
+    """
+    step: one, call: p.one, compensate: {call: p.undo_one}
+    step: two, call: p.b, compensate: {call: p.undo_two, retry: {maximum_attempts: 1}, timeout: {reply: 1m, total: 1h}}
+    step: end, call: p.end, compensate: none
+    """
+)
+
+
+def blocked(text: str = UNDO) -> Scenario:
+    done = given(text).started({"x": 1}).when(reply("one").succeeded(), reply("two").succeeded())
+    return done.when(reply("end").rejected("no"), undo_reply("two").failed("broken")).then_status("blocked")
+
+
+def test_a_retry_issues_the_next_attempt_with_budgets_anew() -> None:
+    again = blocked().after("2h").when(retry("two"))
+    again.then(event(OperatorActed, step="two", verb="retry"), event(CommandIssued, step="two", attempt=2))
+    again.then_commands(command("p.undo_two", attempt=2)).then_status("compensating").then_due_in("1m")
+    again.after("59m").then()
+    again.when(undo_reply("two").failed()).then("CompensationFailed two attempt 2", "StepBlocked two")
+    again.when(undo_reply("two").succeeded()).then("StepCompensated two", "CommandIssued one compensate")
+
+
+def test_a_skip_goes_on_and_the_saga_is_closed_not_compensated() -> None:
+    skipped = blocked().when(skip("two")).then("OperatorActed two", "CommandIssued one compensate")
+    skipped.when(undo_reply("one").succeeded()).then("StepCompensated one", "SagaClosed").then_status("closed")
+
+
+def test_a_resolve_counts_as_undone() -> None:
+    resolved = blocked().when(resolve("two")).then("OperatorActed two", "CommandIssued one compensate")
+    resolved.when(undo_reply("one").succeeded()).then("StepCompensated one", "SagaCompensated")
+
+
+def test_a_late_reply_after_a_skip_changes_nothing() -> None:
+    blocked().when(skip("two")).when(undo_reply("two").succeeded()).then_ignored("the compensation is skipped already")
+
+
+def test_a_verb_names_what_is_blocked_or_means_all_of_it() -> None:
+    text = FAN.replace("undo_left}", "undo_left, retry: {maximum_attempts: 1}}").replace(
+        "undo_right}", "undo_right, retry: {maximum_attempts: 1}}"
+    )
+    both = given(text).started().when(reply("open").succeeded(), reply("left").succeeded(), reply("right").succeeded())
+    both = both.when(reply("join").rejected("no"), undo_reply("left").failed(), undo_reply("right").failed())
+    both.when(skip("open")).then_nothing().then_refused("open is not blocked; blocked: left, right")
+    both.when(skip("left")).then("OperatorActed left").then_status("blocked")
+    both.when(resolve()).then("OperatorActed left", "OperatorActed right", "CommandIssued open compensate")
+
+
+def test_a_compensation_that_had_no_value_can_be_retried_and_blocks_again() -> None:
+    text = UNDO.replace("call: p.undo_two,", 'call: p.undo_two, with: {x: "${{ input.x.y }}"},')
+    done = given(text).started({"x": 1}).when(reply("one").succeeded(), reply("two").succeeded())
+    held = done.when(reply("end").rejected("no")).then_status("blocked")
+    held.when(retry("two")).then("OperatorActed two", "StepBlocked two").then_commands()
+    held.when(resolve("two")).then("OperatorActed two", "CommandIssued one compensate")
+
+
+def test_verbs_on_what_is_not_blocked_are_refused() -> None:
+    started = given(BOOK).started()
+    started.when(retry(), skip(), resolve()).then_nothing().then_refused("a saga that is running does not allow")
+    started.when(suspend()).when(retry()).then_refused("a saga that is suspended does not allow retry")
+
+
+STATUSES: dict[Status, Scenario] = {
+    Status.RUNNING: given(BOOK).started(),
+    Status.COMPENSATING: given(BOOK).started().when(reply("flight").failed(), cancel()),
+    Status.BLOCKED: blocked(),
+    Status.SUSPENDED: given(BOOK).started().when(suspend()),
+    Status.COMPLETED: given(saga("step: nap, sleep: 1s")).started().after("1s"),
+    Status.COMPENSATED: given(BOOK).started().when(reply("flight").rejected("no")),
+    Status.CLOSED: blocked().when(skip(), undo_reply("one").succeeded()),
+}
+MOVES: dict[str, Move] = {
+    "signal": signal("News"),
+    "cancel": cancel(),
+    "suspend": suspend(),
+    "resume": resume(),
+    "retry": retry(),
+    "skip": skip(),
+    "resolve": resolve(),
+}
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("verb", MOVES)
+def test_the_table_of_verbs_says_what_the_decider_does(verb: str, status: Status) -> None:
+    scenario = STATUSES[status].then_status(status)
+    decision = decide(scenario.plan, scenario.state, MOVES[verb](scenario.state, scenario.now))
+    assert isinstance(decision, Refused) is (status not in ALLOWED[verb])
+    assert (verb in verbs_for(status)) is (status in ALLOWED[verb])
+
+
+def test_nothing_is_sent_while_a_saga_is_suspended_and_replies_are_recorded() -> None:
+    suspended = given(BOOK).started().when(suspend("look")).then("Suspended").then_status("suspended").then_due_in(None)
+    suspended.when(suspend()).then_nothing().then_ignored("suspended already")
+    suspended.after("1d").then_nothing()
+    recorded = suspended.when(reply("flight").succeeded()).then("StepSucceeded flight").then_commands()
+    recorded.when(resume()).then("Resumed", "CommandIssued hotel").then_status("running")
+
+
+def test_what_fell_due_meanwhile_happens_on_resume() -> None:
+    text = saga(
+        f"""
+        step: nap, needs: [], sleep: 1m
+        step: try, needs: [], call: p.try, {QUICK}, compensate: none
+        step: end, needs: [nap], call: p.end, compensate: none
+        """
+    )
+    suspended = given(text).started().when(suspend(), reply("try").failed())
+    suspended.then("Suspended", event(StepFailed, step="try", retry_at=suspended.now + 1_000_000))
+    waited = suspended.after("10m").then_nothing()
+    waited.when(resume()).then("Resumed", "TimerFired nap", "CommandIssued end", "CommandIssued try attempt 2")
+
+
+def test_the_saga_time_limit_runs_on_while_suspended() -> None:
+    text = BOOK.replace("version: 1", "version: 1\ntimeout: 10m")
+    suspended = given(text).started().when(reply("flight").succeeded(), suspend()).then_due_in("10m")
+    late = suspended.after("10m").then("CompensationBegan").then_status("suspended").then_due_in(None)
+    late.after("1m").when(resume()).then("Resumed", "StepGivenUp hotel", "CommandIssued hotel compensate")
+
+
+def test_a_cancel_while_suspended_is_recorded_and_undoing_begins_on_resume() -> None:
+    suspended = given(BOOK).started().when(reply("flight").succeeded(), reply("hotel").succeeded(), suspend(), cancel())
+    suspended.then_status("suspended").when(reply("car").rejected("no")).then("StepRejected car").then_commands()
+    resumed = suspended.when(reply("car").rejected("no"), resume())
+    resumed.then("StepRejected car", "Resumed", "CommandIssued hotel compensate")
+
+
+def test_a_failed_attempt_is_not_waited_for_when_compensation_begins_while_suspended() -> None:
+    suspended = given(BOOK).started().when(reply("flight").failed(), suspend(), cancel())
+    suspended.then(
+        "StepFailed flight", "Suspended", "CancelRequested", "CompensationBegan", "StepGivenUp flight"
+    ).then_commands()
+
+
+def test_an_undoing_that_was_answered_while_suspended_goes_on_on_resume() -> None:
+    refused = (
+        given(BOOK).started().when(reply("flight").succeeded(), reply("hotel").succeeded(), reply("car").rejected("no"))
+    )
+    suspended = refused.when(suspend(), undo_reply("hotel").succeeded()).then("Suspended", "StepCompensated hotel")
+    resumed = suspended.when(resume()).then("Resumed", "CommandIssued flight compensate")
+    last = resumed.when(suspend(), undo_reply("flight").succeeded()).then("Suspended", "StepCompensated flight")
+    last.when(resume()).then("Resumed", "SagaCompensated")
+
+
+def test_a_saga_whose_last_step_succeeded_while_suspended_completes_on_resume() -> None:
+    text = saga("step: one, call: p.one, compensate: none")
+    done = given(text).started().when(suspend(), reply("one").succeeded()).then("Suspended", "StepSucceeded one")
+    done.when(resume()).then("Resumed", "SagaCompleted")
+
+
+SHOWN = """
+    step: ship, call: post.ship, kind: retriable
+    step: pause, if: "${{ steps.ship.result.CONDITION }}", ACTION
+    """
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "event_name"),
+    [
+        ("sleep: 1h", "sleeping", "TimerSet"),
+        ("wait: {event: Seen}", "waiting", "TimerSet"),
+        ("call: p.x, kind: retriable", "issued", "CommandIssued"),
+    ],
+)
+def test_a_step_that_was_blocked_reopens_as_what_it_is(action: str, status: str, event_name: str) -> None:
+    text = saga(SHOWN.replace("ACTION", action))
+    held = given(text.replace("CONDITION", "missing")).started().when(reply("ship").succeeded({"ok": True}))
+    held.then_status("blocked").then_step("pause", "blocked")
+    held.when(retry("pause")).then("OperatorActed pause", "StepBlocked pause")
+    # What had no value in one release of the engine may have one in the next.
+    later = replace(held, plan=given(text.replace("CONDITION", "ok")).plan).when(retry("pause"))
+    later.then("OperatorActed pause", f"{event_name} pause").then_step("pause", status).then_status("running")
+    if action.startswith("sleep"):
+        later.after("1h").then("TimerFired pause", "SagaCompleted")
+
+
+def test_a_loop_that_was_blocked_reopens_with_its_items() -> None:
+    text = saga(
+        """
+        step: ship, call: post.ship, kind: retriable
+        step: each, call: p.x, kind: retriable, for_each: {in: "${{steps.ship.result.LIST}}"}, with: {n: "${{ item.n }}"}
+        """
+    )
+    held = given(text.replace("LIST", "missing")).started().when(reply("ship").succeeded({"list": [{"n": 1}, {}]}))
+    held.then_status("blocked")
+    opened = replace(held, plan=given(text.replace("LIST", "list")).plan).when(retry("each"))
+    opened.then("OperatorActed each", "ItemsFixed each", "CommandIssued each/0", "StepBlocked each/1")
+    fixed = replace(opened, plan=given(text.replace("LIST", "list").replace("item.n", "item")).plan)
+    fixed.when(retry("each", 1)).then("OperatorActed each/1", "CommandIssued each/1").then_commands(
+        command("p.x", item=1, payload={"n": {}})
+    )
