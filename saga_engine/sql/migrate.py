@@ -17,6 +17,7 @@ from alembic import command, context
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
+from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -142,7 +143,7 @@ def _plan(engine: Engine, branch: str, script_locations: Sequence[Path], inbox: 
             config = _config(script_locations, with_engine=True)
             scripts = ScriptDirectory.from_config(config)
         known = _labels(scripts)
-    except CommandError as error:
+    except (CommandError, RevisionError) as error:
         raise UsageError(f"{_named(script_locations)}: its revisions do not fit together: {error}") from error
     for script in scripts.walk_revisions():
         if len(script.revision) > _LONGEST_REVISION:
@@ -197,5 +198,7 @@ def _reported(engine: Engine) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise translated(engine, error) from error
-    except CommandError as error:
-        raise UsageError(f"{describe(engine.url)}: {error}") from error
+    except (CommandError, RevisionError) as error:
+        raise UsageError(
+            f"{describe(engine.url)}: {error}; was the database migrated by a newer release, or is a revision missing?"
+        ) from error

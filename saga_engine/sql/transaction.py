@@ -6,10 +6,12 @@ The only place that turns database errors into the engine's own. Knows no table.
 from __future__ import annotations
 
 import random
+import sqlite3
 import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+import psycopg
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -93,8 +95,20 @@ def _transaction(engine: Engine, work: Callable[[Connection], T], isolation: str
         try:
             transaction.commit()
         except DBAPIError as error:
+            _abandon(connection, error)
             raise _CommitError(error) from error
         return result
+
+
+def _abandon(connection: Connection, error: DBAPIError) -> None:
+    """Leave no transaction open after a failed COMMIT: SQLAlchemy would pool the connection as it is."""
+    if classify(error, at_commit=True) is not Trouble.RETRY:
+        connection.invalidate()
+        return
+    try:
+        connection.connection.rollback()
+    except (psycopg.Error, sqlite3.Error):
+        connection.invalidate()
 
 
 def _drop_stale_plan(connection: Connection, error: BaseException) -> None:

@@ -80,17 +80,18 @@ def _classify(error: BaseException) -> Trouble:
         return Trouble.UNAVAILABLE
     origin: BaseException | None = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(origin, psycopg.Error):
-        return _classify_psycopg(origin)
+        # No statement: while connecting, where even a mistyped option of the url is raised as an error of the program.
+        return _classify_psycopg(origin, connecting=isinstance(error, DBAPIError) and error.statement is None)
     if isinstance(origin, sqlite3.Error):
         return _classify_sqlite(origin)
     return Trouble.OTHER
 
 
-def _classify_psycopg(error: psycopg.Error) -> Trouble:
+def _classify_psycopg(error: psycopg.Error, *, connecting: bool) -> Trouble:
     state = error.sqlstate
     if state is None:
         # Raised by the client itself: no connection, or it broke. Other errors of the client are mistakes of ours.
-        lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        lost = connecting or isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
         return Trouble.UNAVAILABLE if lost else Trouble.OTHER
     if state == _UNKNOWN:
         return Trouble.UNKNOWN_COMMIT
