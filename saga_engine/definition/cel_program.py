@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from saga_engine.definition import cel_library
-from saga_engine.definition.cel_ast import CelNode
 from saga_engine.definition.cel_library import Refused
+from saga_engine.definition.cel_nodes import CelNode
 from saga_engine.definition.cel_reads import Path, reads_of
 from saga_engine.definition.model import ExpressionFailed, Json
 from saga_engine.definition.paths import follow, kind_of

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from saga_engine.definition.cel_ast import (
+from saga_engine.definition.cel_nodes import (
     Call,
     CelNode,
     Elements,

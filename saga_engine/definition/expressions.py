@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from saga_engine.definition import cel_ast
+from saga_engine.definition import cel_nodes, cel_parser
 from saga_engine.definition.cel_program import MAX_RESULT, CelExpression
 from saga_engine.definition.cel_reads import static_path
 from saga_engine.definition.cel_tokens import CelSyntaxError
@@ -30,7 +30,7 @@ class Fragment:
     path: tuple[PathPart, ...]
     occurrence: int
     text: str
-    node: cel_ast.CelNode
+    node: cel_nodes.CelNode
     plain: tuple[PathPart, ...] | None
     alone: bool
 
@@ -156,7 +156,7 @@ class _Compiler:
 
     def _leaf(self, leaf: Leaf, path: tuple[PathPart, ...], alone: bool) -> Evaluate:
         try:
-            node = cel_ast.parse(leaf.text)
+            node = cel_parser.parse(leaf.text)
         except CelSyntaxError as error:
             self._malformed(leaf, path, error.offset, error.code, error.message)
             return _constant(None)
@@ -197,8 +197,8 @@ def _names(fragments: list[Fragment]) -> tuple[frozenset[str], frozenset[str]]:
     roots: set[str] = set()
     steps: set[str] = set()
     for fragment in fragments:
-        roots |= cel_ast.free_names(fragment.node)
-        for node in cel_ast.walk(fragment.node):
+        roots |= cel_nodes.free_names(fragment.node)
+        for node in cel_nodes.walk(fragment.node):
             path = static_path(node)
             if path is not None and len(path) == 2 and path[0] == "steps":
                 steps.add(str(path[1]))

@@ -5,7 +5,6 @@ Owns the form in which problems are shown and their order. Knows nothing about Y
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -82,6 +81,8 @@ def path_text(path: Iterable[PathPart]) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`did you mean "x"?` for the known name that is closest, or nothing when none is near."""
+    import difflib  # only a mistake needs it
+
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f'did you mean "{matches[0]}"?' if matches else ""
 

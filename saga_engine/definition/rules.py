@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from saga_engine.definition.cel_ast import ROOTS
+from saga_engine.definition.cel_parser import ROOTS
 from saga_engine.definition.model import Call, Child, Definition, Kind, OnTimeout, Sleep, Step, Wait
 from saga_engine.definition.order import Order, Placed, placed
 from saga_engine.definition.paths import RESERVED

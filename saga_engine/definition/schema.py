@@ -21,46 +21,41 @@ _DURATION: Final[dict[str, Json]] = {"type": "string", "pattern": "^[1-9][0-9]*(
 
 def language_schema() -> dict[str, Json]:
     """The whole language. Every description is one sentence that an editor can show."""
+    description = "A business transaction over several services: its steps, and how each is undone."
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "A saga of saga-engine",
-        **_object(
-            "A business transaction over several services: its steps, and how each is undone.",
-            {
-                "saga": _text("The name of the saga.", _NAME),
-                "version": _integer("Changed content needs a new version. Default 1.", 1),
-                "summary": _text("One line for people."),
-                "key": _any("The business key, from the input; unique per saga for ever. Left out: a generated one."),
-                "input": {
-                    "description": "JSON Schema (draft 2020-12) of the input. Left out: any object.",
-                    "type": "object",
-                },
-                "timeout": _duration("For the whole saga; then it is compensated, unless past the point of no return."),
-                "sla": _duration("After this time the saga is reported as late; nothing else follows."),
-                "defaults": _object(
-                    "For all forward steps.", {"retry": _reference("retry"), "timeout": _reference("timeout")}
-                ),
-                "output": _any("The result of the saga, when it has completed."),
-                "emit": _object(
-                    "Domain events at the end of the saga.",
-                    {name: _reference("emit") for name in ("completed", "compensated", "closed")},
-                ),
-                "steps": {
-                    "description": "A step follows the one above it, unless it says needs.",
-                    "type": "array",
-                    "minItems": 1,
-                    "maxItems": MAX_STEPS,
-                    "items": _reference("step"),
-                },
-            },
-            ["saga", "steps"],
-        ),
+        **_object(description, _top_fields(), ["saga", "steps"]),
         "definitions": {
             "retry": _retry(),
             "timeout": _timeout(),
             "emit": _emit(),
             "compensation": _compensation(),
             "step": {"oneOf": [_call_step(), _sleep_step(), _wait_step(), _saga_step()]},
+        },
+    }
+
+
+def _top_fields() -> dict[str, Json]:
+    ends = {name: _reference("emit") for name in ("completed", "compensated", "closed")}
+    policies: dict[str, Json] = {"retry": _reference("retry"), "timeout": _reference("timeout")}
+    return {
+        "saga": _text("The name of the saga.", _NAME),
+        "version": _integer("Changed content needs a new version. Default 1.", 1),
+        "summary": _text("One line for people."),
+        "key": _any("The business key, from the input; unique per saga for ever. Left out: a generated one."),
+        "input": {"description": "JSON Schema (draft 2020-12) of the input. Left out: any object.", "type": "object"},
+        "timeout": _duration("For the whole saga; then it is compensated, unless past the point of no return."),
+        "sla": _duration("After this time the saga is reported as late; nothing else follows."),
+        "defaults": _object("For all forward steps.", policies),
+        "output": _any("The result of the saga, when it has completed."),
+        "emit": _object("Domain events at the end of the saga.", dict(ends)),
+        "steps": {
+            "description": "A step follows the one above it, unless it says needs.",
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MAX_STEPS,
+            "items": _reference("step"),
         },
     }
 
