@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, Engine, cast, extract, func, select
+from sqlalchemy import BigInteger, Double, Engine, cast, extract, func, literal, select
 
 from saga_engine.adapters.sql.append import Appender
 from saga_engine.adapters.sql.definitions import DefinitionShelf
@@ -39,7 +39,9 @@ from saga_engine.sql.transaction import run_query, run_transaction
 
 READ_COMMITTED: Final = "READ COMMITTED"
 
-_NOW: Final = select(cast(extract("epoch", func.clock_timestamp()) * 1_000_000, BigInteger))
+# In floating point from end to end: CockroachDB multiplies no float by an integer. It is exact to a microsecond.
+_SECONDS: Final = cast(extract("epoch", func.clock_timestamp()), Double)
+_NOW: Final = select(cast(_SECONDS * literal(1e6, Double), BigInteger))
 
 
 class SqlEventStore:

@@ -1,0 +1,100 @@
+CREATE INDEX IF NOT EXISTS saga_streams_due ON saga_streams (partition, next_due) WHERE next_due IS NOT NULL;
+
+CREATE INDEX IF NOT EXISTS saga_streams_saga ON saga_streams (saga, stream_id);
+
+CREATE INDEX IF NOT EXISTS saga_streams_status ON saga_streams (status, stream_id);
+
+CREATE TABLE IF NOT EXISTS saga_definition_versions ( saga TEXT NOT NULL, version INTEGER NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (saga, version) );
+
+CREATE TABLE IF NOT EXISTS saga_definitions ( hash TEXT NOT NULL, saga TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (hash) );
+
+CREATE TABLE IF NOT EXISTS saga_events ( stream_id UUID NOT NULL, version BIGINT NOT NULL, type TEXT NOT NULL, data TEXT NOT NULL, at BIGINT NOT NULL, batch_id UUID NOT NULL, PRIMARY KEY (stream_id, version) );
+
+CREATE TABLE IF NOT EXISTS saga_inbox ( key TEXT NOT NULL, outcome TEXT NOT NULL, effect TEXT NOT NULL, result TEXT, code TEXT NOT NULL, message TEXT NOT NULL, issued_at BIGINT NOT NULL, recorded_at BIGINT NOT NULL, PRIMARY KEY (key) );
+
+CREATE TABLE IF NOT EXISTS saga_inbox_tries ( key TEXT NOT NULL, tries INTEGER NOT NULL, recorded_at BIGINT NOT NULL, PRIMARY KEY (key) );
+
+CREATE TABLE IF NOT EXISTS saga_keys ( key TEXT NOT NULL, saga TEXT NOT NULL, generation INTEGER NOT NULL, stream_id UUID NOT NULL, input_hash TEXT NOT NULL, PRIMARY KEY (key, saga, generation) );
+
+CREATE TABLE IF NOT EXISTS saga_leases ( name TEXT NOT NULL, owner TEXT NOT NULL, expires_at BIGINT NOT NULL, PRIMARY KEY (name) );
+
+CREATE TABLE IF NOT EXISTS saga_migration_lock ( name TEXT NOT NULL, taken_at BIGINT NOT NULL, PRIMARY KEY (name) );
+
+CREATE TABLE IF NOT EXISTS saga_reply_keys ( id TEXT NOT NULL, secret BYTEA NOT NULL, created_at BIGINT NOT NULL, PRIMARY KEY (id) );
+
+CREATE TABLE IF NOT EXISTS saga_snapshots ( stream_id UUID NOT NULL, version BIGINT NOT NULL, data BYTEA NOT NULL, PRIMARY KEY (stream_id) );
+
+CREATE TABLE IF NOT EXISTS saga_streams ( stream_id UUID NOT NULL, saga TEXT NOT NULL, key TEXT NOT NULL, generation INTEGER NOT NULL, definition_version INTEGER NOT NULL, definition_hash TEXT NOT NULL, partition SMALLINT NOT NULL, version BIGINT NOT NULL, published BIGINT NOT NULL, status TEXT NOT NULL, next_due BIGINT, started_at BIGINT NOT NULL, ended_at BIGINT, PRIMARY KEY (stream_id) );
+
+CREATE TABLE saga_revisions_engine ( version_num VARCHAR(32) NOT NULL, CONSTRAINT saga_revisions_engine_pkc PRIMARY KEY (version_num) );
+
+CREATE TABLE saga_revisions_order ( version_num VARCHAR(32) NOT NULL, CONSTRAINT saga_revisions_order_pkc PRIMARY KEY (version_num) );
+
+INSERT INTO saga_definition_versions (saga, version, hash) VALUES (%(saga)s::VARCHAR, %(version)s::INTEGER, %(hash)s::VARCHAR) ON CONFLICT (saga, version) DO NOTHING RETURNING saga_definition_versions.version;
+
+INSERT INTO saga_definitions (hash, saga, content) VALUES (%(hash)s::VARCHAR, %(saga)s::VARCHAR, %(content)s::VARCHAR) ON CONFLICT (hash) DO NOTHING;
+
+INSERT INTO saga_leases (name, owner, expires_at) VALUES (%(name)s::VARCHAR, %(owner)s::VARCHAR, %(expires_at)s::BIGINT) ON CONFLICT (name) DO NOTHING;
+
+INSERT INTO saga_migration_lock (name, taken_at) VALUES (%(name)s::VARCHAR, %(taken_at)s::BIGINT) ON CONFLICT (name) DO NOTHING;
+
+INSERT INTO saga_reply_keys (id, secret, created_at) VALUES (%(id)s::VARCHAR, %(secret)s, %(created_at)s::BIGINT) ON CONFLICT (id) DO NOTHING;
+
+INSERT INTO saga_revisions_engine (version_num) VALUES ('0001_event_streams') RETURNING saga_revisions_engine.version_num;
+
+INSERT INTO saga_revisions_order (version_num) VALUES ('0001_inbox') RETURNING saga_revisions_order.version_num;
+
+INSERT INTO saga_snapshots (stream_id, version, data) VALUES (%(stream_id)s::UUID, %(version)s::BIGINT, %(data)s) ON CONFLICT (stream_id) DO UPDATE SET version = excluded.version, data = excluded.data WHERE saga_snapshots.version < excluded.version;
+
+SELECT CAST(CAST(EXTRACT(epoch FROM clock_timestamp()) AS DOUBLE PRECISION) * %(param_1)s AS BIGINT) AS anon_1;
+
+SELECT saga_definitions.hash, saga_definitions.saga, saga_definition_versions.version, saga_definitions.content FROM saga_definition_versions JOIN saga_definitions ON saga_definition_versions.saga = saga_definitions.saga AND saga_definition_versions.hash = saga_definitions.hash ORDER BY saga_definition_versions.saga, saga_definition_versions.version;
+
+SELECT saga_definitions.hash, saga_definitions.saga, saga_definition_versions.version, saga_definitions.content FROM saga_definition_versions JOIN saga_definitions ON saga_definition_versions.saga = saga_definitions.saga AND saga_definition_versions.hash = saga_definitions.hash WHERE saga_definition_versions.saga = %(saga)s::VARCHAR AND saga_definition_versions.version = %(version)s::INTEGER;
+
+SELECT saga_definitions.hash, saga_definitions.saga, saga_definition_versions.version, saga_definitions.content FROM saga_definition_versions JOIN saga_definitions ON saga_definition_versions.saga = saga_definitions.saga AND saga_definition_versions.hash = saga_definitions.hash WHERE saga_definition_versions.saga = %(saga_1)s::VARCHAR ORDER BY saga_definition_versions.saga, saga_definition_versions.version;
+
+SELECT saga_definitions.hash, saga_definitions.saga, saga_definition_versions.version, saga_definitions.content FROM saga_definitions LEFT OUTER JOIN saga_definition_versions ON saga_definition_versions.saga = saga_definitions.saga AND saga_definition_versions.hash = saga_definitions.hash WHERE saga_definitions.hash = %(hash)s::VARCHAR;
+
+SELECT saga_events.stream_id, saga_events.version, saga_events.type, saga_events.data, saga_events.at FROM json_to_recordset(CAST(%(ranges)s::VARCHAR AS JSON)) AS ranges_rows(stream_id UUID, after BIGINT, upto BIGINT) JOIN saga_events ON saga_events.stream_id = ranges_rows.stream_id AND saga_events.version > ranges_rows.after AND saga_events.version <= ranges_rows.upto ORDER BY saga_events.stream_id, saga_events.version;
+
+SELECT saga_keys.key, saga_keys.saga, saga_keys.generation, saga_keys.stream_id, saga_keys.input_hash FROM saga_keys WHERE (saga_keys.key, saga_keys.saga, saga_keys.generation) IN ((%(wanted_1_1)s, %(wanted_1_2)s, %(wanted_1_3)s));
+
+SELECT saga_keys.saga, saga_keys.key, saga_keys.generation, saga_keys.stream_id, saga_keys.input_hash FROM saga_keys WHERE saga_keys.key = %(key_1)s::VARCHAR AND saga_keys.saga = %(saga_1)s::VARCHAR ORDER BY saga_keys.saga, saga_keys.generation DESC;
+
+SELECT saga_keys.saga, saga_keys.key, saga_keys.generation, saga_keys.stream_id, saga_keys.input_hash FROM saga_keys WHERE saga_keys.key = %(key_1)s::VARCHAR ORDER BY saga_keys.saga, saga_keys.generation DESC;
+
+SELECT saga_leases.name, saga_leases.owner, saga_leases.expires_at FROM saga_leases ORDER BY saga_leases.name;
+
+SELECT saga_leases.owner, saga_leases.expires_at FROM saga_leases WHERE saga_leases.name = %(name)s::VARCHAR;
+
+SELECT saga_reply_keys.id, saga_reply_keys.secret FROM saga_reply_keys ORDER BY saga_reply_keys.created_at, saga_reply_keys.id;
+
+SELECT saga_snapshots.stream_id, saga_snapshots.version, saga_snapshots.data FROM saga_snapshots WHERE saga_snapshots.stream_id IN (%(ids_1)s::UUID);
+
+SELECT saga_streams.saga, saga_streams.status, count(*) AS count_1 FROM saga_streams GROUP BY saga_streams.saga, saga_streams.status;
+
+SELECT saga_streams.stream_id, saga_streams.saga, saga_streams.key, saga_streams.generation, saga_streams.definition_version, saga_streams.definition_hash, saga_streams.partition, saga_streams.version, saga_streams.published, saga_streams.status, saga_streams.next_due, saga_streams.started_at, saga_streams.ended_at FROM saga_streams ORDER BY saga_streams.stream_id DESC LIMIT %(param_1)s::INTEGER;
+
+SELECT saga_streams.stream_id, saga_streams.saga, saga_streams.key, saga_streams.generation, saga_streams.definition_version, saga_streams.definition_hash, saga_streams.partition, saga_streams.version, saga_streams.published, saga_streams.status, saga_streams.next_due, saga_streams.started_at, saga_streams.ended_at FROM saga_streams WHERE saga_streams.partition = %(partition)s::SMALLINT AND saga_streams.next_due IS NOT NULL AND saga_streams.published < saga_streams.version AND saga_streams.stream_id > %(after)s::UUID ORDER BY saga_streams.stream_id LIMIT %(most)s;
+
+SELECT saga_streams.stream_id, saga_streams.saga, saga_streams.key, saga_streams.generation, saga_streams.definition_version, saga_streams.definition_hash, saga_streams.partition, saga_streams.version, saga_streams.published, saga_streams.status, saga_streams.next_due, saga_streams.started_at, saga_streams.ended_at FROM saga_streams WHERE saga_streams.partition IN (%(partitions_1)s::SMALLINT, %(partitions_2)s::SMALLINT) AND saga_streams.next_due <= %(now)s::BIGINT ORDER BY saga_streams.next_due, saga_streams.stream_id LIMIT %(most)s;
+
+SELECT saga_streams.stream_id, saga_streams.saga, saga_streams.key, saga_streams.generation, saga_streams.definition_version, saga_streams.definition_hash, saga_streams.partition, saga_streams.version, saga_streams.published, saga_streams.status, saga_streams.next_due, saga_streams.started_at, saga_streams.ended_at FROM saga_streams WHERE saga_streams.saga = %(saga_1)s::VARCHAR AND saga_streams.status IN (%(status_1_1)s::VARCHAR) AND saga_streams.stream_id < %(stream_id_1)s::UUID ORDER BY saga_streams.stream_id DESC LIMIT %(param_1)s::INTEGER;
+
+SELECT saga_streams.stream_id, saga_streams.saga, saga_streams.key, saga_streams.generation, saga_streams.definition_version, saga_streams.definition_hash, saga_streams.partition, saga_streams.version, saga_streams.published, saga_streams.status, saga_streams.next_due, saga_streams.started_at, saga_streams.ended_at FROM saga_streams WHERE saga_streams.stream_id IN (%(ids_1)s::UUID);
+
+SELECT saga_streams.stream_id, saga_streams.version FROM saga_streams WHERE saga_streams.stream_id IN (%(ids_1)s::UUID);
+
+SET LOCAL lock_timeout = '120s';
+
+UPDATE saga_leases SET owner=%(new_owner)s::VARCHAR, expires_at=%(new_expires_at)s::BIGINT WHERE saga_leases.name = %(lease)s::VARCHAR AND saga_leases.owner = %(seen_owner)s::VARCHAR AND saga_leases.expires_at = %(seen_expires_at)s::BIGINT;
+
+UPDATE saga_migration_lock SET taken_at=%(taken_at)s::BIGINT WHERE saga_migration_lock.name = %(name_1)s::VARCHAR;
+
+UPDATE saga_streams SET published=greatest(saga_streams.published, settlements_rows.published), next_due=settlements_rows.next_due FROM json_to_recordset(CAST(%(settlements)s::VARCHAR AS JSON)) AS settlements_rows(stream_id UUID, version BIGINT, published BIGINT, next_due BIGINT) WHERE saga_streams.stream_id = settlements_rows.stream_id AND saga_streams.version = settlements_rows.version;
+
+WITH moved AS (UPDATE saga_streams SET version=advances_rows.version, published=greatest(saga_streams.published, advances_rows.published), status=advances_rows.status, next_due=coalesce(least(saga_streams.next_due, advances_rows.next_due), saga_streams.next_due, advances_rows.next_due), ended_at=coalesce(advances_rows.ended_at, saga_streams.ended_at) FROM json_to_recordset(CAST(%(advances)s::VARCHAR AS JSON)) AS advances_rows(stream_id UUID, expected BIGINT, version BIGINT, published BIGINT, status TEXT, next_due BIGINT, ended_at BIGINT) WHERE saga_streams.stream_id = advances_rows.stream_id AND saga_streams.version = advances_rows.expected RETURNING saga_streams.stream_id), written AS (INSERT INTO saga_events (stream_id, version, type, data, at, batch_id) SELECT events_rows.stream_id AS stream_id, events_rows.version AS version, events_rows.type AS type, events_rows.data AS data, events_rows.at AS at, %(batch_id)s::UUID AS anon_1 FROM json_to_recordset(CAST(%(events)s::VARCHAR AS JSON)) AS events_rows(stream_id UUID, version BIGINT, type TEXT, data TEXT, at BIGINT) JOIN moved ON moved.stream_id = events_rows.stream_id) SELECT moved.stream_id FROM moved;
+
+WITH won AS (INSERT INTO saga_keys (key, saga, generation, stream_id, input_hash) SELECT starts_rows.key AS key, starts_rows.saga AS saga, starts_rows.generation AS generation, starts_rows.stream_id AS stream_id, starts_rows.input_hash AS input_hash FROM json_to_recordset(CAST(%(starts)s::VARCHAR AS JSON)) AS starts_rows(stream_id UUID, saga TEXT, key TEXT, generation INTEGER, input_hash TEXT, definition_version INTEGER, definition_hash TEXT, partition SMALLINT, version BIGINT, published BIGINT, status TEXT, next_due BIGINT, started_at BIGINT, ended_at BIGINT) ON CONFLICT (key, saga, generation) DO NOTHING RETURNING saga_keys.stream_id), started AS (INSERT INTO saga_streams (stream_id, saga, key, generation, definition_version, definition_hash, partition, version, published, status, next_due, started_at, ended_at) SELECT starts_rows.stream_id AS stream_id, starts_rows.saga AS saga, starts_rows.key AS key, starts_rows.generation AS generation, starts_rows.definition_version AS definition_version, starts_rows.definition_hash AS definition_hash, starts_rows.partition AS partition, starts_rows.version AS version, starts_rows.published AS published, starts_rows.status AS status, starts_rows.next_due AS next_due, starts_rows.started_at AS started_at, starts_rows.ended_at AS ended_at FROM json_to_recordset(CAST(%(starts)s::VARCHAR AS JSON)) AS starts_rows(stream_id UUID, saga TEXT, key TEXT, generation INTEGER, input_hash TEXT, definition_version INTEGER, definition_hash TEXT, partition SMALLINT, version BIGINT, published BIGINT, status TEXT, next_due BIGINT, started_at BIGINT, ended_at BIGINT) JOIN won ON won.stream_id = starts_rows.stream_id), written AS (INSERT INTO saga_events (stream_id, version, type, data, at, batch_id) SELECT events_rows.stream_id AS stream_id, events_rows.version AS version, events_rows.type AS type, events_rows.data AS data, events_rows.at AS at, %(batch_id)s::UUID AS anon_1 FROM json_to_recordset(CAST(%(events)s::VARCHAR AS JSON)) AS events_rows(stream_id UUID, version BIGINT, type TEXT, data TEXT, at BIGINT) JOIN won ON won.stream_id = events_rows.stream_id) SELECT won.stream_id FROM won;
+
