@@ -29,8 +29,6 @@ from saga_engine.definition.model import Compensation, ExpressionFailed, OnExhau
 
 def begin(draft: Draft) -> None:
     """Right after CompensationBegan: what is only to be retried is given up, what can be undone is undone."""
-    if draft.state.phase is not Phase.COMPENSATING:
-        return
     for place in list(draft.state.active):
         if draft.state.steps[place].status is StepStatus.RETRYING:
             name, item = split(place)

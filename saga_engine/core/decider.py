@@ -7,7 +7,7 @@ does what; how steps go forward and back is `forward`'s and `backward`'s.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias, assert_never
+from typing import TypeAlias
 
 from saga_engine.core import backward, forward
 from saga_engine.core.draft import Draft
@@ -97,9 +97,8 @@ def _take(draft: Draft, input: ReplyReceived | Due | Signal | Cancel | Suspend |
             return _suspend(draft, input)
         case Resume():
             return _resume(draft, input)
-        case Operate():
+        case _:
             return _operate(draft, input)
-    assert_never(input)
 
 
 def _start(plan: Plan, state: SagaState, start: Start) -> Decision:
@@ -158,10 +157,9 @@ def _due(draft: Draft) -> None:
     if draft.state.suspended:
         return
     for place in list(draft.state.active):
-        step = draft.state.steps[place]
         if place in draft.state.active:
             before = draft.state.phase
-            _due_step(draft, place, step)
+            _due_step(draft, place, draft.state.steps[place])
             _turn(draft, before)
 
 

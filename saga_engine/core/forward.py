@@ -141,8 +141,7 @@ def advance_items(draft: Draft, node: Node) -> None:
         now = draft.state.steps[node.place]
         if now.items_issued - now.items_succeeded - now.items_failed >= loop.max_parallel:
             return
-        if address(node.place, i) not in draft.state.steps:
-            _issue_first(draft, node, call, i)
+        _issue_first(draft, node, call, i)
         i += 1
     now = draft.state.steps[node.place]
     through = now.items_succeeded + now.items_failed == len(step.items)
@@ -243,11 +242,9 @@ def _closed(draft: Draft, node: Node, item: int | None) -> None:
 
 def take_signal(draft: Draft, node: Node) -> None:
     """Give a waiting step the oldest signal of its name, if there is one."""
-    step = draft.state.steps.get(node.place)
-    if step is None or step.status is not StepStatus.WAITING:
-        return
+    event = draft.state.steps[node.place].event
     for signal in draft.state.signals:
-        if signal.name == step.event:
+        if signal.name == event:
             draft.add(StepSucceeded(draft.at, node.place, None, signal.data))
             return
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final, assert_never
+from typing import Final
 from uuid import UUID
 
 from saga_engine.core import events as e
@@ -282,9 +282,8 @@ def evolve(state: SagaState, event: Event) -> SagaState:
             return _operator_acted(state, event)
         case e.SagaCompensated():
             return _ended(state, event.at, Status.COMPENSATED, None)
-        case e.SagaClosed():
-            return _ended(state, event.at, Status.CLOSED, None)
-    assert_never(event)
+        case _:
+            return _closed(state, event)
 
 
 def _with(state: SagaState, place: str, step: StepState, *, closed: int = 0) -> SagaState:
@@ -381,10 +380,8 @@ def _succeeded(state: SagaState, event: e.StepSucceeded) -> SagaState:
 
 
 def _take_signal(state: SagaState, name: str | None) -> SagaState:
-    for i, signal in enumerate(state.signals):
-        if signal.name == name:
-            return replace(state, signals=state.signals[:i] + state.signals[i + 1 :])
-    return state
+    taken = [signal.name for signal in state.signals].index(name or "")
+    return replace(state, signals=state.signals[:taken] + state.signals[taken + 1 :])
 
 
 def _rejected(state: SagaState, event: e.StepRejected) -> SagaState:
@@ -502,6 +499,10 @@ def _operator_acted(state: SagaState, event: e.OperatorActed) -> SagaState:
     if known.status is StepStatus.BLOCKED:
         return _with(state, place, known)
     return _undo(state, place, UndoStatus.SKIPPED if event.verb is Verb.SKIP else UndoStatus.RESOLVED)
+
+
+def _closed(state: SagaState, event: e.SagaClosed) -> SagaState:
+    return _ended(state, event.at, Status.CLOSED, None)
 
 
 def _ended(state: SagaState, at: int, status: Status, output: Json) -> SagaState:

@@ -50,10 +50,8 @@ def must_succeed(plan: Plan, state: SagaState, node: Node) -> bool:
 
     read-only ones past the point of no return.
     """
-    call = node.call
-    if call is None:
-        return False
-    return call.kind is Kind.RETRIABLE or (call.kind is Kind.READ_ONLY and plan.past_no_return(state))
+    kind = None if node.call is None else node.call.kind
+    return kind is Kind.RETRIABLE or (kind is Kind.READ_ONLY and plan.past_no_return(state))
 
 
 def may_give_up(plan: Plan, state: SagaState, node: Node) -> bool:

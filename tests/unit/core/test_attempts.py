@@ -178,3 +178,18 @@ def test_a_reply_after_the_end_is_late() -> None:
     ended = given(ONE).started().when(reply("pay").succeeded())
     ended.when(reply("pay").rejected("no")).then_nothing().then_ignored("late: the saga is completed")
     ended.after("1d").then_nothing().then_ignored("late: the saga is completed")
+
+
+def test_a_reply_to_what_is_no_command_is_ignored() -> None:
+    given(saga("step: nap, sleep: 1s")).started().when(reply("nap").succeeded()).then_ignored("no such command")
+
+
+def test_what_is_given_up_when_two_steps_are_due_at_once_is_not_tried_again() -> None:
+    text = saga(
+        f"""
+        step: one, needs: [], call: p.one, timeout: {{reply: 30s, total: 30s}}, {QUICK}, compensate: none
+        step: two, needs: [], call: p.two, {QUICK}, compensate: {{call: p.undo}}
+        """
+    )
+    both = given(text).started().after("29s").when(reply("two").failed())
+    both.after("1s").then("StepGivenUp one", "CompensationBegan one", "StepGivenUp two", "CommandIssued two compensate")

@@ -262,3 +262,38 @@ def test_a_cancel_is_accepted_at_every_point_before_the_end() -> None:
         cancelled.then_status("compensating").when(cancel()).then_nothing().then_ignored("being compensated already")
     done = started.when(reply("flight").succeeded(), reply("hotel").succeeded(), reply("car").succeeded())
     done.when(cancel()).then_nothing().then_refused("the saga is completed already")
+
+
+def test_an_item_of_a_loop_that_is_undone_does_not_hurry_another_that_is_not_quiet_yet() -> None:
+    text = saga(
+        """
+        step: each, call: p.do, for_each: {in: [1, 2], as: n}, retry: {maximum_attempts: 1}, compensate: {call: p.undo}
+        """
+    )
+    failed = given(text).started().when(reply("each", 0).unfenced().failed(), reply("each", 1).succeeded())
+    failed.then(
+        "StepFailed each/0",
+        "CompensationBegan each",
+        "TimerSet each/0",
+        "StepSucceeded each/1",
+        "CommandIssued each/1 compensate",
+    )
+    undone = failed.when(undo_reply("each", 1).succeeded()).then("StepCompensated each/1").then_due_in("30s")
+    undone.after("30s").then("TimerFired each/0", "CommandIssued each/0 compensate")
+
+
+def test_what_the_saga_publishes_at_its_end_may_tell_of_steps_that_never_opened() -> None:
+    text = saga(
+        """
+        step: one, call: p.one, compensate: none
+        step: two, call: p.two, compensate: none
+        step: pay, saga: child
+        """,
+        'emit: {compensated: {event: Failed, data: {one: "${{ steps.one.status }}", two: "${{ steps.two }}", '
+        'pay: "${{ steps.pay.status }}"}}}',
+    )
+    child = saga("step: one, call: p.one, compensate: none").replace("saga: trip", "saga: child")
+    failed = given(text, children=[child]).started().when(reply("one").rejected("no"))
+    failed.then_published(
+        published("Failed", {"one": "rejected", "two": {"status": "pending", "result": None}, "pay": "pending"})
+    )

@@ -195,7 +195,7 @@ def test_a_loop_that_was_blocked_reopens_with_its_items() -> None:
     text = saga(
         """
         step: ship, call: post.ship, kind: retriable
-        step: each, call: p.x, kind: retriable, for_each: {in: "${{steps.ship.result.LIST}}"}, with: {n: "${{ item.n }}"}
+        step: each, call: p.x, kind: retriable, for_each: {in: "${{steps.ship.result.LIST}}"}, with: {n: "${{item.n}}"}
         """
     )
     held = given(text.replace("LIST", "missing")).started().when(reply("ship").succeeded({"list": [{"n": 1}, {}]}))
