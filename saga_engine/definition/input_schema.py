@@ -1,7 +1,6 @@
-"""JSON Schema as definitions use it: checked when a definition is loaded, applied when a saga is started.
+"""JSON Schema applied to inputs: violations with their places, and defaults filled in.
 
-Owns the bounds on schemas (references stay inside the document, patterns run in linear time) and the filling in of
-defaults. The only module that imports jsonschema; import this one late.
+The only module that imports jsonschema; import this one late. Which schemas a definition may have is `schema_rules`'.
 """
 
 from __future__ import annotations
@@ -15,75 +14,18 @@ from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
 
-from saga_engine.definition.cel_library import Refused, search
+from saga_engine.definition.cel_library import search
 from saga_engine.definition.model import Json
-from saga_engine.definition.problems import Finding, PathPart
+from saga_engine.definition.problems import PathPart
 from saga_engine.definition.shapes import resolve
 
 MAX_VIOLATIONS: Final = 20
-_IN_PLACE: Final = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "$ref")
-_REFUSED: Final = ("$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "patternProperties")
 
 
-def schema_findings(schema: Mapping[str, Json], path: tuple[PathPart, ...]) -> Iterator[Finding]:
-    """What is wrong with the schema that stands at a path of a definition."""
-    checked = Draft202012Validator(Draft202012Validator.META_SCHEMA)
-    errors = list(checked.iter_errors(schema))
-    for error in errors:
-        yield Finding("E125", (*path, *error.absolute_path), f"no JSON Schema: {_message(error)}", "draft 2020-12")
-    if not errors:
-        yield from _bounds(schema, schema, path)
-        if schema.get("type", "object") != "object":
-            yield Finding("E125", (*path, "type"), "the input of a saga is an object", "type: object")
-
-
-def _bounds(node: Mapping[str, Json], document: Mapping[str, Json], path: tuple[PathPart, ...]) -> Iterator[Finding]:
-    """References, patterns and keywords that the engine does not follow."""
-    for key in _REFUSED:
-        if key in node:
-            yield Finding("E126", (*path, key), f'the keyword "{key}" is not supported', "properties and #/ references")
-    reference = node.get("$ref")
-    if isinstance(reference, str):
-        if resolve(reference, document) is None:
-            yield Finding("E126", (*path, "$ref"), f"{reference} leads to no schema", "#/... inside this schema")
-        elif _returns(node, document, ()):
-            yield Finding("E126", (*path, "$ref"), f"{reference} leads back to itself", "a reference that ends")
-    pattern = node.get("pattern")
-    if isinstance(pattern, str) and (refusal := _pattern_refusal(pattern)):
-        expected = "a pattern without look-around and back references (RE2)"
-        yield Finding("E127", (*path, "pattern"), f"the pattern is not supported: {refusal}", expected)
-    for place, inner in _inner(node):
-        yield from _bounds(inner, document, (*path, *place))
-
-
-def _inner(node: Mapping[str, Json]) -> Iterator[tuple[tuple[PathPart, ...], Mapping[str, Json]]]:
-    """The schemas directly inside one."""
-    for key, value in node.items():
-        if key in ("properties", "$defs", "definitions", "dependentSchemas") and isinstance(value, Mapping):
-            yield from (((key, name), inner) for name, inner in value.items() if isinstance(inner, Mapping))
-        elif key in ("allOf", "anyOf", "oneOf", "prefixItems") and isinstance(value, list):
-            yield from (((key, place), inner) for place, inner in enumerate(value) if isinstance(inner, Mapping))
-        elif key not in ("default", "const", "enum", "examples") and isinstance(value, Mapping):
-            yield (key,), value
-
-
-def _returns(node: Mapping[str, Json], document: Mapping[str, Json], seen: tuple[int, ...]) -> bool:
-    """Whether applying a schema to a value applies it to the same value again, for ever."""
-    if id(node) in seen:
-        return True
-    seen = (*seen, id(node))
-    for key in _IN_PLACE:
-        value = node.get(key)
-        target = resolve(value, document) if key == "$ref" and isinstance(value, str) else value
-        for inner in target if isinstance(target, list) else [target]:
-            if isinstance(inner, Mapping) and _returns(inner, document, seen):
-                return True
-    return False
-
-
-def _pattern_refusal(pattern: str) -> str:
-    found = search(pattern, "")
-    return found.message if isinstance(found, Refused) else ""
+def form_errors(schema: Mapping[str, Json]) -> list[tuple[tuple[PathPart, ...], str]]:
+    """Where and why a schema is no JSON Schema of draft 2020-12."""
+    validator = Draft202012Validator(Draft202012Validator.META_SCHEMA)
+    return [(tuple(error.absolute_path), _message(error)) for error in validator.iter_errors(schema)]
 
 
 def _pattern(_validator: object, pattern: str, value: object, _schema: object) -> Iterator[ValidationError]:

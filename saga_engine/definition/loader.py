@@ -21,6 +21,7 @@ from saga_engine.definition.problems import Finding, Problem, Problems
 from saga_engine.definition.report import Report
 from saga_engine.definition.rules import breaches, ignored_limits, past_return, settled
 from saga_engine.definition.scan import MAX_BYTES, scan
+from saga_engine.definition.schema_rules import schema_findings
 from saga_engine.definition.scopes import sites
 from saga_engine.definition.section import Section, section
 from saga_engine.definition.steps import MOST_VERSIONS, Defaults, read_emit, read_step
@@ -138,8 +139,6 @@ def _read_input(top: Section) -> dict[str, Json] | None:
     schema = reading.json_value(top.report, found.node)
     assert isinstance(schema, dict)
     if len(top.report.problems) == before:
-        from saga_engine.definition.input_schema import schema_findings
-
         for finding in schema_findings(schema, found.path):
             top.report.add(finding)
     return schema

@@ -1,4 +1,4 @@
-"""A definition's stored form as text that a person reads: YAML as an author would write it, and line by line what differs.
+"""A definition's stored form as text for people: YAML as an author would write it, and line by line what differs.
 
 Owns that rendering. What stands in the form is `canonical`'s.
 """
