@@ -15,6 +15,8 @@ from saga_engine.errors import UsageError
 CONFIG_FILE = "config.yaml"
 MARKER = "saga_engine"
 DEFINITIONS = "definitions"
+CATALOGUE = "participants.json"
+"""Among the definitions: what their commands take and give, as `saga participants export` says it."""
 
 
 def find_root(start: Path) -> Path:

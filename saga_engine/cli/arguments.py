@@ -16,6 +16,24 @@ from saga_engine.definition.inputs import InputRejected, parse_json
 from saga_engine.definition.model import Json
 from saga_engine.errors import UsageError
 
+MOST_WORDS = 1_000
+"""Characters of a reason or a name that a person gives with a verb: it stands in the stream for ever."""
+
+
+class Words(click.ParamType[str]):
+    """What a person writes for other people to read: not empty, bounded, and text that every store takes."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not value.strip():
+            self.fail("is empty; say it in words", param, ctx)
+        if len(value) > MOST_WORDS:
+            self.fail(f"has {len(value):,} characters; at most {MOST_WORDS:,}", param, ctx)
+        if any("\ud800" <= char <= "\udfff" or char == "\x00" for char in value):
+            self.fail("holds bytes that are no UTF-8 text", param, ctx)
+        return value
+
 
 class Duration(click.ParamType[int]):
     """A duration as in a definition (`500ms`, `30s`, `5m`), in microseconds."""

@@ -37,21 +37,16 @@ class ForeseenCommand:
 
 
 @dataclass(frozen=True, slots=True)
-class ForeseenEvent:
-    """A domain event that would be published."""
-
-    name: str
-    data: Json
-
-
-@dataclass(frozen=True, slots=True)
 class Wave:
-    """What is sent at one time. `after`: what it follows from; `wait_us`: how much time passes before, at least."""
+    """What is sent at one time. `after`: what it follows from; `wait_us`: how much time passes before, at least.
+
+    `events` are names of domain events: what they say may depend on results to come.
+    """
 
     after: tuple[str, ...]
     wait_us: int
     commands: tuple[ForeseenCommand, ...]
-    events: tuple[ForeseenEvent, ...]
+    events: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +158,7 @@ class _Course:
 
     def fail(self, step: str) -> bool:
         """Let a step that is under way fail. False while it is not."""
+        self._close_wave()
         node = self.plan.nodes[step]
         for place in self.state.active:
             known, (name, item) = self.state.steps[place], split(place)
@@ -191,7 +187,8 @@ class _Course:
         for _ in range(_MOST_WAVES):
             if not self.on():
                 break
-        self._close_wave()
+        if self._after:
+            self._waves.append(self._wave())
         return Foresight(tuple(self._waves), self.state.status, tuple(self.notes))
 
     def on(self) -> bool:
@@ -231,12 +228,15 @@ class _Course:
         return isinstance(self.give(Due(self._at), "time passes"), Decided)
 
     def _close_wave(self) -> None:
-        if not self._after:
-            return
+        """What follows now comes after what was sent; where nothing was sent, it is one more cause of the next wave."""
+        if self._sent:
+            self._waves.append(self._wave())
+            self._shown_at, self._after, self._sent = self._at, [], []
+
+    def _wave(self) -> Wave:
         commands = tuple(self._command(state, sent) for state, sent in self._sent if isinstance(sent, SendCommand))
-        events = tuple(ForeseenEvent(sent.name, sent.data) for _, sent in self._sent if isinstance(sent, PublishEvent))
-        self._waves.append(Wave(tuple(self._after), self._at - self._shown_at, commands, events))
-        self._shown_at, self._after, self._sent = self._at, [], []
+        events = tuple(sent.name for _, sent in self._sent if isinstance(sent, PublishEvent))
+        return Wave(tuple(self._after), self._at - self._shown_at, commands, events)
 
     def _command(self, state: SagaState, sent: SendCommand) -> ForeseenCommand:
         call = self.plan.nodes[sent.step].call

@@ -15,8 +15,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from saga_engine.definition.canonical import definition_to_json
-from saga_engine.definition.model import Json
+from saga_engine.definition.canonical import definition_bytes, definition_to_json
+from saga_engine.definition.model import Definition, Json
 from saga_engine.definition.scalars import Reading, reading_of
 from saga_engine.definition.stored import definition_from_json
 from saga_engine.definition.tree import Position, Scalar
@@ -30,6 +30,11 @@ def stored_form(content: bytes) -> Mapping[str, Json]:
     Raises CorruptDefinitionError for what is no stored definition.
     """
     return definition_to_json(definition_from_json(cast(Json, orjson.loads(content))))
+
+
+def written_form(definition: Definition) -> Mapping[str, Json]:
+    """What `stored_form` would give once the definition is stored: the author's order of free keys does not count."""
+    return stored_form(definition_bytes(definition))
 
 
 def definition_yaml(form: Mapping[str, Json]) -> str:

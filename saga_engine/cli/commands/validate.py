@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from saga_engine.definition.loader import Loaded
     from saga_engine.definition.model import Json
 
-CATALOGUE = "participants.json"
-
 
 @click.command("validate")
 @click.argument("files", nargs=-1, metavar="[FILE]...")
@@ -52,13 +50,10 @@ def _all_definitions(frame: Frame) -> list[str]:
 
 
 def _check(name: str) -> Loaded | Problems:
-    from saga_engine.definition.catalogue import load_catalogue
-    from saga_engine.definition.loader import load_file, load_text
+    from saga_engine.bootstrap.definitions import load_definition
+    from saga_engine.definition.loader import load_text
 
-    if name == "-":
-        return load_text(sys.stdin.buffer.read(), "stdin")
-    catalogue = Path(name).parent / CATALOGUE
-    return load_file(name, participants=load_catalogue(catalogue) if catalogue.is_file() else None)
+    return load_text(sys.stdin.buffer.read(), "stdin") if name == "-" else load_definition(Path(name))
 
 
 def _lines(name: str, result: Loaded | Problems) -> list[list[Part]]:

@@ -49,7 +49,7 @@ def test_a_saga_is_started_listed_shown_and_its_history_printed(greeting: Path, 
 
     shown = json.loads(saga("show", "ann", "-o", "json").out)
     keys = ["id", "saga", "version", "key", "status", "input", "steps", "failure", "started_at", "ended_at"]
-    assert list(shown) == keys
+    assert list(shown) == [*keys, "waits_for", "verbs"]
     assert shown["input"] == {"name": "ann", "loud": False}
     assert [step["step"] for step in shown["steps"]] == ["hello"]
     assert json.loads(saga("show", row["id"], "-o", "jsonl").out) == shown

@@ -1,0 +1,57 @@
+"""`saga plan`: what would be sent, in which waves, if a saga were cancelled or a step of it failed. Writes nothing."""
+
+from __future__ import annotations
+
+import click
+
+from saga_engine.cli.frame import Frame, pass_frame
+from saga_engine.cli.output import Format, Styled, output_option, write, write_json
+from saga_engine.core.plan import Plan
+from saga_engine.definition.problems import nearest
+from saga_engine.errors import SagaEngineError, UsageError
+
+_FAIL = "fail@"
+
+
+@click.command("plan")
+@click.argument("id_or_key", metavar="ID|KEY")
+@click.option("--if", "supposed", metavar="cancel|fail@STEP", required=True, help="What is supposed to happen.")
+@click.option("--saga", metavar="NAME", help="The saga's name, when several have that key.")
+@output_option
+@pass_frame
+def plan(frame: Frame, id_or_key: str, supposed: str, saga: str | None, output: Format) -> None:
+    """Show what would be sent if a saga were cancelled or a step failed.
+
+    Every command that is sent is supposed to succeed. Nothing is written and nothing is sent. A value that depends on
+    a result to come is shown as the definition writes it.
+    """
+    from saga_engine.cli.views.foresight import foresight_json, foresight_lines
+    from saga_engine.core.decider import Refused
+    from saga_engine.core.foresight import foresee_cancel, foresee_failure
+
+    if supposed != "cancel" and not supposed.startswith(_FAIL):
+        raise click.UsageError(f"--if {supposed}: expected cancel, or fail@ and the name of a step")
+    with frame.client() as client:
+        view = client.view(client.find(id_or_key, saga))
+        if supposed == "cancel":
+            foreseen = foresee_cancel(view.plan, view.state, client.now)
+        else:
+            step = _step(view.plan, supposed.removeprefix(_FAIL))
+            foreseen = foresee_failure(view.plan, view.state, step, client.now)
+    state = view.state
+    if isinstance(foreseen, Refused):
+        raise SagaEngineError(f"{state.saga} {state.key}: {foreseen.reason}")
+    if output is not Format.TEXT:
+        named = {"id": str(state.saga_id), "saga": state.saga, "key": state.key, "if": supposed}
+        write_json({**named, **foresight_json(foreseen)}, output)
+        return
+    write([Styled(state.saga, bold=True), f"  {state.key}  if {supposed}"])
+    for line in foresight_lines(foreseen):
+        write(line)
+
+
+def _step(plan: Plan, name: str) -> str:
+    if name in plan.nodes:
+        return name
+    hint = nearest(name, plan.nodes) or f"it has {', '.join(plan.nodes)}"
+    raise UsageError(f"--if {_FAIL}{name}: saga {plan.definition.saga} has no such step; {hint}")

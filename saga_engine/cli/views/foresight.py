@@ -1,0 +1,72 @@
+"""What would follow from a cancel or a failure, wave by wave, in words and as JSON.
+
+Owns the wording. What follows is told by the core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from saga_engine.cli.output import Part, Styled, brief_json
+from saga_engine.cli.views.saga import status_part
+from saga_engine.core.events import Direction
+from saga_engine.core.foresight import ForeseenCommand, Foresight, Wave
+from saga_engine.definition.model import Json
+
+_MOST_CAUSES: Final = 6
+
+
+def foresight_lines(foresight: Foresight) -> list[list[Part]]:
+    """Each wave with what it follows from and what it sends, then how the saga would be."""
+    lines: list[list[Part]] = [[Styled(f"note: {note}", "yellow")] for note in foresight.notes]
+    for number, wave in enumerate(foresight.waves, start=1):
+        lines.append([Styled(f"{number}. ", bold=True), f"when {_causes(wave)}{_later(wave)}"])
+        lines += [_command(command) for command in wave.commands]
+        lines += [[f"   ✉ {event}"] for event in wave.events]
+    lines.append(["the saga would be ", status_part(foresight.status)])
+    return lines
+
+
+def foresight_json(foresight: Foresight) -> Mapping[str, Json]:
+    """The waves as they follow each other, `wait_ms` apart, and the status that the saga would have."""
+    return {"status": str(foresight.status), "notes": foresight.notes, "waves": [_wave(w) for w in foresight.waves]}
+
+
+def _causes(wave: Wave) -> str:
+    shown, more = wave.after[:_MOST_CAUSES], len(wave.after) - _MOST_CAUSES
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+def _later(wave: Wave) -> str:
+    return f", {wave.wait_us / 1e6:g} s later" if wave.wait_us else ""
+
+
+def _command(command: ForeseenCommand) -> list[Part]:
+    undoes = command.direction is Direction.COMPENSATE
+    sign = Styled("   ← " if undoes else "   → ", "yellow" if undoes else "cyan")
+    what = f"{command.participant}.{command.command} for {_place(command)}"
+    return [sign, f"{what}  {brief_json(command.payload, 80)}"]
+
+
+def _place(command: ForeseenCommand) -> str:
+    return command.step if command.item is None else f"{command.step}/{command.item}"
+
+
+def _wave(wave: Wave) -> Mapping[str, Json]:
+    return {
+        "after": wave.after,
+        "wait_ms": wave.wait_us // 1000,
+        "commands": [
+            {
+                "step": command.step,
+                "item": command.item,
+                "direction": str(command.direction),
+                "participant": command.participant,
+                "command": command.command,
+                "payload": command.payload,
+            }
+            for command in wave.commands
+        ],
+        "events": wave.events,
+    }

@@ -1,0 +1,139 @@
+"""What a saga waits for, and what an operator may do about it, in words and as JSON.
+
+Owns the wording. What is waited for is told by the core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import assert_never
+
+from saga_engine.cli.output import Part, Styled, rfc3339
+from saga_engine.core.events import Direction
+from saga_engine.core.state import SagaState
+from saga_engine.core.verbs import verbs_for
+from saga_engine.core.waits import (
+    Awaited,
+    AwaitedAttempt,
+    AwaitedOperator,
+    AwaitedReply,
+    AwaitedResume,
+    AwaitedSignal,
+    AwaitedTime,
+)
+from saga_engine.definition.model import Json
+
+
+def waits_lines(waits: Sequence[Awaited], state: SagaState) -> list[list[Part]]:
+    """A line for each thing that is waited for, and one for the verbs."""
+    lines: list[list[Part]] = [[Styled("  waits    ", dim=True), _words(one, state.key)] for one in waits]
+    verbs = verbs_for(state.status)
+    if verbs:
+        lines.append([Styled("  possible ", dim=True), ", ".join(verbs)])
+    return lines
+
+
+def waits_json(waits: Sequence[Awaited]) -> Sequence[Json]:
+    """An object for each, told apart by `for`: reply, attempt, time, signal, operator or resume."""
+    return [_row(one) for one in waits]
+
+
+def blocked_words(blocked: Sequence[AwaitedOperator], key: str) -> str:
+    """Which steps are blocked by what, and what to do next, on one line."""
+    errors = ", ".join(f"{_place(one.step, one.item)}: {_error(one.code, one.message)}" for one in blocked)
+    return f"{errors} → {_next_step(key)}"
+
+
+def blocked_json(one: AwaitedOperator) -> Mapping[str, Json]:
+    """A blocked step with its last error."""
+    return {
+        "step": one.step,
+        "item": one.item,
+        "direction": str(one.direction),
+        "code": one.code,
+        "message": one.message,
+    }
+
+
+def _next_step(key: str) -> str:
+    return f"saga retry {key}, or skip or resolve it with --why"
+
+
+def _words(one: Awaited, key: str) -> str:
+    match one:
+        case AwaitedReply():
+            what = f"{_place(one.step, one.item)}: for {_whose(one.direction)} of {one.participant}.{one.command}"
+            again = "" if one.next_send is None else f", asked again at {rfc3339(one.next_send)}"
+            until = "" if one.until is None else f", given up at {rfc3339(one.until)}"
+            return f"{what}, attempt {one.attempt} since {rfc3339(one.since)}{again}{until}"
+        case AwaitedAttempt():
+            what = f"{_place(one.step, one.item)}: for attempt {one.attempt} {_doing(one.direction)}"
+            return f"{what} at {rfc3339(one.until)}, after {_error(one.code, one.message)}"
+        case AwaitedTime():
+            return f"{_place(one.step, one.item)}: until {rfc3339(one.until)}"
+        case AwaitedSignal():
+            until = "" if one.until is None else f", until {rfc3339(one.until)}"
+            return f"{one.step}: for the signal {one.event}{until}"
+        case AwaitedOperator():
+            error = _error(one.code, one.message)
+            return f"{_place(one.step, one.item)}: blocked {_doing(one.direction)}, {error} → {_next_step(key)}"
+        case AwaitedResume():
+            return f"suspended → saga resume {key} --why TEXT"
+    assert_never(one)
+
+
+def _row(one: Awaited) -> Mapping[str, Json]:
+    match one:
+        case AwaitedReply():
+            return {
+                "for": "reply",
+                "step": one.step,
+                "item": one.item,
+                "direction": str(one.direction),
+                "participant": one.participant,
+                "command": one.command,
+                "attempt": one.attempt,
+                "since": rfc3339(one.since),
+                "next_send": _time(one.next_send),
+                "until": _time(one.until),
+            }
+        case AwaitedAttempt():
+            return {
+                "for": "attempt",
+                "step": one.step,
+                "item": one.item,
+                "direction": str(one.direction),
+                "attempt": one.attempt,
+                "until": rfc3339(one.until),
+                "code": one.code,
+                "message": one.message,
+            }
+        case AwaitedTime():
+            return {"for": "time", "step": one.step, "item": one.item, "until": rfc3339(one.until)}
+        case AwaitedSignal():
+            return {"for": "signal", "step": one.step, "event": one.event, "until": _time(one.until)}
+        case AwaitedOperator():
+            return {"for": "operator", **blocked_json(one)}
+        case AwaitedResume():
+            return {"for": "resume"}
+    assert_never(one)
+
+
+def _time(at: int | None) -> str | None:
+    return None if at is None else rfc3339(at)
+
+
+def _place(step: str, item: int | None) -> str:
+    return step if item is None else f"{step}/{item}"
+
+
+def _whose(direction: Direction) -> str:
+    return "the reply" if direction is Direction.FORWARD else "the compensation"
+
+
+def _doing(direction: Direction) -> str:
+    return "forward" if direction is Direction.FORWARD else "in compensation"
+
+
+def _error(code: str, message: str) -> str:
+    return f"{code}: {message}" if message else code
