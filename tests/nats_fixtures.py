@@ -5,6 +5,8 @@ A `conftest.py` next to the tests imports the fixtures that they use. Knows no t
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -59,9 +61,16 @@ class NatsServer:
         assert self._process is None
         rmtree(self.place.store)
 
-    def send_signal(self, number: int) -> None:
+    def pause(self) -> None:
+        """Let it hang: its connections stay open, and it answers nothing from the moment this returns."""
         assert self._process is not None
-        self._process.send_signal(number)
+        self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
 
 @pytest.fixture(scope="session")

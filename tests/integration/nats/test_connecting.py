@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -205,9 +204,9 @@ async def test_a_server_that_hangs_is_left_and_found_again(own_nats_server: Nats
     subscription = await transport.commands("order")
     await until_confirmed(transport, [command(1)])
     await subscription.ack(await collect(subscription, 1))
-    own_nats_server.send_signal(signal.SIGSTOP)
+    own_nats_server.pause()
     assert list(await transport.publish([command(2)])) == [False]
-    own_nats_server.send_signal(signal.SIGCONT)
+    own_nats_server.resume()
     await until_confirmed(transport, [command(3)])
     received = {delivery.message.body for delivery in await collect(subscription, 2)}
     assert command(3).body in received
@@ -216,11 +215,11 @@ async def test_a_server_that_hangs_is_left_and_found_again(own_nats_server: Nats
 
 async def test_a_server_that_takes_no_more_bytes_does_not_hold_a_publish_up(own_nats_server: NatsServer) -> None:
     transport = await connect(NatsSettings(servers=(own_nats_server.url,), publish_timeout=0.5))
-    own_nats_server.send_signal(signal.SIGSTOP)
+    own_nats_server.pause()
     large = [Message("saga.command.order.create", {}, bytes(500_000), None)] * 100
     async with asyncio.timeout(5):
         assert not any(await transport.publish(large))
-    own_nats_server.send_signal(signal.SIGCONT)
+    own_nats_server.resume()
     await until_confirmed(transport, [command(1)])
     await transport.close()
 
@@ -255,10 +254,10 @@ async def test_a_worker_that_may_not_provision_uses_what_is_there(nats_url: str)
 async def test_closing_while_the_server_hangs_ends_within_its_time_limit(own_nats_server: NatsServer) -> None:
     transport = await connect(NatsSettings(servers=(own_nats_server.url,), close_timeout=0.5))
     await transport.commands("order")
-    own_nats_server.send_signal(signal.SIGSTOP)
+    own_nats_server.pause()
     async with asyncio.timeout(5):
         await transport.close()
-    own_nats_server.send_signal(signal.SIGCONT)
+    own_nats_server.resume()
 
 
 async def test_sessions_that_ended_leave_no_task_behind(own_nats_server: NatsServer) -> None:
