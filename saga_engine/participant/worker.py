@@ -26,7 +26,7 @@ from saga_engine.ports import Clock, RunSync, Transport
 CONCURRENCY: Final = 8
 ACK_WAIT_S: Final = 5.0
 STOP_S: Final = 10.0
-_FORGET_EVERY_S: Final = 3600.0
+FORGET_EVERY_S: Final = 3600.0
 
 log = structlog.get_logger("saga_engine.participant")
 
@@ -36,7 +36,7 @@ class Worker:
 
     `engine` is the participant's own database, None when all its handlers are async. `settings` is what its handlers
     see as `ctx.settings`. `run_sync` runs the blocking calls; left out: daemon threads of the worker's own. `ack_wait`
-    is the transport's, in seconds: progress is told three times in it.
+    is the transport's, in seconds: progress is told three times in it. `forget_every`: between cleanings of the inbox.
 
     Raises UsageError when a handler needs a database and there is none.
     """
@@ -51,6 +51,7 @@ class Worker:
         concurrency: int = CONCURRENCY,
         run_sync: RunSync | None = None,
         ack_wait: float = ACK_WAIT_S,
+        forget_every: float = FORGET_EVERY_S,
     ) -> None:
         self.name = participant.name
         # SQLite has one writer at a time, and a transaction of ours is a writer from its start.
@@ -63,6 +64,7 @@ class Worker:
         self._clock = clock
         self._concurrency = concurrency
         self._beat_s = ack_wait / 3
+        self._forget_every = forget_every
         self._stop = asyncio.Event()
         self._stop_within = STOP_S
         self._ended = asyncio.Event()
@@ -110,9 +112,9 @@ class Worker:
                 task.result()
 
     async def _forget(self, engine: Engine) -> None:
-        """For ever, once an hour, delete what the inbox need not know any more."""
+        """For ever, once in a while, delete what the inbox need not know any more."""
         while True:
-            await self._clock.sleep(_FORGET_EVERY_S)
+            await self._clock.sleep(self._forget_every)
             try:
                 await self._run_sync(partial(forget, engine, self._clock.now()))
             except UnavailableError as error:

@@ -91,6 +91,11 @@ class MemoryBroker:
         """How many wipes a transport has found out about by now: it looks every few seconds."""
         return sum(at + self._check_interval <= _now() for at in self._wipes)
 
+    @property
+    def unsettled(self) -> int:
+        """How many commands and replies are not done with: in line, out, or put back."""
+        return len(self._stored)
+
     def store(self, message: Message) -> bool:
         """Keep a message; True when it is kept or was already, False when it is refused."""
         if len(message.body) > self._max_payload:

@@ -44,22 +44,36 @@ _SECONDS: Final = cast(extract("epoch", func.clock_timestamp()), Double)
 _NOW: Final = select(cast(_SECONDS * literal(1e6, Double), BigInteger))
 
 
+def machine_time() -> int:
+    """This machine's clock, in microseconds since 1970."""
+    return time.time_ns() // 1_000
+
+
 class SqlEventStore:
     """The event store on CockroachDB, PostgreSQL or SQLite. Takes over `engine` (see `sql.engine.open_engine`).
 
     `isolation`: of writing transactions; READ COMMITTED is enough, since safety is the compare-and-set and the primary
     keys. SQLite has one level only. `new_id` makes the ids that tell our own commits from those of others.
+    `machine_time` is the clock of SQLite, which has none of its own; servers are asked for theirs.
     """
 
-    def __init__(self, engine: Engine, *, isolation: str = READ_COMMITTED, new_id: Callable[[], UUID] = uuid4) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        isolation: str = READ_COMMITTED,
+        new_id: Callable[[], UUID] = uuid4,
+        machine_time: Callable[[], int] = machine_time,
+    ) -> None:
         self._engine = engine
         self._embedded = engine.dialect.name == "sqlite"
         self._isolation = None if self._embedded else isolation
-        self._writer = SqliteWriter() if self._embedded else PostgresWriter()
+        self._writer = SqliteWriter() if self._embedded else PostgresWriter(engine.dialect)
         self._appender = Appender(engine, self._writer, self._isolation, new_id)
         self._reader = Reader(engine, self._writer)
         self._definitions = DefinitionShelf(engine, self._isolation)
         self._leases = LeaseTable(engine, self._isolation)
+        self._machine_time = machine_time
         self._closed = False
 
     def append(self, appends: Sequence[Append]) -> Sequence[AppendOutcome]:
@@ -141,8 +155,7 @@ class SqlEventStore:
     def now(self) -> int:
         self._check_open()
         if self._embedded:
-            # SQLite has no clock of its own: it asks this machine's.
-            return time.time_ns() // 1_000
+            return self._machine_time()
         return run_query(self._engine, lambda connection: connection.execute(_NOW).scalar_one())
 
     def close(self) -> None:
