@@ -69,14 +69,16 @@ class Canonical:
         if place not in self._gates and self._is_settled(world.saga, step, slot):
             return _SETTLED
         forward, backward = self._retries[place]
+        out = step.status.in_flight
+        unknown = step.status is StepStatus.UNKNOWN and step.undo is None
         return (
             step.status,
             step.undo,
             step.due is not None,
-            step.ended_at < 0,
-            step.fenced,
-            _attempts(step.forward, forward),
-            _attempts(step.backward, backward),
+            unknown and step.ended_at < 0,
+            step.fenced if out or unknown else None,
+            _attempts(step.forward, forward) if out else None,
+            None if step.undo is None or step.undo.settled else _attempts(step.backward, backward),
             None if slot is None else (slot.done, slot.undone, slot.expired),
         )
 

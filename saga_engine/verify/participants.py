@@ -47,10 +47,15 @@ class Slot:
         """Nothing of it stands, and nothing will."""
         return self.done is Done.NO or (self.undone and not self.may_run_late)
 
-    @property
-    def may_succeed(self) -> bool:
-        """Whether a reply of success may be under way."""
-        return self.done is not Done.NO
+
+def done(slot: Slot) -> Slot:
+    """The command has taken effect."""
+    return slot if slot.done is Done.YES else replace(slot, done=Done.YES)
+
+
+def refused(slot: Slot) -> Slot:
+    """The command was rejected, for good."""
+    return slot if slot.done is Done.NO else replace(slot, done=Done.NO)
 
 
 def undo(slot: Slot) -> Iterator[tuple[Slot, Effect]]:

@@ -13,7 +13,7 @@ from saga_engine.core.decider import Decided
 from saga_engine.core.events import Direction, Event
 from saga_engine.core.outgoing import SendCommand
 from saga_engine.core.plan import Node
-from saga_engine.core.state import Phase, SagaState, StepState, StepStatus, UndoStatus, address, split
+from saga_engine.core.state import Phase, SagaState, StepState, StepStatus, UndoStatus, address
 from saga_engine.definition.model import Kind, Sleep
 from saga_engine.verify.participants import Done, Slot
 from saga_engine.verify.world import Move, Scene, Violation, World
@@ -29,8 +29,12 @@ class Properties:
     """The properties of one saga."""
 
     def __init__(self, scene: Scene) -> None:
+        self._scene = scene
         self._nodes = scene.plan.nodes
         self._behind = {place: _behind(scene.plan.nodes, place) for place in scene.plan.nodes}
+
+    def _node(self, place: str) -> Node:
+        return self._nodes[self._scene.split(place)[0]]
 
     def check(self, before: World, move: Move, decided: Decided | None, after: World) -> Violation | None:
         """The first property that a transition breaks. `decided` None: only something at a participant happened."""
@@ -84,7 +88,9 @@ class Properties:
         again = slot is not None and slot.done is Done.NO
         if again and call is not None and call.kind in (Kind.COMPENSATABLE, Kind.PIVOT):
             yield Violation("a rejection is final", f"{place} was tried again after it had been rejected")
-        limit = None if call is None else call.retry.maximum_attempts
+        # A read past the point of no return is tried without bound.
+        unbounded = call is None or (call.kind is Kind.READ_ONLY and any(self._passed(before)))
+        limit = None if call is None or unbounded else call.retry.maximum_attempts
         if limit is not None and event.attempt > limit:
             yield Violation("attempts are limited", f"attempt {event.attempt} of {place}, of {limit} allowed")
 
@@ -97,13 +103,13 @@ class Properties:
         for gate in self._passed(after):
             yield Violation("no compensation past the point of no return", f"{place} was compensated after {gate}")
         for name, other in after.slots.items():
-            if split(name)[0] in self._behind[event.step] and not self._is_settled(name, other, after.saga):
+            if self._scene.split(name)[0] in self._behind[event.step] and not self._is_settled(name, other, after.saga):
                 what = f"{place} is compensated while {name}, which came after it, may still have its effect"
                 yield Violation("compensation in reverse dependency order", what)
 
     def _is_settled(self, name: str, slot: Slot, saga: SagaState) -> bool:
         """Whether what a step depends on may be undone: it has no effect, or is given up, or has nothing to undo."""
-        step, call = saga.steps[name], self._nodes[split(name)[0]].call
+        step, call = saga.steps[name], self._node(name).call
         if slot.clean or step.undo in _BY_HAND:
             return True
         return call is not None and call.compensation is None and not step.status.in_flight
@@ -111,7 +117,7 @@ class Properties:
     def _passed(self, world: World) -> Iterator[str]:
         """The steps whose issue was the point of no return."""
         for name, slot in world.slots.items():
-            call = self._nodes[split(name)[0]].call
+            call = self._node(name).call
             if call is not None and call.kind in _FINAL_KINDS and slot.done is not Done.NO:
                 yield name
 
@@ -127,7 +133,7 @@ class Properties:
             return
         stands = False
         for name, slot in world.slots.items():
-            call, step = self._nodes[split(name)[0]].call, saga.steps[name]
+            call, step = self._node(name).call, saga.steps[name]
             stands = stands or step.undo in (UndoStatus.EXHAUSTED, UndoStatus.SKIPPED)
             if call is None or slot.clean or step.undo in _BY_HAND:
                 continue
@@ -145,7 +151,7 @@ class Properties:
             return
         each = node.call is not None and node.call.for_each is not None
         for name, slot in world.slots.items():
-            if split(name)[0] != place or world.saga.steps[name].undo in _BY_HAND:
+            if self._scene.split(name)[0] != place or world.saga.steps[name].undo in _BY_HAND:
                 continue
             tolerated = each and slot.clean
             if (slot.done is not Done.YES or slot.undone) and not tolerated:

@@ -6,15 +6,15 @@ Owns what a participant may answer. An answer of failure is a fault; a rejection
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from saga_engine.core.events import Direction, Effect
 from saga_engine.core.inputs import Outcome, ReplyReceived
-from saga_engine.core.state import SagaState, StepState, StepStatus, UndoStatus, split
+from saga_engine.core.state import SagaState, StepState, StepStatus, UndoStatus
 from saga_engine.core.timing import must_succeed
 from saga_engine.definition.model import Call, Compensation, Kind, Retry
 from saga_engine.verify.abstraction import FAILURE_CODE
-from saga_engine.verify.participants import Done, Slot, undo
+from saga_engine.verify.participants import Done, Slot, done, refused, undo
 from saga_engine.verify.world import Move, Scene
 
 
@@ -23,47 +23,49 @@ class Place:
     """One command with all that is known of it. `asked`: in which directions it is sent until it is answered."""
 
     place: str
+    name: str
+    item: int | None
     saga: SagaState
     step: StepState
     call: Call
     slot: Slot
     asked: frozenset[Direction]
 
-    def reply(self, direction: Direction, outcome: Outcome, attempt: int, *, send: int = 1, code: str = "") -> Reply:
-        name, item = split(self.place)
-        return Reply(self, ReplyReceived(0, name, item, direction, attempt, send, outcome, None, code))
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A reply in the making: says what it changes at the participant, and what it costs."""
-
-    place: Place
-    received: ReplyReceived
-
-    def move(
-        self, told: str, after: Slot | None = None, *, effect: Effect = Effect.UNDONE, cost: int = 0, fair: bool = False
+    def succeeded(
+        self, direction: Direction, attempt: int, told: str, after: Slot, effect: Effect = Effect.UNDONE
     ) -> Move:
-        at = self.place
-        given = replace(self.received, effect=effect, fenced=at.slot.fenced)
-        return Move(told, given, at.saga, () if after is None else ((at.place, after),), cost, fair)
+        given = ReplyReceived(
+            0, self.name, self.item, direction, attempt, 1, Outcome.SUCCEEDED, effect=effect, fenced=self.slot.fenced
+        )
+        return Move(told, given, self.saga, ((self.place, after),), fair=direction in self.asked)
+
+    def rejected(self, attempt: int, told: str, after: Slot | None = None, *, send: int = 1, cost: int = 0) -> Move:
+        fenced = self.slot.fenced
+        given = ReplyReceived(
+            0, self.name, self.item, Direction.FORWARD, attempt, send, Outcome.REJECTED, code="rejected", fenced=fenced
+        )
+        return Move(told, given, self.saga, () if after is None else ((self.place, after),), cost)
+
+    def failed(self, direction: Direction, attempt: int, told: str, code: str = FAILURE_CODE, *, cost: int = 0) -> Move:
+        fenced = self.slot.fenced
+        given = ReplyReceived(0, self.name, self.item, direction, attempt, 1, Outcome.FAILED, code=code, fenced=fenced)
+        return Move(told, given, self.saga, cost=cost)
 
 
 def replies(scene: Scene, saga: SagaState, place: str, slot: Slot, asked: frozenset[Direction]) -> Iterator[Move]:
     """All replies about one place that may arrive now."""
-    call = scene.plan.nodes[split(place)[0]].call
-    step = saga.steps[place]
+    name, item = scene.split(place)
+    node, step = scene.plan.nodes[name], saga.steps[place]
+    call = node.call
     if call is None or step.forward is None:
         return
-    at = Place(place, saga, step, call, slot, asked)
-    if slot.may_succeed:
-        fair = Direction.FORWARD in asked
-        yield at.reply(Direction.FORWARD, Outcome.SUCCEEDED, step.forward.attempt).move(
-            f"{call.participant} has done {place}, and its reply arrives", replace(slot, done=Done.YES), fair=fair
-        )
-    strict = must_succeed(scene.plan, saga, scene.plan.nodes[split(place)[0]])
-    yield from _rejections(at, step.forward.attempt, strict=strict)
-    yield from _failures(at, step.forward.attempt, strict=strict)
+    at, attempt = Place(place, name, item, saga, step, call, slot, asked), step.forward.attempt
+    if slot.done is not Done.NO:
+        told = f"{call.participant} has done {place}, and its reply arrives"
+        yield at.succeeded(Direction.FORWARD, attempt, told, done(slot))
+    strict = must_succeed(scene.plan, saga, node)
+    yield from _rejections(at, attempt, strict=strict)
+    yield from _failures(at, attempt, strict=strict)
     if call.compensation is not None and step.backward is not None:
         yield from _undone(at, call.compensation, step.backward.attempt)
 
@@ -71,19 +73,17 @@ def replies(scene: Scene, saga: SagaState, place: str, slot: Slot, asked: frozen
 def _rejections(at: Place, attempt: int, *, strict: bool) -> Iterator[Move]:
     """`strict`: a worker answers `failed` instead. Only a read may have been sent before and be answered after."""
     slot, call = at.slot, at.call
-    told = f"{call.participant} rejects {at.place}"
-    rejected = at.reply(Direction.FORWARD, Outcome.REJECTED, attempt, code="rejected")
+    told, waiting = f"{call.participant} rejects {at.place}", at.step.status is StepStatus.ISSUED
     if strict:
-        if call.kind is Kind.READ_ONLY and at.step.status is StepStatus.ISSUED:
-            yield rejected.move(f"{told}, asked before the point of no return", cost=1)
+        if call.kind is Kind.READ_ONLY and waiting:
+            yield at.rejected(attempt, f"{told}, asked before the point of no return", cost=1)
     elif slot.fenced or attempt == 1:
         if slot.done is not Done.YES:
-            yield rejected.move(told, replace(slot, done=Done.NO))
+            yield at.rejected(attempt, told, refused(slot))
+        if waiting and not slot.fenced:
+            yield at.rejected(attempt, f"{told} when asked again, without an inbox: effect unknown", send=2, cost=1)
     else:
-        yield rejected.move(f"{told}, which had been asked before and has no inbox: effect unknown")
-    if not strict and not slot.fenced and attempt == 1 and at.step.status is StepStatus.ISSUED:
-        again = at.reply(Direction.FORWARD, Outcome.REJECTED, attempt, send=2, code="rejected")
-        yield again.move(f"{told} when asked again, and has no inbox: effect unknown", cost=1)
+        yield at.rejected(attempt, f"{told}, asked before and without an inbox: effect unknown")
 
 
 def _failures(at: Place, attempt: int, *, strict: bool) -> Iterator[Move]:
@@ -91,29 +91,27 @@ def _failures(at: Place, attempt: int, *, strict: bool) -> Iterator[Move]:
     if waiting:
         for code in _codes(at.call.retry, strict=strict):
             told = f"{at.call.participant} fails at {at.place} ({code}): effect unknown"
-            yield at.reply(Direction.FORWARD, Outcome.FAILED, attempt, code=code).move(told, cost=1)
+            yield at.failed(Direction.FORWARD, attempt, told, code, cost=1)
     earlier = attempt - 1 if waiting else attempt
     if earlier and (attempt > 1 or at.step.status is StepStatus.RETRYING):
         told = f"the reply to attempt {earlier} of {at.place} arrives again"
-        yield at.reply(Direction.FORWARD, Outcome.FAILED, earlier, code=FAILURE_CODE).move(told)
+        yield at.failed(Direction.FORWARD, earlier, told)
 
 
 def _undone(at: Place, how: Compensation, attempt: int) -> Iterator[Move]:
-    fair = Direction.COMPENSATE in at.asked
     for after, effect in undo(at.slot):
         found = "undoes" if effect is Effect.UNDONE else "finds nothing to undo of"
-        yield at.reply(Direction.COMPENSATE, Outcome.SUCCEEDED, attempt).move(
-            f"{how.participant} {found} {at.place}, and its reply arrives", after, effect=effect, fair=fair
-        )
+        told = f"{how.participant} {found} {at.place}, and its reply arrives"
+        yield at.succeeded(Direction.COMPENSATE, attempt, told, after, effect)
     waiting = at.step.undo is UndoStatus.ISSUED
     if waiting:
         for code in _codes(how.retry, strict=False):
             told = f"{how.participant} fails to undo {at.place} ({code})"
-            yield at.reply(Direction.COMPENSATE, Outcome.FAILED, attempt, code=code).move(told, cost=1)
+            yield at.failed(Direction.COMPENSATE, attempt, told, code, cost=1)
     earlier = attempt - 1 if waiting else attempt
     if earlier and (attempt > 1 or at.step.undo is UndoStatus.RETRYING):
         told = f"the reply to attempt {earlier} at undoing {at.place} arrives again"
-        yield at.reply(Direction.COMPENSATE, Outcome.FAILED, earlier, code=FAILURE_CODE).move(told)
+        yield at.failed(Direction.COMPENSATE, earlier, told)
 
 
 def _codes(retry: Retry, *, strict: bool) -> tuple[str, ...]:

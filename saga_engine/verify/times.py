@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from saga_engine.core.inputs import Due
-from saga_engine.core.plan import Plan
-from saga_engine.core.state import Phase, SagaState, StepState, StepStatus, UndoStatus, split
+from saga_engine.core.state import Phase, SagaState, StepState, StepStatus, UndoStatus
 from saga_engine.definition.model import Call
 from saga_engine.verify.participants import Slot
 from saga_engine.verify.world import Move, Scene, World
@@ -25,24 +24,39 @@ def times(scene: Scene, world: World) -> Iterator[Move]:
     for place in saga.active:
         step = saga.steps[place]
         yield from _timer(scene, world, place, step)
-        call = scene.plan.nodes[split(place)[0]].call
+        call = scene.plan.nodes[scene.split(place)[0]].call
         if call is not None:
             yield from _command_times(saga, place, step, call)
     if saga.phase is Phase.COMPENSATING:
-        yield from _reply_deadline(scene.plan, world)
+        yield from _reply_deadline(scene, world)
     limit = scene.plan.definition.timeout_us
     if limit is not None and saga.phase is Phase.FORWARD:
         yield _passes("the saga's time limit passes", replace(saga, started_at=-limit), cost=1)
 
 
-def younger(saga: SagaState) -> SagaState:
-    """The state with its beginnings at time zero again, after one of them had been made older."""
+def younger(scene: Scene, saga: SagaState, quiet: tuple[str, ...]) -> SagaState:
+    """The state with its beginnings at time zero again, after one of them had been made older.
+
+    Of the commands in `quiet` it stays known that nobody can run them any more.
+    """
+    steps = saga.steps
+    for place in quiet:
+        call = scene.plan.nodes[scene.split(place)[0]].call
+        if call is not None:
+            steps = {**steps, place: replace(steps[place], ended_at=-call.timeout.reply_us)}
     began = None if saga.compensation_began_at is None else 0
-    return replace(saga, version=0, started_at=0, compensation_began_at=began)
+    return replace(saga, started_at=0, compensation_began_at=began, steps=steps)
 
 
-def _passes(told: str, saga: SagaState, slots: tuple[tuple[str, Slot], ...] = (), *, cost: int = 0) -> Move:
-    return Move(told, _NOW, saga, slots, cost, fair=True, time=True)
+def _passes(
+    told: str,
+    saga: SagaState,
+    slots: tuple[tuple[str, Slot], ...] = (),
+    *,
+    cost: int = 0,
+    quiet: tuple[str, ...] = (),
+) -> Move:
+    return Move(told, _NOW, saga, slots, cost, fair=True, time=True, quiet=quiet)
 
 
 def _older(saga: SagaState, place: str, step: StepState) -> SagaState:
@@ -52,7 +66,7 @@ def _older(saga: SagaState, place: str, step: StepState) -> SagaState:
 def _timer(scene: Scene, world: World, place: str, step: StepState) -> Iterator[Move]:
     if step.due is None:
         return
-    call = scene.plan.nodes[split(place)[0]].call
+    call = scene.plan.nodes[scene.split(place)[0]].call
     if call is None:
         told = "is over" if step.status is StepStatus.SLEEPING else "runs out of time"
         yield _passes(f"{place} {told}", _older(world.saga, place, replace(step, due=0)))
@@ -84,12 +98,12 @@ def _command_times(saga: SagaState, place: str, step: StepState, call: Call) -> 
             yield _passes(told, _older(saga, place, older), cost=1)
 
 
-def _reply_deadline(plan: Plan, world: World) -> Iterator[Move]:
+def _reply_deadline(scene: Scene, world: World) -> Iterator[Move]:
     """Commands that were out when compensation began are waited for until their reply time-out, the shortest first."""
     saga = world.saga
     waits: dict[str, int] = {}
     for place in saga.active:
-        call = plan.nodes[split(place)[0]].call
+        call = scene.plan.nodes[scene.split(place)[0]].call
         if call is not None and saga.steps[place].status.in_flight:
             waits[place] = call.timeout.reply_us
     if not waits:
@@ -98,4 +112,4 @@ def _reply_deadline(plan: Plan, world: World) -> Iterator[Move]:
     over = [place for place, wait in waits.items() if wait == first]
     slots = tuple((place, replace(world.slots[place], expired=True)) for place in over if not world.slots[place].fenced)
     told = f"no answer about {', '.join(over)} within timeout.reply of the beginning of compensation"
-    yield _passes(told, replace(saga, compensation_began_at=-first), slots, cost=1)
+    yield _passes(told, replace(saga, compensation_began_at=-first), slots, cost=1, quiet=tuple(over))

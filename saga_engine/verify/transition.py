@@ -77,7 +77,8 @@ class Transitions:
         if not isinstance(decision, Decided):
             return None
         asked = tuple(self._choices.asked)
-        after = World(younger(decision.state), self._issued(slots, decision.events), _remember(world, asked))
+        state = younger(self.scene, decision.state, move.quiet) if move.time else decision.state
+        after = World(state, self._issued(slots, decision.events), _remember(world, asked))
         found = self._properties.check(world, move, decision, after) or self._unnoticed(move)
         cost = move.cost + sum(one.costs[one.value] for one in asked)
         return Transition(ordinal, tape, move, decision.events, after, cost, found)

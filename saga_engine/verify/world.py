@@ -10,7 +10,7 @@ from uuid import UUID
 from saga_engine.core.events import Event
 from saga_engine.core.inputs import Input
 from saga_engine.core.plan import Plan
-from saga_engine.core.state import SagaState
+from saga_engine.core.state import SagaState, split
 from saga_engine.definition.model import Call
 from saga_engine.verify.participants import Slot
 
@@ -39,6 +39,7 @@ class Move:
     `told`: how a person is told. `saga`: the state that the input meets, in which some time may have passed.
     `slots`: what it changes at the participants. `cost`: how many faults it is. `fair`: it happens in the end, if
     nothing else does: an answer to a command that is sent again and again, the end of a time, an operator's verb.
+    `quiet`: commands the deadline of whose last send has passed with it.
     """
 
     told: str
@@ -48,6 +49,7 @@ class Move:
     cost: int = 0
     fair: bool = False
     time: bool = False
+    quiet: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,14 @@ class Scene:
 
     plan: Plan
     fenced: Fenced
+    _places: dict[str, tuple[str, int | None]] = field(default_factory=dict)
+
+    def split(self, place: str) -> tuple[str, int | None]:
+        """The step and the item of an address."""
+        known = self._places.get(place)
+        if known is None:
+            known = self._places[place] = split(place)
+        return known
 
     def new_slot(self, call: Call) -> Slot:
         """A command that has just been issued."""
