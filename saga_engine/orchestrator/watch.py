@@ -103,7 +103,8 @@ class Watch:
 
     async def losses(self) -> None:
         """When the broker has lost its streams, ask again for everything that is open. Runs until cancelled."""
-        known = self._transport.losses()
+        # Counted from the connection on: streams that had to be made then may have been lost while nobody was looking.
+        known = 0
         while True:
             await self._clock.sleep(self._poll)
             if self._transport.losses() != known:
