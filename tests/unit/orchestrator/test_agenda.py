@@ -1,0 +1,112 @@
+"""The agenda: batches in order of arrival, a saga at a time, nothing lost when a batch is put back."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+from saga_engine.core.inputs import Due
+from saga_engine.envelope import Message
+from saga_engine.orchestrator.agenda import Agenda
+from saga_engine.ports import Delivery
+from tests.unit.orchestrator.support import Office
+
+A, B, C = (UUID(int=n) for n in range(3))
+
+
+def delivery(name: str) -> Delivery:
+    return Delivery(Message(name, {}, b"", None), 1, name)
+
+
+def test_what_arrives_for_one_saga_is_one_entry_in_order() -> None:
+    office, agenda = Office(), Agenda()
+    first, second = office.reply("one"), office.reply("two")
+    agenda.reply(A, first, delivery("1"))
+    agenda.reply(B, first, delivery("2"))
+    agenda.reply(A, second, delivery("3"))
+    assert agenda.work.is_set()
+    batch = agenda.take(10)
+    assert list(batch) == [A, B]
+    assert batch[A].inputs == [first, second]
+    assert [each.token for each in batch[A].deliveries] == ["1", "3"]
+    assert len(agenda) == 0
+
+
+def test_a_saga_that_is_worked_on_is_held_out_of_the_next_batch() -> None:
+    office, agenda = Office(), Agenda()
+    agenda.reply(A, office.reply(), delivery("1"))
+    agenda.take(10)
+    agenda.reply(A, office.reply(), delivery("2"))
+    agenda.reply(B, office.reply(), delivery("3"))
+    assert agenda.ready
+    assert list(agenda.take(10)) == [B]
+    assert not agenda.ready
+    assert agenda.take(10) == {}
+    agenda.work.clear()
+    agenda.release([A])
+    assert agenda.work.is_set()
+    assert list(agenda.take(10)) == [A]
+
+
+def test_a_batch_has_at_most_so_many_sagas() -> None:
+    agenda = Agenda()
+    for saga_id in (A, B, C):
+        agenda.look(saga_id)
+    assert list(agenda.take(2)) == [A, B]
+    assert list(agenda.take(2)) == [C]
+
+
+def test_a_batch_that_is_put_back_comes_before_what_has_come_since() -> None:
+    office, agenda = Office(), Agenda()
+    early, late = office.reply("one"), office.reply("two")
+    agenda.reply(A, early, delivery("1"))
+    agenda.look(A, seen=3)
+    agenda.look(B, seen=1, due_since=5)
+    batch = agenda.take(10)
+    agenda.reply(C, late, delivery("2"))
+    agenda.reply(A, late, delivery("3"))
+    agenda.look(A, seen=7, due_since=9, ask_again=True)
+    agenda.look(B, due_since=8)
+    agenda.put_back(batch)
+    again = agenda.take(10)
+    assert list(again) == [A, B, C]
+    assert again[A].inputs == [early, late]
+    assert [each.token for each in again[A].deliveries] == ["1", "3"]
+    assert (again[A].seen, again[A].due_since, again[A].ask_again) == (7, 9, True)
+    assert (again[B].seen, again[B].due_since, again[B].ask_again) == (1, 5, False)
+
+
+def test_a_due_saga_is_looked_at_after_what_has_arrived_for_it() -> None:
+    office, agenda = Office(), Agenda()
+    agenda.look(A, seen=4, due_since=20)
+    agenda.look(A, seen=2, due_since=10)
+    agenda.look(A, due_since=30)
+    agenda.reply(A, office.reply(), delivery("1"))
+    entry = agenda.take(1)[A]
+    turn = entry.turn(A, 99)
+    assert (turn.saga_id, turn.seen, turn.due_since, turn.ask_again) == (A, 4, 10, False)
+    assert list(turn.inputs) == [office.reply(), Due(99)]
+
+
+def test_a_saga_that_is_only_looked_at_has_no_inputs() -> None:
+    agenda = Agenda()
+    agenda.look(A, ask_again=True)
+    turn = agenda.take(1)[A].turn(A, 99)
+    assert list(turn.inputs) == []
+    assert turn.ask_again
+
+
+async def test_whoever_fills_the_agenda_waits_for_room() -> None:
+    agenda = Agenda()
+    await agenda.room(1)
+    agenda.look(A)
+    agenda.look(B)
+    waiting = asyncio.create_task(agenda.room(1))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    agenda.take(1)
+    await asyncio.sleep(0)
+    assert not waiting.done(), "one still waits"
+    agenda.take(1)
+    async with asyncio.timeout(5):
+        await waiting

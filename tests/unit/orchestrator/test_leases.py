@@ -1,0 +1,145 @@
+"""Partitions shared out among orchestrators: fairly, taken over after a crash, handed back when leaving."""
+
+from __future__ import annotations
+
+import pytest
+
+from saga_engine.adapters.memory.store import MemoryEventStore
+from saga_engine.envelope import PARTITIONS
+from saga_engine.orchestrator.leases import LEASE_US, Leases, plan_changes
+from saga_engine.ports import Lease
+from tests.unit.orchestrator.support import BEGIN, SECOND, ManualClock
+
+EVERYTHING = frozenset(range(PARTITIONS))
+
+
+class Group:
+    """Orchestrators on one store, each renewing once a second while it lives."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.store = MemoryEventStore(self.clock.now)
+        self.alive: dict[str, Leases] = {}
+        self.held: dict[str, frozenset[int]] = {}
+
+    def join(self, *names: str) -> None:
+        for name in names:
+            self.alive[name] = Leases(self.store, name)
+
+    def crash(self, name: str) -> None:
+        del self.alive[name], self.held[name]
+
+    def seconds(self, count: int) -> None:
+        for _ in range(count):
+            for name, leases in self.alive.items():
+                self.held[name] = leases.renew().partitions
+            self.clock.time += SECOND
+
+    @property
+    def shares(self) -> list[int]:
+        return sorted(len(held) for held in self.held.values())
+
+    @property
+    def covered(self) -> frozenset[int]:
+        return frozenset().union(*self.held.values())
+
+
+def test_one_orchestrator_holds_everything_at_once() -> None:
+    group = Group()
+    group.join("a")
+    holding = group.alive["a"].renew()
+    assert holding.partitions == EVERYTHING
+    assert holding.members == 1
+
+
+@pytest.mark.parametrize(("members", "shares"), [(2, [8, 8]), (3, [5, 5, 6]), (5, [3, 3, 3, 3, 4]), (16, [1] * 16)])
+def test_partitions_are_shared_out_evenly_without_overlap(members: int, shares: list[int]) -> None:
+    group = Group()
+    group.join("m0")
+    group.seconds(2)
+    group.join(*[f"m{n}" for n in range(1, members)])
+    group.seconds(6)
+    assert group.shares == shares
+    assert group.covered == EVERYTHING
+    assert sum(group.shares) == PARTITIONS, "no partition is held twice"
+
+
+def test_more_orchestrators_than_partitions_leave_some_without() -> None:
+    group = Group()
+    group.join(*[f"m{n:02}" for n in range(PARTITIONS + 3)])
+    group.seconds(6)
+    assert group.shares == [0, 0, 0, *[1] * PARTITIONS]
+
+
+def test_a_share_is_stable_once_it_is_even() -> None:
+    group = Group()
+    group.join("a", "b", "c")
+    group.seconds(6)
+    before = dict(group.held)
+    group.seconds(10)
+    assert group.held == before
+
+
+def test_what_a_crashed_orchestrator_held_is_taken_over_when_its_leases_have_run_out() -> None:
+    group = Group()
+    group.join("a", "b")
+    group.seconds(4)
+    group.crash("b")
+    group.seconds(1)
+    assert len(group.covered) < PARTITIONS
+    group.seconds(LEASE_US // SECOND + 1)
+    assert group.held["a"] == EVERYTHING
+
+
+def test_who_leaves_is_replaced_at_once() -> None:
+    group = Group()
+    group.join("a", "b")
+    group.seconds(4)
+    group.alive["b"].leave()
+    group.crash("b")
+    assert group.alive["a"].renew().partitions == EVERYTHING
+
+
+def test_who_comes_back_late_does_not_hold_what_others_have_taken() -> None:
+    group = Group()
+    group.join("a", "b")
+    group.seconds(4)
+    frozen = group.alive["b"]
+    group.crash("b")
+    group.seconds(6)
+    assert group.held["a"] == EVERYTHING
+    assert frozen.renew().partitions == frozenset()
+    group.join("b")
+    group.seconds(4)
+    assert group.shares == [8, 8]
+    assert group.covered == EVERYTHING
+
+
+def test_a_lost_race_for_a_lease_is_not_held() -> None:
+    clock = ManualClock()
+    store = MemoryEventStore(clock.now)
+
+    class Beaten(MemoryEventStore):
+        """Between looking and taking, somebody else takes."""
+
+        def leases(self) -> list[Lease]:
+            seen = list(store.leases())
+            Leases(store, "faster").renew()
+            return seen
+
+        change_leases = store.change_leases
+        now = store.now
+
+    assert Leases(Beaten(clock.now), "slower").renew().partitions == frozenset()
+
+
+def test_members_that_are_long_gone_are_crossed_out() -> None:
+    gone = Lease("member/old", "old", BEGIN)
+    later = BEGIN + 21 * LEASE_US
+    changes = plan_changes([gone], "new", later)
+    assert [(change.name, change.expires_at) for change in changes if change.name.startswith("member/")] == [
+        ("member/new", later + LEASE_US),
+        ("member/old", 0),
+    ]
+    recent = plan_changes([gone], "new", BEGIN + LEASE_US)
+    assert [change.name for change in recent if change.name.startswith("member/")] == ["member/new"]

@@ -1,0 +1,396 @@
+"""Turns: decided on the stored state, committed together, decided again when somebody else was first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from uuid import UUID, uuid4
+
+import pytest
+
+from saga_engine.adapters.memory.store import MemoryEventStore
+from saga_engine.core.decider import Decided, Ignored, Refused
+from saga_engine.core.inputs import Cancel, Input, Outcome, Resume, Suspend
+from saga_engine.core.state import Status
+from saga_engine.errors import StoreUnavailableError
+from saga_engine.orchestrator.transact import RECOVERED_AFTER, Turn
+from saga_engine.ports import Append, AppendOutcome, LoadedStream
+from tests.unit.core.sagas import saga
+from tests.unit.orchestrator.support import (
+    BEGIN,
+    LOOP,
+    PLACE,
+    SECOND,
+    ManualClock,
+    Office,
+    again,
+    sent,
+    state_of,
+    turn,
+)
+
+
+class WatchedStore(MemoryEventStore):
+    """A memory store that lets somebody else in before an append, and counts what is asked of it."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock.now)
+        self.before_append: Callable[[], None] = lambda: None
+        self.appends: list[int] = []
+        self.loads: list[dict[UUID, int]] = []
+
+    def append(self, appends: Sequence[Append]) -> Sequence[AppendOutcome]:
+        self.before_append()
+        self.appends.append(len(appends))
+        return super().append(appends)
+
+    def load(self, wanted: Mapping[UUID, int]) -> Mapping[UUID, LoadedStream]:
+        self.loads.append(dict(wanted))
+        return super().load(wanted)
+
+
+@pytest.fixture
+def office() -> Office:
+    return Office()
+
+
+@pytest.fixture
+def watched() -> tuple[Office, WatchedStore]:
+    store = WatchedStore(ManualClock())
+    return Office(store=store), store
+
+
+def test_a_turn_commits_what_was_decided_and_says_what_is_to_be_sent(office: Office) -> None:
+    saga_id, transactor = office.start(), office.transactor()
+    done = turn(transactor, saga_id, office.reply("one"))
+    assert done.committed
+    assert [type(answer) for answer in done.answers] == [Decided]
+    assert office.events(saga_id) == ["SagaStarted", "CommandIssued", "StepSucceeded", "CommandIssued"]
+    assert sent(done) == ["3 OneDone", "4 two forward 1"]
+    assert done.next_due == BEGIN + 30 * SECOND
+
+
+def test_a_saga_that_nobody_knows_is_missing(office: Office) -> None:
+    done = turn(office.transactor(), uuid4(), office.reply("one"))
+    assert done.missing
+    assert not done.committed
+    assert done.state is None
+
+
+def test_inputs_of_one_turn_are_decided_one_after_the_other_in_one_commit(
+    watched: tuple[Office, WatchedStore],
+) -> None:
+    office, store = watched
+    saga_id, transactor = office.start(), office.transactor()
+    store.appends.clear()
+    done = turn(transactor, saga_id, office.reply("one"), office.reply("one"), office.reply("two"))
+    assert [type(answer) for answer in done.answers] == [Decided, Ignored, Decided]
+    assert state_of(done).status is Status.COMPLETED
+    assert store.appends == [1]
+
+
+def test_many_sagas_are_committed_at_once(watched: tuple[Office, WatchedStore]) -> None:
+    office, store = watched
+    ids, transactor = [office.start(key=f"k-{n}") for n in range(5)], office.transactor()
+    store.appends.clear()
+    done = transactor.transact([Turn(saga_id, (office.reply("one"),)) for saga_id in ids])
+    assert [each.saga_id for each in done] == ids
+    assert all(each.committed for each in done)
+    assert store.appends == [5]
+
+
+def test_a_commit_that_was_lost_to_another_is_decided_again_on_what_the_other_wrote(
+    watched: tuple[Office, WatchedStore],
+) -> None:
+    office, store = watched
+    contested, other = office.start(key="a"), office.start(key="b")
+    mine, theirs = office.transactor(), office.transactor()
+
+    def first() -> None:
+        store.before_append = lambda: None
+        turn(theirs, contested, office.reply("one"))
+
+    store.before_append = first
+    done = mine.transact([Turn(contested, (office.reply("one"),)), Turn(other, (office.reply("one"),))])
+    assert [type(answer) for answer in done[0].answers] == [Ignored]
+    assert done[1].committed
+    assert office.events(contested).count("StepSucceeded") == 1
+    assert sent(done[0]) == ["3 OneDone", "4 two forward 1"], "who lost knows what is unsent, and may send it too"
+
+
+def test_a_turn_that_loses_every_race_is_put_back_with_trouble(watched: tuple[Office, WatchedStore]) -> None:
+    office, store = watched
+    saga_id, theirs = office.start(), office.transactor()
+    count = iter(range(1_000))
+
+    def first() -> None:
+        hook, store.before_append = store.before_append, lambda: None
+        turn(theirs, saga_id, Suspend(BEGIN, "w", "y") if next(count) % 2 == 0 else Resume(BEGIN, "w", "y"))
+        store.before_append = hook
+
+    store.before_append = first
+    done = turn(office.transactor(), saga_id, office.reply("one"))
+    assert not done.committed
+    assert "lost to others too often" in done.trouble
+
+
+def test_nothing_to_do_is_only_believed_of_a_state_that_is_still_the_stored_one(office: Office) -> None:
+    saga_id, stale, other = office.start(), office.transactor(), office.transactor()
+    turn(stale, saga_id)
+    turn(other, saga_id, office.reply("one"))
+    done = turn(stale, saga_id, office.reply("two"))
+    assert done.committed, "the stale state knew of no command to two; the stored one does"
+    assert state_of(done).status is Status.COMPLETED
+
+
+def test_a_cached_state_older_than_a_version_that_was_seen_is_read_again(office: Office) -> None:
+    saga_id, stale, other = office.start(), office.transactor(), office.transactor()
+    assert state_of(turn(stale, saga_id)).version == 2
+    turn(other, saga_id, office.reply("one"))
+    assert state_of(turn(stale, saga_id)).version == 2
+    assert state_of(turn(stale, saga_id, seen=4)).version == 4
+
+
+def test_a_refused_input_is_answered_and_writes_nothing(office: Office) -> None:
+    saga_id, transactor = office.start(), office.transactor()
+    done = turn(transactor, saga_id, Resume(BEGIN, "who", "why"))
+    assert [type(answer) for answer in done.answers] == [Refused]
+    assert not done.committed
+    assert office.events(saga_id) == ["SagaStarted", "CommandIssued"]
+
+
+def test_the_published_cursor_never_passes_what_was_not_acknowledged(office: Office) -> None:
+    saga_id, transactor = office.start(), office.transactor()
+    turn(transactor, saga_id)
+    transactor.acknowledged([(saga_id, 2)])
+    turn(transactor, saga_id, office.reply("one"))
+    assert office.store.heads([saga_id])[saga_id].published == 2, "OneDone, version 3, is not acknowledged yet"
+    done = turn(transactor, saga_id, office.reply("two"))
+    head = office.store.heads([saga_id])[saga_id]
+    assert (head.version, head.published) == (6, 2)
+    assert sent(done) == ["3 OneDone", "6 AllDone"], "the command to two was answered: it need not be sent any more"
+
+
+def test_an_acknowledgement_counts_up_to_the_version_that_was_sent(office: Office) -> None:
+    saga_id, transactor = office.start(), office.transactor()
+    version = state_of(turn(transactor, saga_id)).version
+    done = turn(transactor, saga_id, office.reply("one"))
+    transactor.acknowledged([(saga_id, version)])
+    transactor.acknowledged([(saga_id, version)])
+    assert sent(turn(transactor, saga_id)) == sent(done) == ["3 OneDone", "4 two forward 1"]
+    transactor.acknowledged([(saga_id, 4)])
+    assert sent(turn(transactor, saga_id)) == []
+
+
+def test_an_ended_saga_is_settled_when_all_of_it_is_acknowledged_and_never_before(office: Office) -> None:
+    saga_id, transactor = office.start(), office.transactor()
+    turn(transactor, saga_id, office.reply("one"), office.reply("two"))
+    transactor.acknowledged([(saga_id, 5)])
+    assert office.store.heads([saga_id])[saga_id].next_due is not None
+    transactor.acknowledged([(saga_id, 6)])
+    head = office.store.heads([saga_id])[saga_id]
+    assert (head.published, head.next_due) == (6, None)
+
+
+def test_a_crash_between_commit_and_send_loses_nothing(office: Office) -> None:
+    saga_id = office.start()
+    lost = turn(office.transactor(), saga_id, office.reply("one"))
+    heads = [head for p in range(16) for head in office.store.unpublished(p, None, 10)]
+    assert [head.stream_id for head in heads] == [saga_id]
+    assert sent(turn(office.transactor(), saga_id)) == sent(lost)
+
+
+def test_a_saga_that_waits_for_no_time_is_still_found_while_it_has_something_to_send() -> None:
+    office = Office(saga("step: one, call: p.one, emit: OneDone, compensate: none\nstep: news, wait: {event: News}"))
+    saga_id, transactor = office.start(), office.transactor()
+    turn(transactor, saga_id)
+    transactor.acknowledged([(saga_id, 2)])
+    transactor.looked_at([turn(transactor, saga_id)])
+    office.clock.time += SECOND
+    done = turn(transactor, saga_id, office.reply("one"))
+    assert done.next_due == office.clock.now() + RECOVERED_AFTER
+    found = office.store.unpublished(office.store.heads([saga_id])[saga_id].partition, None, 10)
+    assert [head.stream_id for head in found] == [saga_id]
+    assert sent(turn(office.transactor(), saga_id)) == ["3 OneDone"]
+    transactor.looked_at([replace(done, committed=False)])
+    assert office.store.heads([saga_id])[saga_id].next_due == office.clock.now() + RECOVERED_AFTER
+    transactor.acknowledged([(saga_id, 4)])
+    transactor.looked_at([turn(transactor, saga_id)])
+    head = office.store.heads([saga_id])[saga_id]
+    assert (head.published, head.next_due) == (4, None)
+
+
+def test_a_due_time_that_was_found_too_early_is_pushed_out(office: Office) -> None:
+    saga_id, transactor = office.start(), office.transactor()
+    assert office.store.heads([saga_id])[saga_id].next_due == BEGIN, "started elsewhere: its owner must look at once"
+    done = turn(transactor, saga_id, office.due())
+    assert not done.committed
+    transactor.looked_at([done])
+    assert office.store.heads([saga_id])[saga_id].next_due == BEGIN + 30 * SECOND
+
+
+def test_an_unanswered_command_is_asked_again_when_that_is_due_and_only_then(office: Office) -> None:
+    saga_id, transactor = office.start(), office.transactor()
+    turn(transactor, saga_id)
+    transactor.acknowledged([(saga_id, 2)])
+
+    def look(at: int, since: int) -> list[str]:
+        office.clock.time = BEGIN + at * SECOND
+        return again(transactor.transact([Turn(saga_id, (office.due(),), due_since=BEGIN + since * SECOND)])[0])
+
+    assert look(29, 0) == []
+    assert look(30, 30) == ["one forward 1"]
+    assert look(31, 31) == []
+    assert look(200, 90) == ["one forward 1"], "away for a while: asked once, not once for each time missed"
+
+
+def test_what_was_never_sent_is_sent_and_not_asked_again_besides(office: Office) -> None:
+    saga_id = office.start()
+    office.clock.time += 60 * SECOND
+    done = office.transactor().transact([Turn(saga_id, (office.due(),), due_since=BEGIN, ask_again=True)])[0]
+    assert sent(done) == ["2 one forward 1"]
+    assert again(done) == []
+
+
+def test_everything_open_is_asked_again_when_the_broker_lost_it_or_the_saga_is_resumed(office: Office) -> None:
+    saga_id, transactor = office.start(), office.transactor()
+    turn(transactor, saga_id)
+    transactor.acknowledged([(saga_id, 2)])
+    assert again(transactor.transact([Turn(saga_id, ask_again=True)])[0]) == ["one forward 1"]
+    turn(transactor, saga_id, Suspend(BEGIN, "who", "why"))
+    assert again(transactor.transact([Turn(saga_id, ask_again=True)])[0]) == []
+    assert again(turn(transactor, saga_id, Resume(BEGIN, "who", "why"))) == ["one forward 1"]
+
+
+def test_a_command_that_was_not_sent_before_a_suspension_waits_for_resume(office: Office) -> None:
+    saga_id, transactor = office.start(), office.transactor()
+    held = turn(transactor, saga_id, office.reply("one"), Suspend(BEGIN, "who", "why"))
+    assert sent(held) == ["3 OneDone"], "an event is a fact and goes out; a command does not"
+    resumed = turn(transactor, saga_id, Resume(BEGIN, "who", "why"))
+    assert again(resumed) == ["two forward 1"]
+
+
+def test_a_command_that_was_not_sent_before_compensation_is_never_sent(office: Office) -> None:
+    saga_id = office.start()
+    done = turn(office.transactor(), saga_id, Cancel(BEGIN, "who", "why"))
+    assert sent(done) == []
+
+
+def test_a_saga_that_cannot_be_decided_on_stops_only_itself(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, good = office.start(key="bad"), office.start(key="good")
+    transactor = office.transactor()
+    broken = replace(office.reply("one"), outcome=Outcome.REJECTED)
+
+    def explode(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr("saga_engine.core.forward._lost", explode)
+    done = transactor.transact([Turn(bad, (broken,)), Turn(good, (office.reply("one"),))])
+    assert done[0].trouble == "RuntimeError: a defect"
+    assert done[1].committed
+    assert office.events(bad) == ["SagaStarted", "CommandIssued"]
+
+
+def test_a_stream_that_cannot_be_read_stops_only_itself(office: Office) -> None:
+    good = office.start(key="good")
+    strange = {name: office.start(key=name) for name in ("unknown", "illegal", "torn")}
+    assert isinstance(office.store, MemoryEventStore)
+    events = office.store._events
+    events[strange["unknown"]][1] = replace(events[strange["unknown"]][1], type="FromTheFuture")
+    events[strange["illegal"]][1] = replace(events[strange["illegal"]][1], type="StepSucceeded", data=b'{"step":"one"}')
+    events[strange["torn"]][1] = replace(events[strange["torn"]][1], data=b'{"step":')
+    turns = [Turn(saga_id, (office.reply("one"),)) for saga_id in (*strange.values(), good)]
+    done = office.transactor().transact(turns)
+    assert "FromTheFuture" in done[0].trouble
+    assert done[1].trouble.startswith("KeyError")
+    assert "cannot be read" in done[2].trouble
+    assert done[3].committed
+
+
+def test_a_store_that_is_away_is_not_the_sagas_trouble(office: Office) -> None:
+    saga_id, transactor = office.start(), office.transactor()
+    office.store.close()
+    with pytest.raises(StoreUnavailableError):
+        turn(transactor, saga_id, office.reply("one"))
+
+
+def test_a_definition_that_is_gone_is_the_sagas_trouble(office: Office) -> None:
+    saga_id = office.start()
+    assert isinstance(office.store, MemoryEventStore)
+    office.store._contents.clear()
+    done = turn(office.transactor(), saga_id, office.reply("one"))
+    assert "is not in the store" in done.trouble
+
+
+def test_a_snapshot_is_written_every_two_hundred_events_and_revives_the_saga(
+    watched: tuple[Office, WatchedStore],
+) -> None:
+    _, store = watched
+    office = Office(LOOP, store=store)
+    saga_id, transactor = office.start({"items": list(range(150))}), office.transactor()
+    first = turn(transactor, saga_id)
+    assert store.load({saga_id: 0})[saga_id].snapshot is None
+    transactor.acknowledged([(saga_id, state_of(first).version)])
+    turn(transactor, saga_id, *[office.reply("each", item=n) for n in range(60)])
+    snapshot = store.load({saga_id: 0})[saga_id].snapshot
+    assert snapshot is not None
+    assert snapshot.version == 2 + 150 + 60
+    done = turn(transactor, saga_id, office.reply("each", item=60))
+    transactor.acknowledged([(saga_id, state_of(done).version)])
+    turn(transactor, saga_id, office.reply("each", item=61))
+    store.loads.clear()
+    revived = turn(office.transactor(), saga_id)
+    assert revived.state == state_of(turn(transactor, saga_id))
+    assert store.loads == [{saga_id: 0}], "read from the snapshot, not whole"
+
+
+def test_what_was_unsent_below_a_snapshot_is_still_sent(watched: tuple[Office, WatchedStore]) -> None:
+    _, store = watched
+    office = Office(LOOP, store=store)
+    saga_id = office.start({"items": list(range(250))})
+    assert store.load({saga_id: 0})[saga_id].snapshot is not None
+    revived = turn(office.transactor(), saga_id)
+    assert len(revived.unsent) == 250
+
+
+def test_a_start_that_lost_its_key_leaves_no_snapshot() -> None:
+    office = Office(LOOP)
+    assert isinstance(office.store, MemoryEventStore)
+    first = office.start({"items": list(range(250))}, key="k")
+    office.start_all([office.request({"items": list(range(250))}, key="k")])
+    assert list(office.store._snapshots) == [first]
+
+
+def test_sagas_that_are_not_used_leave_the_cache_with_a_snapshot_and_their_cursor(office: Office) -> None:
+    ids, transactor = [office.start(key=f"k-{n}") for n in range(3)], office.transactor(capacity=2)
+    turn(transactor, ids[0])
+    transactor.acknowledged([(ids[0], 2)])
+    for saga_id in ids[1:]:
+        turn(transactor, saga_id)
+    assert office.store.heads(ids[:1])[ids[0]].published == 2
+    assert office.store.load({ids[0]: 0})[ids[0]].snapshot is not None
+    assert sent(turn(transactor, ids[0])) == []
+    assert sent(turn(transactor, ids[1])) == ["2 one forward 1"], "left the cache unsent, and is sent now"
+
+
+def test_sagas_that_are_handed_over_are_forgotten_once_the_store_knows_what_was_acknowledged(office: Office) -> None:
+    gone, kept = office.start(key="gone"), office.start(key="kept")
+    mine, theirs = office.transactor(), office.transactor()
+    mine.transact([Turn(gone), Turn(kept)])
+    mine.acknowledged([(gone, 2), (kept, 2)])
+    mine.hand_over(lambda saga_id: saga_id == gone)
+    assert {head.published for head in office.store.heads([gone]).values()} == {2}
+    assert {head.published for head in office.store.heads([kept]).values()} == {1}
+    turn(theirs, gone, office.reply("one"))
+    assert state_of(turn(mine, gone)).version == 4, "read anew, not remembered"
+
+
+def test_inputs_may_be_split_over_turns_as_they_come() -> None:
+    office = Office(PLACE)
+    whole, split = office.start(key="whole"), office.start(key="split")
+    inputs: list[Input] = [office.reply("one"), office.reply("one"), office.reply("two", Outcome.FAILED), office.due()]
+    transactor = office.transactor()
+    turn(transactor, whole, *inputs)
+    for each in inputs:
+        turn(transactor, split, each)
+    assert office.events(whole) == office.events(split)
