@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo check test lint types layers format clean
+.PHONY: setup demo check test lint types layers docs-reference format clean
 
 setup: $(STAMP)
 
@@ -31,6 +31,9 @@ layers: setup
 
 test: check
 	$(BIN)/pytest
+
+docs-reference: setup
+	$(BIN)/python -m docs.generator
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -15,7 +15,9 @@ ROOT: Final = Path(__file__).resolve().parents[3]
 README: Final = ROOT / "README.md"
 QUICKSTART: Final = ROOT / "docs" / "quickstart.md"
 
-_FENCE: Final = re.compile(r"^(?P<indent> *)```(?P<info>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
+_FENCE: Final = re.compile(
+    r"^(?P<indent> *)```(?P<info>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
+)
 _LINK: Final = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 _TITLE: Final = re.compile(r'title="([^"]+)"')
 
@@ -24,7 +26,8 @@ _TITLE: Final = re.compile(r'title="([^"]+)"')
 class Block:
     """A block of code: where it stands, its language, and what its info string says besides.
 
-    `title`: the file that it is the content of. `illustration`: it is shown only, and says so.
+    `title`: the file that it is the content of. `illustration`: it is shown only, and says so. `stopped`: the reader
+    was told to stop `saga run` before.
     """
 
     page: Path
@@ -32,6 +35,7 @@ class Block:
     language: str
     title: str
     illustration: bool
+    stopped: bool
     text: str
 
     @property
@@ -61,6 +65,7 @@ def _block(page: Path, text: str, found: re.Match[str]) -> Block:
         language,
         title[1] if title is not None else "",
         "illustration" in rest.split(),
+        "after-stop" in rest.split(),
         "\n".join(lines) + "\n",
     )
 

@@ -27,7 +27,7 @@ Vector: TypeAlias = Mapping[str, Json]
 VECTORS = cast(list[Vector], json.loads((ROOT / "docs" / "vectors" / "inbox.json").read_text(encoding="utf-8")))
 
 
-class Broken(Exception):
+class Broken(Exception):  # noqa: N818 - its name makes the code that the vectors name
     """What a handler that `fails` raises; its code is `broken`."""
 
 

@@ -1,0 +1,19 @@
+"""Rewrites every page that has generated blocks, and says which pages changed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from docs.generator.pages import DOCS, generated_pages, refreshed
+
+
+def main() -> None:
+    for page in generated_pages():
+        if (fresh := refreshed(page)) != page.read_text(encoding="utf-8"):
+            page.write_text(fresh, encoding="utf-8")
+            sys.stdout.write(f"{page.relative_to(Path(DOCS).parent)}: rewritten\n")
+
+
+if __name__ == "__main__":
+    main()

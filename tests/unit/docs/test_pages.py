@@ -1,0 +1,67 @@
+"""Every page: its links lead somewhere, its blocks are what they say, and it gives nothing away."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from saga_engine.definition.loader import Loaded, load_text
+from tests.unit.docs.markdown import ROOT, anchors, blocks, links, pages
+
+LANGUAGES = {"sh", "text", "yaml", "python", "json", "mermaid", ""}
+
+
+def _name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", pages(), ids=_name)
+def test_every_relative_link_leads_to_a_file_and_its_heading(page: Path) -> None:
+    broken = []
+    for target in links(page):
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        if not file.exists() or not file.is_relative_to(ROOT):
+            broken.append(f"{target}: no such file")
+        elif anchor and anchor not in anchors(file):
+            broken.append(f"{target}: no such heading")
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", pages(), ids=_name)
+def test_every_block_of_yaml_json_and_python_is_sound_or_an_illustration(page: Path) -> None:
+    for block in blocks(page):
+        assert block.language in LANGUAGES, f"{block.place}: which language is {block.language!r}?"
+        if block.illustration:
+            continue
+        if block.language == "yaml" and re.search("^saga: ", block.text, re.MULTILINE):
+            loaded = load_text(block.text.encode(), block.place)
+            assert isinstance(loaded, Loaded), str(loaded)
+        elif block.language == "json":
+            json.loads(block.text)
+        elif block.language == "python":
+            compile(block.text, block.place, "exec")
+
+
+@pytest.mark.parametrize("page", pages(), ids=_name)
+def test_no_page_names_a_path_of_one_machine(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert not [place for place in ("/work/", "/root/", "/home/", "/tmp/", "../shared") if place in text]
+
+
+def test_every_page_under_docs_is_reached_from_the_readme() -> None:
+    reached: set[Path] = set()
+    waiting = [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in reached or page.suffix != ".md":
+            continue
+        reached.add(page)
+        found = [(page.parent / target.partition("#")[0]).resolve() for target in links(page) if "://" not in target]
+        waiting += [each for target in found for each in (sorted(target.glob("*.md")) if target.is_dir() else [target])]
+    assert set(pages()) - reached == set()
