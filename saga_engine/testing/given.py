@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 from uuid import UUID
 
 from saga_engine.core.decider import Decided, Decision, Ignored, Refused, decide
@@ -22,9 +21,7 @@ from saga_engine.definition.canonical import definition_hash
 from saga_engine.definition.children import NotExpanded, expand
 from saga_engine.definition.durations import EXPECTED, format_duration, parse_duration
 from saga_engine.definition.inputs import InputRejected, check_input
-from saga_engine.definition.loader import load_file, load_text
-from saga_engine.definition.model import Definition, Json
-from saga_engine.definition.problems import Problems
+from saga_engine.definition.model import Json
 from saga_engine.testing.expectations import (
     ExpectedCommand,
     ExpectedEvent,
@@ -37,12 +34,8 @@ from saga_engine.testing.expectations import (
     told,
 )
 from saga_engine.testing.moves import Move
-
-Source: TypeAlias = "Definition | str | Path"
-"""A definition: loaded, as YAML text (with a line break in it), or as the path of a file."""
-
-BEGIN: Final = 1_700_000_000_000_000
-"""When scenarios begin, in microseconds: always the same time, so that a test runs alike every day."""
+from saga_engine.testing.sources import Source, load
+from saga_engine.testing.virtual_time import BEGIN
 
 _SAGA_ID: Final = UUID("01900000-0000-7000-8000-000000000001")
 _MOST_LOOKS: Final = 100_000
@@ -239,21 +232,11 @@ def given(definition: Source, *, children: Iterable[Source] = ()) -> Scenario:
     Raises:
         ValueError: a definition does not load; the text lists its problems.
     """
-    known = {child.saga: child for child in map(_load, children)}
-    whole = expand(_load(definition), lambda saga, _version: known.get(saga))
+    known = {child.saga: child for child in map(load, children)}
+    whole = expand(load(definition), lambda saga, _version: known.get(saga))
     if isinstance(whole, NotExpanded):
         raise ValueError(str(whole))
     return Scenario(compile_plan(whole), SagaState(_SAGA_ID))
-
-
-def _load(source: Source) -> Definition:
-    if isinstance(source, Definition):
-        return source
-    is_text = isinstance(source, str) and "\n" in source
-    loaded = load_text(str(source).encode(), "<text>") if is_text else load_file(source)
-    if isinstance(loaded, Problems):
-        raise ValueError(str(loaded))
-    return loaded.definition
 
 
 def _command(plan: Plan, state: SagaState, sent: SendCommand) -> SentCommand:

@@ -48,7 +48,7 @@ class ScriptedParticipant:
         self._scripts: dict[str, list[Scripted]] = {}
 
     def on(self, command: str, where: Mapping[str, Json] | None = None) -> Script:
-        """A new script for a command, or for those whose payload has the values of `where`; the newest that fits counts.
+        """A new script for a command, or for those whose payload has the values of `where`; the newest that fits holds.
 
         Raises ValueError for a command that nobody sends.
         """
