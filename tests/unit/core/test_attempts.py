@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from saga_engine.core.events import CommandIssued, StepFailed, StepGivenUp
 from saga_engine.testing.expectations import command, event
-from saga_engine.testing.given import BEGIN, Scenario, given
+from saga_engine.testing.given import Scenario, given
 from saga_engine.testing.moves import reply
+from saga_engine.testing.virtual_time import BEGIN
 from tests.unit.core.sagas import BOOK, QUICK, saga
 
 ONE = saga(f"step: pay, call: card.pay, with: {{n: 1}}, {QUICK}, compensate: {{call: card.refund}}")

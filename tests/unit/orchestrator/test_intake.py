@@ -1,0 +1,238 @@
+"""Replies from the broker: only what answers what we asked, from whom we asked it, reaches a saga."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from saga_engine.adapters.memory.broker import MemoryBroker
+from saga_engine.adapters.memory.transport import MemoryTransport
+from saga_engine.core.events import Direction, Effect
+from saga_engine.core.inputs import Outcome, ReplyReceived
+from saga_engine.envelope import PARTITIONS, Address, Message, Reply, partition_of
+from saga_engine.orchestrator.agenda import Agenda
+from saga_engine.orchestrator.counters import Counters
+from saga_engine.orchestrator.intake import Accepted, Forged, Intake, check_reply
+from saga_engine.orchestrator.tokens import Tokens
+from saga_engine.ports import Delivery
+from saga_engine.wire import Unreadable, reply_to_message
+from tests.unit.orchestrator.support import BEGIN, ManualClock
+
+SAGA = UUID(int=42)
+TOKENS = Tokens({"1": b"old", "2": b"new"})
+
+
+def answer(participant: str = "payment", **changes: object) -> Reply:
+    address = Address(SAGA, "debit", None, Direction.FORWARD)
+    token = TOKENS.make(address.key, participant)
+    reply = Reply(
+        address,
+        participant,
+        partition_of(SAGA),
+        attempt=2,
+        send=3,
+        outcome=Outcome.SUCCEEDED,
+        result={"receipt": 7},
+        code="",
+        message="",
+        effect=Effect.UNDONE,
+        fenced=True,
+        token=token,
+        traceparent=None,
+    )
+    return replace(reply, **changes)  # type: ignore[arg-type]  # the fields that a test changes
+
+
+def test_a_genuine_reply_becomes_an_input_of_its_saga() -> None:
+    checked = check_reply(reply_to_message(answer()), TOKENS, BEGIN)
+    assert checked == Accepted(
+        SAGA,
+        ReplyReceived(BEGIN, "debit", None, Direction.FORWARD, 2, 3, Outcome.SUCCEEDED, {"receipt": 7}),
+    )
+
+
+def test_a_rejection_without_an_inbox_says_so() -> None:
+    said = answer(outcome=Outcome.REJECTED, result=None, code="declined", message="no", fenced=False)
+    checked = check_reply(reply_to_message(said), TOKENS, BEGIN)
+    assert isinstance(checked, Accepted)
+    assert (checked.input.code, checked.input.message, checked.input.fenced) == ("declined", "no", False)
+
+
+def test_a_token_of_an_older_key_still_counts() -> None:
+    key = answer().address.key
+    old = answer(token=Tokens({"1": b"old"}).make(key, "payment"))
+    assert isinstance(check_reply(reply_to_message(old), TOKENS, BEGIN), Accepted)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        answer(token=""),
+        answer(token="2.00"),
+        answer(token="9." + TOKENS.make(answer().address.key, "payment").partition(".")[2]),
+        answer(token=TOKENS.make(answer().address.key, "other")),
+        answer(participant="other", token=answer().token),
+        answer(address=Address(UUID(int=43), "debit", None, Direction.FORWARD)),
+        answer(address=Address(SAGA, "credit", None, Direction.FORWARD)),
+        answer(address=Address(SAGA, "debit", 0, Direction.FORWARD)),
+        answer(address=Address(SAGA, "debit", None, Direction.COMPENSATE)),
+        answer(token="2.\N{LATIN SMALL LETTER E WITH ACUTE}"),
+    ],
+    ids=["none", "short", "unknown key", "for another", "foreign", "saga", "step", "item", "direction", "not ASCII"],
+)
+def test_a_reply_to_what_this_participant_was_not_asked_is_forged(forged: Reply) -> None:
+    assert check_reply(reply_to_message(forged), TOKENS, BEGIN) == Forged(forged.participant)
+
+
+def test_a_reply_in_another_partition_than_its_sagas_is_unreadable() -> None:
+    wrong = answer(partition=(partition_of(SAGA) + 1) % PARTITIONS)
+    checked = check_reply(reply_to_message(wrong), TOKENS, BEGIN)
+    assert isinstance(checked, Unreadable)
+    assert "partition" in checked.reason
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda m: replace(m, body=b"{"), "not JSON"),
+        (lambda m: replace(m, body=b"[1]"), "must be a JSON object"),
+        (lambda m: replace(m, body=b"[" * 100_000), "not JSON"),
+        (lambda m: replace(m, body=b'{"code": 1}'), "must be strings"),
+        (lambda m: replace(m, headers={}), "saga-key"),
+        (lambda m: replace(m, headers={**m.headers, "saga-key": f"{SAGA}/debit/sideways"}), "saga-key"),
+        (lambda m: replace(m, headers={**m.headers, "saga-key": "not-a-saga/debit/forward"}), "saga-key"),
+        (lambda m: replace(m, headers={**m.headers, "saga-outcome": "perhaps"}), "saga-outcome"),
+        (lambda m: replace(m, headers={**m.headers, "saga-attempt": "-1"}), "saga-attempt"),
+        (lambda m: replace(m, headers={**m.headers, "saga-send": "9" * 5_000}), "saga-send"),
+        (lambda m: replace(m, subject="saga.reply.x.payment"), "not a reply subject"),
+        (lambda m: replace(m, subject="saga.reply.1"), "not a reply subject"),
+    ],
+)
+def test_what_is_no_reply_is_unreadable_and_says_why(change: Callable[[Message], Message], why: str) -> None:
+    checked = check_reply(change(reply_to_message(answer())), TOKENS, BEGIN)
+    assert isinstance(checked, Unreadable)
+    assert why in checked.reason
+
+
+def test_an_item_number_of_thousands_of_digits_is_no_item_and_no_trouble() -> None:
+    message = reply_to_message(answer())
+    key = f"{SAGA}/debit/{'9' * 5_000}/forward"
+    checked = check_reply(replace(message, headers={**message.headers, "saga-key": key}), TOKENS, BEGIN)
+    assert checked == Forged("payment")
+
+
+class Desk:
+    """An intake on a memory broker."""
+
+    def __init__(self, backlog: int = 100) -> None:
+        self.broker = MemoryBroker(ack_wait=0.05)
+        self.transport = MemoryTransport(self.broker, publish_timeout=0.01)
+        self.agenda = Agenda()
+        self.counters = Counters()
+        self.intake = Intake(self.transport, TOKENS, ManualClock(), self.agenda, self.counters, backlog)
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not true():  # noqa: ASYNC110 - what is waited for has no event of its own
+                await asyncio.sleep(0.001)
+
+    async def nothing_left(self) -> None:
+        await self.until(lambda: not self.broker._stored)
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Desk]:
+    desk = Desk()
+    await desk.intake.listen(frozenset({partition_of(SAGA)}))
+    yield desk
+    await desk.intake.close()
+    await desk.transport.close()
+
+
+async def test_a_genuine_reply_reaches_the_agenda_and_stays_with_the_broker_until_it_is_done_with(desk: Desk) -> None:
+    await desk.transport.publish([reply_to_message(answer())])
+    await desk.until(lambda: len(desk.agenda) == 1)
+    entry = desk.agenda.take(1)[SAGA]
+    assert [type(each) for each in entry.inputs] == [ReplyReceived]
+    assert desk.broker._stored
+    await desk.intake.done_with(entry.deliveries)
+    await desk.nothing_left()
+
+
+async def test_a_forged_reply_is_counted_and_dropped(desk: Desk) -> None:
+    await desk.transport.publish([reply_to_message(answer(token="1.forged"))])
+    await desk.until(lambda: desk.counters.forged == 1)
+    await desk.nothing_left()
+    assert len(desk.agenda) == 0
+    assert desk.broker.dead == []
+
+
+async def test_an_unreadable_reply_goes_to_the_dead_letters_with_the_reason(desk: Desk) -> None:
+    await desk.transport.publish([replace(reply_to_message(answer()), body=b"not json")])
+    await desk.nothing_left()
+    assert desk.counters.unreadable == 1
+    letter = desk.broker.dead[0]
+    assert letter.body == b"not json"
+    assert "not JSON" in letter.headers["saga-reason"]
+
+
+async def test_an_unreadable_reply_waits_while_it_cannot_be_put_with_the_dead_letters(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(messages: list[Message]) -> list[bool]:
+        return [False for _ in messages]
+
+    await desk.transport.publish([replace(reply_to_message(answer()), body=b"not json")])
+    with monkeypatch.context() as away:
+        away.setattr(desk.transport, "publish", refuse)
+        await desk.until(lambda: desk.counters.unreadable >= 2)
+        assert desk.broker._stored
+    await desk.nothing_left()
+    assert len(desk.broker.dead) == 1
+
+
+async def test_what_cannot_be_worked_on_now_comes_again(desk: Desk) -> None:
+    await desk.transport.publish([reply_to_message(answer())])
+    await desk.until(lambda: len(desk.agenda) == 1)
+    entry = desk.agenda.take(1)[SAGA]
+    await desk.intake.put_back(entry.deliveries, 0.01)
+    desk.agenda.release([SAGA])
+    await desk.until(lambda: len(desk.agenda) == 1)
+    again: list[Delivery] = desk.agenda.take(1)[SAGA].deliveries
+    assert again[0].deliveries == 2
+
+
+async def test_nothing_is_received_while_the_agenda_is_full() -> None:
+    desk = Desk(backlog=1)
+    desk.agenda.look(UUID(int=1))
+    await desk.intake.listen(frozenset({partition_of(SAGA)}))
+    await desk.transport.publish([reply_to_message(answer())])
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert desk.counters.replies == 0
+    desk.agenda.take(1)
+    await desk.until(lambda: desk.counters.replies == 1)
+    await desk.intake.close()
+    await desk.transport.close()
+
+
+async def test_only_the_partitions_that_are_held_are_listened_to(desk: Desk) -> None:
+    other = (partition_of(SAGA) + 1) % PARTITIONS
+    await desk.intake.listen(frozenset({other}))
+    await desk.transport.publish([reply_to_message(answer())])
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert desk.counters.replies == 0
+    await desk.intake.listen(frozenset())
+    await desk.intake.done_with([])
+    await desk.intake.listen(frozenset({partition_of(SAGA)}))
+    await desk.until(lambda: desk.counters.replies == 1)
+
+
+def test_tokens_need_a_key() -> None:
+    with pytest.raises(ValueError, match="at least one reply key"):
+        Tokens({})
