@@ -99,7 +99,7 @@ def _row(name: str, entry: CommandEntry, place: str) -> Mapping[str, Json]:
         "fenced": entry.fenced,
         "input": entry.input,
         "result": entry.result,
-        "handler": place,
+        "handler": _near(place),
     }
 
 

@@ -1,0 +1,129 @@
+"""`saga participants`: the commands of the handlers, exported, and then used by `validate` and the loader."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from saga_engine.handlers import HANDLER_PACKAGES
+from tests.unit.cli.conftest import Saga
+
+HANDLERS = '''
+from pydantic import BaseModel
+
+from saga_engine.participant import Context, Participant
+
+hotel = Participant("hotel")
+
+
+class Reserve(BaseModel):
+    id: str
+
+
+class Reserved(BaseModel):
+    room: int
+
+
+@hotel.command
+def reserve(ctx: Context, command: Reserve) -> Reserved:
+    return Reserved(room=7)
+
+
+@hotel.command
+async def wake(ctx: Context, command: dict[str, object]) -> None:
+    """Calls the room."""
+'''
+DEFINITION = """
+saga: stay
+version: 1
+steps:
+  - {step: reserve, call: hotel.reserve, with: {id: a}, compensate: none}
+  - {step: wake, call: hotel.wake, with: {room: "${{ steps.reserve.result.rom }}"}, compensate: none}
+"""
+
+
+@pytest.fixture
+def hotel(project: Path) -> Iterator[Path]:
+    """A project with handlers. Its modules and its place on the import path are forgotten afterwards."""
+    for folder in ("participants", "definitions"):
+        (project / folder).mkdir()
+    (project / "participants" / "__init__.py").write_text("", encoding="utf-8")
+    (project / "participants" / "hotel.py").write_text(HANDLERS, encoding="utf-8")
+    (project / "definitions" / "stay.yaml").write_text(DEFINITION, encoding="utf-8")
+    path, modules = list(sys.path), _handler_modules()
+    for name in modules:
+        del sys.modules[name]
+    yield project
+    for name in _handler_modules():
+        del sys.modules[name]
+    sys.modules.update(modules)
+    sys.path[:] = path
+
+
+def _handler_modules() -> dict[str, ModuleType]:
+    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in HANDLER_PACKAGES}
+
+
+def test_the_commands_of_the_handlers_are_listed(hotel: Path, saga: Saga) -> None:
+    listed = saga("participants", "list")
+    assert listed.code == 0
+    assert [line.split()[:4] for line in listed.out.splitlines()] == [
+        ["COMMAND", "FENCED", "TAKES", "GIVES"],
+        ["hotel.reserve", "yes", "id", "room"],
+        ["hotel.wake", "no", "object", "null"],
+    ]
+    rows = json.loads(saga("participants", "list", "-o", "json").out)
+    assert [(row["participant"], row["command"], row["fenced"]) for row in rows] == [
+        ("hotel", "reserve", True),
+        ("hotel", "wake", False),
+    ]
+    assert rows[0]["result"]["properties"]["room"]["type"] == "integer"
+    line = HANDLERS.splitlines().index("@hotel.command") + 1
+    assert rows[0]["handler"] == f"participants/hotel.py:{line}"
+
+
+def test_an_exported_catalogue_lets_validate_and_start_find_a_misspelt_path(hotel: Path, saga: Saga) -> None:
+    assert saga("validate").code == 0
+    done = saga("participants", "export")
+    assert (done.code, done.out, done.err) == (0, "", "definitions/participants.json: 2 commands\n")
+    exported = json.loads((hotel / "definitions" / "participants.json").read_text())
+    assert sorted(exported) == ["hotel.reserve", "hotel.wake"]
+    assert (exported["hotel.reserve"]["fenced"], exported["hotel.wake"]["fenced"]) == (True, False)
+    for command in (["validate"], ["start", "stay"], ["definitions", "list"]):
+        refused = saga(*command)
+        assert refused.code == 2
+        assert "definitions/stay.yaml:6:" in refused.out + refused.err
+        assert "rom" in refused.out + refused.err
+
+
+def test_an_export_goes_where_it_is_asked_to(hotel: Path, saga: Saga) -> None:
+    assert saga("participants", "export", "--output", "deep/down/commands.json").code == 0
+    printed = saga("participants", "export", "--output", "-")
+    assert printed.out == (hotel / "deep" / "down" / "commands.json").read_text()
+    assert [path.name for path in (hotel / "deep" / "down").iterdir()] == ["commands.json"]
+    assert not (hotel / "definitions" / "participants.json").exists()
+
+
+def test_an_export_that_cannot_be_written_says_where(hotel: Path, saga: Saga) -> None:
+    (hotel / "file").write_text("", encoding="utf-8")
+    done = saga("participants", "export", "--output", "file/commands.json")
+    assert (done.code, done.out) == (2, "")
+    assert "--output file/commands.json: cannot be written" in done.err
+
+
+def test_a_project_without_handlers_says_where_they_go(project: Path, saga: Saga) -> None:
+    done = saga("participants", "list")
+    assert (done.code, done.out) == (2, "")
+    assert "has no handlers; write them in participants/ and compensations/" in done.err
+
+
+def test_a_catalogue_that_is_broken_is_named(hotel: Path, saga: Saga) -> None:
+    (hotel / "definitions" / "participants.json").write_text("[", encoding="utf-8")
+    done = saga("validate")
+    assert done.code == 2
+    assert "participants.json: not JSON" in done.err
