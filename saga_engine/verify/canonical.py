@@ -26,6 +26,9 @@ class Canonical:
         self._groups = _alike(plan, fenced)
         self._retries = {place: _limits(node) for place, node in plan.nodes.items()}
         self._gates = frozenset(plan.gates)
+        self._undoable = frozenset(
+            place for place, node in plan.nodes.items() if node.call is not None and node.call.compensation is not None
+        )
 
     def key(self, world: World) -> int:
         """Equal for worlds from which the same can happen: 64 bits, of which half a million states share one with a
@@ -66,7 +69,10 @@ class Canonical:
 
     def _one(self, world: World, place: str, name: str, step: StepState) -> Hashable:
         slot = world.slots.get(name)
-        if place not in self._gates and self._is_settled(world.saga, step, slot):
+        saga = world.saga
+        if place not in self._gates and (
+            self._is_settled(saga, step, slot) or self._has_nothing_to_undo(saga, place, step)
+        ):
             return _SETTLED
         forward, backward = self._retries[place]
         out = step.status.in_flight
@@ -87,6 +93,9 @@ class Canonical:
         if saga.phase is not Phase.COMPENSATING or (slot is not None and not slot.clean) or step.due is not None:
             return False
         return step.undo in _UNDONE or (step.undo is None and step.status in (StepStatus.REJECTED, StepStatus.SKIPPED))
+
+    def _has_nothing_to_undo(self, saga: SagaState, place: str, step: StepState) -> bool:
+        return saga.phase is Phase.COMPENSATING and place not in self._undoable and not step.waits
 
 
 def _attempts(progress: Progress | None, limit: int | None) -> Hashable:

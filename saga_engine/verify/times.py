@@ -6,7 +6,7 @@ the state older, so that the real decider finds it due at time zero and all othe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from saga_engine.core.inputs import Due
@@ -18,15 +18,20 @@ from saga_engine.verify.world import Move, Scene, World
 _NOW = Due(0)
 
 
-def times(scene: Scene, world: World) -> Iterator[Move]:
-    """Everything that time alone may bring about."""
+def times(scene: Scene, world: World, places: Iterable[str]) -> Iterator[Move]:
+    """The times of these steps and items that may run out."""
     saga = world.saga
-    for place in saga.active:
+    for place in places:
         step = saga.steps[place]
         yield from _timer(scene, world, place, step)
         call = scene.plan.nodes[scene.split(place)[0]].call
         if call is not None:
             yield from _command_times(saga, place, step, call)
+
+
+def saga_times(scene: Scene, world: World) -> Iterator[Move]:
+    """The times of the saga as a whole that may run out."""
+    saga = world.saga
     if saga.phase is Phase.COMPENSATING:
         yield from _reply_deadline(scene, world)
     limit = scene.plan.definition.timeout_us

@@ -18,6 +18,7 @@ from saga_engine.verify.abstraction import Asked, Choices, abstract
 from saga_engine.verify.moves import moves
 from saga_engine.verify.participants import Slot
 from saga_engine.verify.properties import Properties
+from saga_engine.verify.reduction import Reduction
 from saga_engine.verify.times import younger
 from saga_engine.verify.world import Fenced, Move, Scene, Violation, World
 
@@ -42,17 +43,19 @@ class Transitions:
         self._choices = Choices()
         self.scene = Scene(compile_plan(abstract(definition, self._choices)), fenced)
         self._properties = Properties(self.scene)
+        self._reduction = Reduction(self.scene)
 
     def of(self, world: World) -> Iterator[Transition]:
         """Every transition from a world, in an order that is always the same."""
-        for ordinal, move in enumerate(moves(self.scene, world)):
+        lone = self._reduction.lone(world)
+        for ordinal, move in enumerate(moves(self.scene, world, lone)):
             tapes: list[tuple[int, ...]] = [()]
             while tapes:
                 tape = tapes.pop()
                 transition = self._take(world, ordinal, move, tape)
                 tapes += self._alternatives(len(tape))
                 if transition is not None:
-                    yield transition
+                    yield transition if lone is None else _alone(world, lone, transition)
 
     def _alternatives(self, fixed: int) -> Iterator[tuple[int, ...]]:
         """The tapes on which one of the questions beyond the `fixed` ones is answered otherwise."""
@@ -105,3 +108,13 @@ class Transitions:
 def _remember(world: World, asked: tuple[Asked, ...]) -> Mapping[str, int]:
     new = {one.name: one.value for one in asked if one.name is not None}
     return {**world.answers, **new} if new else world.answers
+
+
+def _alone(world: World, lone: str, transition: Transition) -> Transition:
+    """What the reduction rests on: that a lone step's moves touch no other step."""
+    before, after = world.saga.steps, transition.world.saga.steps
+    touched = [place for place, step in after.items() if place != lone and before.get(place) is not step]
+    if transition.violation is not None or not touched:
+        return transition
+    what = f"{transition.move.told}, and {', '.join(touched)} changed with it"
+    return replace(transition, violation=Violation("independent steps are independent", what))
