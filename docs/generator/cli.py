@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from docs.generator.blocks import code, table
+from docs.generator.blocks import code, fence, table
 from saga_engine.cli.app import saga
 
 _HIDDEN: Final = "help"
@@ -35,20 +35,25 @@ def _all(command: click.Command, context: click.Context) -> Iterator[tuple[click
 
 
 def _section(command: click.Command, context: click.Context) -> str:
-    parts = [f"### `{context.command_path}`", inspect.cleandoc(command.help or "").replace("\b\n", "")]
-    if not isinstance(command, click.Group) or context.parent is None:
-        # The root's usage line already says that options of its own come first.
-        usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
-        parts.append(code(usage))
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    parts = [f"### `{context.command_path}`", _text(command.help or ""), code(usage)]
     options = [one for one in command.params if isinstance(one, click.Option) and one.name != _HIDDEN]
     if options:
         parts.append(table(("option", "value", "what"), [_option(one, context) for one in options]))
     return "\n\n".join(parts)
 
 
+def _text(help_text: str) -> str:
+    """A help text as Markdown: what must not be wrapped becomes a block."""
+    paragraphs = inspect.cleandoc(help_text).split("\n\n")
+    return "\n\n".join(
+        fence("text", part.removeprefix("\b\n")) if part.startswith("\b") else part for part in paragraphs
+    )
+
+
 def _option(option: click.Option, context: click.Context) -> tuple[str, str, str]:
     names = ", ".join(code(name) for name in [*option.opts, *option.secondary_opts])
-    value = "" if option.is_flag or option.count else code(option.make_metavar(context))
+    value = "" if option.is_flag or option.count else code(option.make_metavar(context).replace(" RANGE", ""))
     facts = [" ".join((option.help or "").split())]
     if option.show_default and not option.is_flag:
         facts.append(f"Default: {option.default}.")
