@@ -43,6 +43,7 @@ COMMANDS = {
     "participants": Lazy(f"{_COMMANDS}.participants:participants", "List the participants' commands and export them."),
     "schema": Lazy(f"{_COMMANDS}.schema:schema", "Print the JSON Schema (draft-07) of the definition language."),
     "validate": Lazy(f"{_COMMANDS}.validate:validate", "Check definitions and report every mistake."),
+    "verify": Lazy(f"{_COMMANDS}.verify:verify", "Prove that a saga never ends half done, or show how it can."),
     "db": Lazy(f"{_COMMANDS}.db:db", "Create and upgrade the project's databases."),
     "config": Lazy(f"{_COMMANDS}.config:config", "Show the configuration and where it comes from."),
     "completion": Lazy(f"{_COMMANDS}.completion:completion", "Print the completion script of a shell."),

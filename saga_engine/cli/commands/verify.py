@@ -1,0 +1,168 @@
+"""`saga verify`: explores every outcome of a saga, and shows how a property comes to be broken, if one does."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from saga_engine.cli.output import Format, Part, Styled, output_option, write, write_json
+
+if TYPE_CHECKING:
+    from saga_engine.cli.whole import Whole
+    from saga_engine.definition.model import Json
+    from saga_engine.verify.explore import CounterExample, Explored
+    from saga_engine.verify.world import Fenced
+
+
+@click.command("verify")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--faults", type=click.IntRange(0, 20), default=3, show_default=True, help="Most faults in one run.")
+@click.option(
+    "--max-states", type=click.IntRange(1), default=500_000, show_default=True, help="Give up after so many states."
+)
+@click.option(
+    "--unfenced", multiple=True, metavar="PARTICIPANT", help="Suppose that its handlers have no database. Repeatable."
+)
+@output_option
+def verify(file: Path, faults: int, max_states: int, unfenced: tuple[str, ...], output: Format) -> None:
+    """Explore every outcome of the saga in FILE and prove that it never ends half done.
+
+    Child sagas are looked for beside FILE. Exit code 1 when a property is broken, and when --max-states is not enough
+    to see all: then nothing is proved.
+    """
+    from saga_engine.cli.whole import read_whole
+    from saga_engine.verify.explore import Bounds, explore
+
+    whole = read_whole(file)
+
+    def fenced(participant: str, command: str) -> bool:
+        return participant not in unfenced and whole.fenced(participant, command)
+
+    _known(whole, unfenced)
+    began = time.monotonic()
+    progress = _progress if sys.stderr.isatty() else None
+    result = explore(whole.definition, fenced, Bounds(faults, max_states), progress)
+    if progress is not None:
+        click.echo("\r\x1b[K", nl=False, err=True)
+    seconds = time.monotonic() - began
+    if output is Format.TEXT:
+        for line in _lines(file, whole, fenced, faults, result, seconds):
+            write(line)
+    else:
+        write_json(_json(file, whole, fenced, faults, result, seconds), output)
+    click.get_current_context().exit(0 if result.proved else 1)
+
+
+def _known(whole: Whole, unfenced: tuple[str, ...]) -> None:
+    from saga_engine.core.plan import compile_plan
+
+    calls = [node.call for node in compile_plan(whole.definition).nodes.values()]
+    known = {call.participant for call in calls if call is not None}
+    for name in unfenced:
+        if name not in known:
+            raise click.UsageError(f"--unfenced {name}: no step calls it; called are {', '.join(sorted(known))}")
+
+
+def _progress(states: int, waiting: int) -> None:
+    click.echo(f"\r\x1b[K{states:,} states seen, {waiting:,} to go", nl=False, err=True)
+
+
+def _lines(
+    file: Path, whole: Whole, fenced: Fenced, faults: int, result: Explored, seconds: float
+) -> Iterator[list[Part]]:
+    from saga_engine.verify.report import PROPERTIES, abstracted, assumed, hints
+
+    broken = result.counter_example
+    if broken is not None:
+        yield [f"{file}: ", Styled("broken", "red"), f": {broken.violation.rule}"]
+        yield ["  ", Styled(broken.violation.what, "red")]
+        yield []
+        yield from _timeline(broken)
+        yield []
+        for hint in hints(whole.definition, fenced):
+            yield ["hint: ", hint]
+    elif result.exhausted:
+        yield [f"{file}: ", Styled("proved", "green"), f" for all runs with at most {faults} faults"]
+        yield from _listed("", PROPERTIES)
+    else:
+        yield [f"{file}: ", Styled("not exhausted", "yellow"), ": no property is broken so far, and none is proved;"]
+        yield ["  allow more with --max-states, or ask for less with --faults"]
+    yield [f"explored {_size(result)} in {seconds:.1f} s"]
+    yield from _listed("assumed", assumed(whole.definition, fenced, faults))
+    yield from _listed("abstracted", abstracted(whole.definition))
+
+
+def _listed(title: str, lines: Iterator[str] | tuple[str, ...]) -> Iterator[list[Part]]:
+    if title:
+        yield [Styled(f"{title}:", bold=True)]
+    for line in lines:
+        yield [f"  - {line}"]
+
+
+def _size(result: Explored) -> str:
+    ends = ", ".join(f"{count:,} {end}" for end, count in result.ends.items()) or "none"
+    return (
+        f"{result.states:,} states, {result.transitions:,} transitions, at most {result.depth} from the start; "
+        f"ends: {ends}"
+    )
+
+
+def _timeline(example: CounterExample) -> Iterator[list[Part]]:
+    """What happened, numbered, and below each what the engine decided on."""
+    from saga_engine.cli.views.timeline import entry
+
+    faults = f"{example.faults} fault{'s' if example.faults != 1 else ''}"
+    yield [Styled(f"How it comes about, with {faults}:", bold=True)]
+    for number, happened in enumerate(example.happened, start=1):
+        yield [f"  {number:>2}  {happened.told}"]
+        for event in happened.events:
+            told = entry(event)
+            yield ["        ", Styled(told.sign, told.colour), f" {told.subject}  ", Styled(told.text, told.colour)]
+
+
+def _json(file: Path, whole: Whole, fenced: Fenced, faults: int, result: Explored, seconds: float) -> Json:
+    from saga_engine.verify.report import abstracted, assumed, hints
+
+    broken = result.counter_example
+    return {
+        "file": str(file),
+        "saga": whole.definition.saga,
+        "version": whole.definition.version,
+        "proved": result.proved,
+        "exhausted": result.exhausted,
+        "faults": faults,
+        "states": result.states,
+        "transitions": result.transitions,
+        "depth": result.depth,
+        "ends": dict(result.ends),
+        "seconds": round(seconds, 3),
+        "assumed": list(assumed(whole.definition, fenced, faults)),
+        "abstracted": list(abstracted(whole.definition)),
+        "counter_example": None if broken is None else _example_json(broken),
+        "hints": [] if broken is None else list(hints(whole.definition, fenced)),
+    }
+
+
+def _example_json(example: CounterExample) -> Json:
+    from saga_engine.cli.views.timeline import entry
+
+    return {
+        "rule": example.violation.rule,
+        "what": example.violation.what,
+        "faults": example.faults,
+        "happened": [
+            {
+                "what": happened.told,
+                "events": [
+                    {"type": type(event).__name__, "subject": entry(event).subject, "text": entry(event).text}
+                    for event in happened.events
+                ],
+            }
+            for happened in example.happened
+        ],
+    }

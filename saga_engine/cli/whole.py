@@ -1,0 +1,55 @@
+"""A definition as a command reads it from a file: sound, with its child sagas, which stand in the same folder.
+
+Owns where children and the catalogue of commands are looked for. Checks nothing itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from saga_engine.definition.catalogue import ParticipantCatalogue, load_catalogue
+from saga_engine.definition.children import NotExpanded, expand
+from saga_engine.definition.loader import Loaded, load_file
+from saga_engine.definition.model import Definition
+from saga_engine.definition.problems import Problems
+from saga_engine.errors import UsageError
+from saga_engine.project import CATALOGUE
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A definition with its children expanded, and what is known about commands, if anything."""
+
+    definition: Definition
+    catalogue: ParticipantCatalogue | None
+
+    def fenced(self, participant: str, command: str) -> bool:
+        """Whether an inbox protects a command; one that nobody has described is taken to be protected."""
+        entry = None if self.catalogue is None else self.catalogue.get(participant, command)
+        return entry is None or entry.fenced
+
+
+def read_whole(path: Path) -> Whole:
+    """Read a definition and its children.
+
+    Raises:
+        UsageError: it is no sound definition, or a child is missing or none; every problem on a line of its own.
+    """
+    beside = path.parent / CATALOGUE
+    catalogue = load_catalogue(beside) if beside.is_file() else None
+    loaded = load_file(path, participants=catalogue)
+    if isinstance(loaded, Problems):
+        raise UsageError(str(loaded))
+    expanded = expand(loaded.definition, lambda name, version: _child(path.parent, name, version))
+    if isinstance(expanded, NotExpanded):
+        raise UsageError(str(loaded.place(expanded.findings)))
+    return Whole(expanded, catalogue)
+
+
+def _child(folder: Path, name: str, version: int | None) -> Definition | None:
+    """The definition of that saga in the folder: of that version, or the highest."""
+    loaded = [load_file(file) for file in sorted(folder.glob("*.yaml"))]
+    found = [one.definition for one in loaded if isinstance(one, Loaded) and one.definition.saga == name]
+    wanted = [one for one in found if version is None or one.version == version]
+    return max(wanted, key=lambda one: one.version, default=None)
