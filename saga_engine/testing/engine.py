@@ -79,7 +79,7 @@ class InMemoryEngine:
         self._loop = loop
         self.clock = VirtualClock(loop)
         self.broker = MemoryBroker(ack_wait=3 * _IDLY_S)
-        self._databases: list[Engine] = []
+        self.databases: dict[str, Engine] = {}
         self._store = _store(self.clock, seed)
         ids = TimeOrderedIds(Random(f"ids {seed}").randbytes)
         self.client = Client(self._store, definitions, ids, self.clock)
@@ -135,7 +135,7 @@ class InMemoryEngine:
         """End everything. May be repeated."""
         self._runner.close()
         self.client.close()
-        for database in self._databases:
+        for database in self.databases.values():
             database.dispose()
 
     def _following(self) -> float | None:
@@ -164,7 +164,7 @@ class InMemoryEngine:
         database = None
         if merged.fenced:
             database = _database(participant.name, household.migrations)
-            self._databases.append(database)
+            self.databases[participant.name] = database
         return Worker(
             merged,
             SilenceableTransport(MemoryTransport(self.broker), participant, self.clock),

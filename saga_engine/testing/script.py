@@ -127,14 +127,16 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Scripted:
-    """A script, and the commands it is for: those whose payload has at least these values."""
+    """A script, and what it is for: a command (None: any), those payloads that have at least these values."""
 
+    command: str | None
     where: Mapping[str, Json]
     script: Script
 
-    def concerns(self, payload: Json) -> bool:
+    def concerns(self, command: str, payload: Json) -> bool:
         has = payload if isinstance(payload, Mapping) else {}
-        return all(name in has and has[name] == value for name, value in self.where.items())
+        fits = all(name in has and has[name] == value for name, value in self.where.items())
+        return fits and self.command in (None, command)
 
 
 def _checked(code: str) -> str:

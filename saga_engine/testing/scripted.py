@@ -45,19 +45,18 @@ class ScriptedParticipant:
         self._now = now
         self._own = {} if own is None else own.handlers
         self._commands = sorted(commands if own is None else own.handlers)
-        self._scripts: dict[str, list[Scripted]] = {}
+        self._scripts: list[Scripted] = []
 
-    def on(self, command: str, where: Mapping[str, Json] | None = None) -> Script:
-        """A new script for a command, or for those whose payload has the values of `where`; the newest that fits holds.
+    def on(self, command: str | None = None, where: Mapping[str, Json] | None = None) -> Script:
+        """A new script for a command (None: for all), or for those whose payload has the values of `where`.
 
-        Raises ValueError for a command that nobody sends.
+        Of several that concern a command the newest is obeyed. Raises ValueError for a command that nobody sends.
         """
-        if command not in self._commands:
+        if command is not None and command not in self._commands:
             hint = " ".join(filter(None, (nearest(command, self._commands), f"it has: {', '.join(self._commands)}")))
             raise ValueError(f"{self.name} has no command {command!r}; {hint}")
         script = Script(self._now)
-        known = [each for each in self._scripts.get(command, ()) if each.where != (where or {})]
-        self._scripts[command] = [Scripted(where or {}, script), *known]
+        self._scripts.insert(0, Scripted(command, where or {}, script))
         return script
 
     def silence(self, command: str, payload: Json) -> Silence | None:
@@ -70,8 +69,7 @@ class ScriptedParticipant:
         return MergedParticipant(self.name, {command: self._handler(command) for command in self._commands})
 
     def _script(self, command: str, payload: Json) -> Script | None:
-        found = (each.script for each in self._scripts.get(command, ()) if each.concerns(payload))
-        return next(found, None)
+        return next((each.script for each in self._scripts if each.concerns(command, payload)), None)
 
     def _handler(self, command: str) -> Handler:
         own = self._own.get(command)

@@ -36,6 +36,20 @@ class ReadingContract:
         assert {key: versions_of(stream) for key, stream in streams.items()} == {key: [1, 2] for key in sagas}
         assert store.versions(sagas) == dict.fromkeys(sagas, 2)
 
+    def test_streams_are_loaded_each_from_its_own_version(self, store: EventStore) -> None:
+        samples = Samples()
+        afters = [0, 1, 199, 200, 201, 399, 449, 450, 451]
+        sagas = started(store, *(samples.start(events=450) for _ in afters))
+        streams = store.load(dict(zip(sagas, afters, strict=True)))
+        assert [versions_of(streams[saga]) for saga in sagas] == [[*range(after + 1, 451)] for after in afters]
+
+    def test_rows_are_read_without_their_events(self, store: EventStore) -> None:
+        samples = Samples()
+        one, two = started(store, samples.start(events=2), samples.start(events=3))
+        heads = store.heads([two, one, samples.id()])
+        assert heads == {one: loaded(store, one).head, two: loaded(store, two).head}
+        assert store.heads([]) == {}
+
     def test_nothing_is_loaded_for_no_ids(self, store: EventStore) -> None:
         assert store.load({}) == {}
         assert store.versions([]) == {}

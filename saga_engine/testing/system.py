@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
+from sqlalchemy import Engine
+
 from saga_engine import configuration
 from saga_engine.bootstrap.definitions import load_project
 from saga_engine.databases import MIGRATIONS
@@ -88,6 +90,10 @@ class SagaSystem:
         except KeyError:
             known = ", ".join(self._engine.participants)
             raise ValueError(f"no definition asks a participant named {name!r}; there are: {known}") from None
+
+    def database(self, participant: str) -> Engine:
+        """The database in memory that the handlers of a participant write in, to look into it between two calls."""
+        return self._engine.databases[participant]
 
     def start(
         self,
