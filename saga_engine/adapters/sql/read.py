@@ -6,6 +6,7 @@ version, so that what others append in between does no harm. Writes nothing.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
@@ -14,23 +15,19 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, Select, bindparam, func, select
 
-from saga_engine.adapters.sql.rows import HeadRow, head_of, select_heads
+from saga_engine.adapters.sql.rows import HeadRow, head_of, select_events, select_heads
 from saga_engine.adapters.sql.writer import Writer
 from saga_engine.envelope import EventRecord, StreamHead
 from saga_engine.ports import KeyRecord, LoadedStream, Snapshot, StreamFilter
-from saga_engine.sql.schema import keys, snapshots, streams
+from saga_engine.sql.schema import events, keys, snapshots, streams
 from saga_engine.sql.transaction import run_query
 
 CHUNK: Final = 1_000
 """How many ids go into one statement: the smallest limit on parameters is SQLite's 32,766."""
 
-_HEADS: Final = select_heads().where(streams.c.stream_id.in_(bindparam("ids", expanding=True)))
-_VERSIONS: Final = select(streams.c.stream_id, streams.c.version).where(
-    streams.c.stream_id.in_(bindparam("ids", expanding=True))
-)
-_SNAPSHOTS: Final = select(snapshots.c.stream_id, snapshots.c.version, snapshots.c.data).where(
-    snapshots.c.stream_id.in_(bindparam("ids", expanding=True))
-)
+BUCKET: Final = 200
+"""Streams whose wanted events begin within so many versions are read together."""
+
 _DUE: Final = (
     select_heads()
     .where(streams.c.partition.in_(bindparam("partitions", expanding=True)), streams.c.next_due <= bindparam("now"))
@@ -57,16 +54,22 @@ def chunks(ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
         yield ids[start : start + CHUNK]
 
 
-def _versions(ids: Sequence[UUID], connection: Connection) -> dict[UUID, int]:
-    return {row.stream_id: row.version for row in connection.execute(_VERSIONS, {"ids": ids})}
-
-
 class Reader:
     """The reading half of a store."""
 
     def __init__(self, engine: Engine, writer: Writer) -> None:
         self._engine = engine
         self._writer = writer
+        self._heads_of = select_heads().where(writer.among(streams.c.stream_id))
+        self._versions_of = select(streams.c.stream_id, streams.c.version).where(writer.among(streams.c.stream_id))
+        self._events_of = (
+            select_events()
+            .where(writer.among(events.c.stream_id), events.c.version > bindparam("after"))
+            .order_by(events.c.stream_id, events.c.version)
+        )
+        self._snapshots_of = select(snapshots.c.stream_id, snapshots.c.version, snapshots.c.data).where(
+            writer.among(snapshots.c.stream_id)
+        )
 
     def load(self, wanted: Mapping[UUID, int]) -> Mapping[UUID, LoadedStream]:
         loaded: dict[UUID, LoadedStream] = {}
@@ -75,15 +78,11 @@ class Reader:
         return loaded
 
     def _load(self, wanted: Mapping[UUID, int], connection: Connection) -> dict[UUID, LoadedStream]:
-        from_start = [stream_id for stream_id, after in wanted.items() if after == 0]
-        kept = {row[0]: Snapshot(*row) for row in connection.execute(_SNAPSHOTS, {"ids": from_start})}
-        heads = [head_of(row) for row in connection.execute(_HEADS, {"ids": list(wanted)})]
-        ranges: list[tuple[UUID, int, int]] = []
-        for head in heads:
-            snapshot = kept.get(head.stream_id)
-            after = max(0, wanted[head.stream_id]) if snapshot is None else snapshot.version
-            ranges.append((head.stream_id, after, head.version))
-        tails = self._tails(connection, ranges)
+        from_start = self._writer.ids(stream_id for stream_id, after in wanted.items() if after == 0)
+        kept = {row[0]: Snapshot(*row) for row in connection.execute(self._snapshots_of, {"ids": from_start})}
+        heads = [head_of(row) for row in connection.execute(self._heads_of, {"ids": self._writer.ids(wanted)})]
+        after = {**wanted, **{stream_id: snapshot.version for stream_id, snapshot in kept.items()}}
+        tails = self._tails(connection, [(head.stream_id, after[head.stream_id], head.version) for head in heads])
         return {
             head.stream_id: LoadedStream(head, kept.get(head.stream_id), tails.get(head.stream_id, ()))
             for head in heads
@@ -92,21 +91,41 @@ class Reader:
     def _tails(
         self, connection: Connection, ranges: Sequence[tuple[UUID, int, int]]
     ) -> dict[UUID, tuple[EventRecord, ...]]:
-        rows = self._writer.events(connection, ranges)
-        return {
-            stream_id: tuple(EventRecord(version, kind, data.encode(), at) for _, version, kind, data, at in group)
-            for stream_id, group in groupby(rows, key=lambda row: row[0])
-        }
+        """The events of streams, each after a version up to another one.
+
+        Streams that begin near each other are read together, from the lowest version of theirs; what is read too much
+        is dropped. Joined with the ranges instead, a large batch makes PostgreSQL compare each with each.
+        """
+        tails: dict[UUID, tuple[EventRecord, ...]] = {}
+        buckets: defaultdict[int, dict[UUID, tuple[int, int]]] = defaultdict(dict)
+        for stream_id, after, upto in ranges:
+            if after < upto:
+                buckets[after // BUCKET][stream_id] = (after, upto)
+        for bucket in buckets.values():
+            lowest = min(after for after, _ in bucket.values())
+            rows = connection.execute(self._events_of, {"ids": self._writer.ids(bucket), "after": lowest})
+            for stream_id, group in groupby(rows, key=lambda row: row[0]):
+                after, upto = bucket[stream_id]
+                tails[stream_id] = tuple(
+                    EventRecord(version, kind, data.encode(), at)
+                    for _, version, kind, data, at in group
+                    if after < version <= upto
+                )
+        return tails
 
     def versions(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, int]:
         found: dict[UUID, int] = {}
         for ids in chunks(stream_ids):
-            found |= run_query(self._engine, partial(_versions, ids))
+            found |= run_query(self._engine, partial(self._versions, ids))
         return found
 
     def heads(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, StreamHead]:
-        found = (self._heads(_HEADS, {"ids": list(ids)}) for ids in chunks(stream_ids))
+        found = (self._heads(self._heads_of, {"ids": self._writer.ids(ids)}) for ids in chunks(stream_ids))
         return {head.stream_id: head for page in found for head in page}
+
+    def _versions(self, ids: Sequence[UUID], connection: Connection) -> dict[UUID, int]:
+        rows = connection.execute(self._versions_of, {"ids": self._writer.ids(ids)})
+        return {row.stream_id: row.version for row in rows}
 
     def due(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead]:
         return self._heads(_DUE, {"partitions": list(partitions), "now": now, "most": limit})

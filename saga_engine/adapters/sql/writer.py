@@ -1,4 +1,4 @@
-"""What a batch of appends needs from a dialect: to write it inside a transaction, and to say who won.
+"""What batches need from a dialect: to write many rows inside a transaction and say who won, and to read many by id.
 
 Two implementations: `postgres_writer` (also for CockroachDB) and `sqlite_writer`.
 """
@@ -9,14 +9,21 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import ColumnElement, Connection
 
-from saga_engine.adapters.sql.rows import EventRow
 from saga_engine.ports import Append, Settlement
 
 
 class Writer(Protocol):
     """Statements over many rows at once, in a dialect's best way."""
+
+    def among(self, column: ColumnElement[UUID]) -> ColumnElement[bool]:
+        """The condition that a column is one of the ids in the parameter `ids`, which `ids` makes."""
+        ...
+
+    def ids(self, stream_ids: Iterable[UUID]) -> str | list[UUID]:
+        """Many ids as one parameter."""
+        ...
 
     def start(self, connection: Connection, starts: Sequence[Append], batch_id: UUID) -> set[UUID]:
         """Take the keys that are free and write those streams; the ids of the streams that were written."""
@@ -28,8 +35,4 @@ class Writer(Protocol):
 
     def settle(self, connection: Connection, settlements: Sequence[Settlement]) -> None:
         """Write the settlements whose stream is still at their version."""
-        ...
-
-    def events(self, connection: Connection, ranges: Sequence[tuple[UUID, int, int]]) -> Iterable[Row[EventRow]]:
-        """The events of streams, each after a version up to another one, in order of stream and version."""
         ...
