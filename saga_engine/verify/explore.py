@@ -17,7 +17,7 @@ from saga_engine.verify.canonical import Canonical
 from saga_engine.verify.transition import Transition, Transitions
 from saga_engine.verify.world import Fenced, Happened, Violation, World
 
-_PROGRESS_EVERY: Final = 2_000
+_PROGRESS_EVERY: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
