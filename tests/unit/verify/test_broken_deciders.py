@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 
 from saga_engine.core import backward, decider, forward, plan, state, timing
+from saga_engine.core.decider import Ignored
 from saga_engine.core.draft import Draft
 from saga_engine.core.events import SagaCompensated
+from saga_engine.core.inputs import ReplyReceived
 from saga_engine.core.plan import Plan
 from saga_engine.core.state import StepStatus
 from saga_engine.verify import moves, participants, transition
@@ -109,14 +111,15 @@ def a_decider_that_raises(patch: pytest.MonkeyPatch) -> None:
 
 
 def commands_sent_while_suspended(patch: pytest.MonkeyPatch) -> None:
-    def due_regardless(draft: Draft) -> None:
+    def reply_regardless(draft: Draft, reply: ReplyReceived) -> Ignored | None:
         suspended = draft.state.suspended
         draft.state = replace(draft.state, suspended=False)
-        due(draft)
+        ignored = take_reply(draft, reply)
         draft.state = replace(draft.state, suspended=suspended)
+        return ignored
 
-    due = decider._due
-    patch.setattr(decider, "_due", due_regardless)
+    take_reply = decider._reply
+    patch.setattr(decider, "_reply", reply_regardless)
 
 
 def leftovers_of_tolerated_items(patch: pytest.MonkeyPatch) -> None:
