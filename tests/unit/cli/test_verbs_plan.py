@@ -33,11 +33,33 @@ steps:
   - {step: tell, kind: retriable, call: mail.send}
 """
 
+ERRAND = """
+saga: errand
+version: 1
+key: ${{ input.id }}
+steps:
+  - {step: ask, call: clerk.ask, compensate: none}
+  - {step: inner, saga: part, with: {size: "${{ steps.ask.result.size }}"}}
+  - {step: maybe, if: "${{ input.big }}", call: clerk.weigh, compensate: none}
+  - {step: nap, sleep: 2h}
+  - {step: look, kind: read_only, call: clerk.look}
+  - {step: close, kind: retriable, call: clerk.close}
+  - {step: peek, kind: read_only, call: clerk.peek}
+"""
+PART = """
+saga: part
+version: 1
+steps:
+  - {step: cut, call: saw.cut, with: {size: "${{ input.size }}"}, compensate: {call: saw.glue}}
+"""
+
 
 @pytest.fixture
 def trips(project: Path) -> Trips:
     write_trip(project)
     (project / "definitions" / "travel.yaml").write_text(FLIGHT_AND_HOTEL, encoding="utf-8")
+    (project / "definitions" / "errand.yaml").write_text(ERRAND, encoding="utf-8")
+    (project / "definitions" / "part.yaml").write_text(PART, encoding="utf-8")
     return Trips(project)
 
 
@@ -144,6 +166,36 @@ def test_a_suspended_saga_is_planned_from_its_resumption(trips: Trips, saga: Sag
     assert foreseen["notes"] == ["the saga is suspended: nothing is sent before it is resumed"]
     assert foreseen["waves"][0]["after"] == ["cancel", "resume"]
     assert "note: the saga is suspended" in saga("plan", "t-1", "--if", "cancel").out
+
+
+def test_time_passes_and_children_are_undone_in_a_plan(trips: Trips, saga: Saga) -> None:
+    saga("start", "errand", "--input", '{"id": "x", "big": true}')
+    foreseen = json.loads(saga("plan", "x", "--if", "fail@look", "-o", "json").out)
+    assert [(wave["after"], wave["wait_ms"] // 1000) for wave in foreseen["waves"]] == [
+        (["ask succeeds"], 0),
+        (["inner/cut succeeds"], 0),
+        (["maybe succeeds", "time passes"], 7200),
+        (["look is rejected"], 0),
+        (["inner/cut is undone"], 0),
+    ]
+    cut = foreseen["waves"][0]["commands"][0]
+    assert (cut["step"], cut["payload"]) == ("inner/cut", {"size": "${{ steps.ask.result.size }}"})
+    glue = foreseen["waves"][3]["commands"][0]
+    assert (glue["participant"], glue["command"], glue["payload"]) == ("saw", "glue", cut["payload"])
+
+
+def test_a_step_that_would_never_be_sent_is_refused_with_the_reason(trips: Trips, saga: Saga, project: Path) -> None:
+    saga("start", "errand", "--input", '{"id": "x", "big": false}')
+    assert "maybe would not fail: it would be skipped" in saga("plan", "x", "--if", "fail@maybe").err
+    late = ERRAND.replace("version: 1", "version: 2\ntimeout: 1h")
+    (project / "definitions" / "errand.yaml").write_text(late, encoding="utf-8")
+    saga("start", "errand", "--input", '{"id": "y", "big": true}')
+    assert (
+        "look would not be reached: the saga would be compensating before" in saga("plan", "y", "--if", "fail@look").err
+    )
+    refused = saga("plan", "y", "--if", "fail@peek")
+    assert refused.code == 1
+    assert "peek cannot fail: past the point of no return it is tried without bound" in refused.err
 
 
 @pytest.mark.parametrize(
