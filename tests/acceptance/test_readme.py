@@ -14,6 +14,9 @@ from tests.acceptance.projects import REPOSITORY
 from tests.acceptance.walkthrough import Walkthrough, settled, tools
 from tests.unit.docs.markdown import QUICKSTART, README, Block, blocks
 
+SLOW_S = 300
+"""A page is a dozen processes one after the other; its single commands have their own, shorter patience."""
+
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Iterator[Walkthrough]:
@@ -29,6 +32,7 @@ def _readme(language: str) -> list[Block]:
     return [block for block in blocks(README) if block.language == language]
 
 
+@pytest.mark.timeout(SLOW_S)
 def test_the_quickstart_does_what_it_says_from_an_empty_folder(reader: Walkthrough) -> None:
     reader.follow(blocks(QUICKSTART))
     assert len(reader.done) >= 15
@@ -48,6 +52,7 @@ def test_every_block_of_readme_and_quickstart_is_followed_or_says_that_it_is_an_
     assert loose == []
 
 
+@pytest.mark.timeout(SLOW_S)
 def test_the_readme_does_what_it_says_with_its_own_saga_and_handler(reader: Walkthrough) -> None:
     """The project is this repository's, but with the definition and the handler that the README shows."""
     for name in ("participants", "compensations", "store"):
