@@ -87,7 +87,9 @@ class Appender:
         tries = TRIES_OF_A_BATCH if len(batch) > 1 else None
         while True:
             try:
-                return run_transaction(self._engine, work, isolation=self._isolation, tries=tries)
+                # All parts of a call share its time, and each has at least one try.
+                left = max(0.0, call.give_up_at - time.monotonic())
+                return run_transaction(self._engine, work, isolation=self._isolation, tries=tries, retry_for=left)
             except CommitUnknownError:
                 call.doubtful = True
                 landed = self._landed(batch, call.batch_id)

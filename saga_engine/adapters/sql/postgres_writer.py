@@ -93,9 +93,10 @@ _SETTLEMENTS: Final = _records(
 
 
 def _among(column: ColumnElement[UUID]) -> ColumnElement[bool]:
-    """Whether a column is one of `ids`. Also said beside a join with a JSON parameter, which the planner takes for a
+    """Whether a column is one of `ids`. Also said beside a join with a JSON parameter.
 
-    hundred rows of anything: so that it looks the batch up by index, and not in the whole table.
+    The planner takes such a parameter for a hundred rows of anything, and keeps the plan that it made for a small
+    table: with the array it looks the batch up by index, however large the table has become.
     """
     return column == any_(cast(bindparam("ids", type_=Text()), ARRAY(Uuid)))
 

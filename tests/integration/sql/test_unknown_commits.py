@@ -18,7 +18,7 @@ from tests.databases import Database
 from tests.integration.sql.faults import Fault, FaultyCommits
 
 CHANCE = 0.5
-SAGAS, ROUNDS = 6, 30
+SAGAS, ROUNDS, REPEATS = 6, 30, 15
 
 
 @pytest.fixture
@@ -96,15 +96,15 @@ def test_one_commit_writes_one_batch_id_for_each_stream(
 
 
 def test_what_may_be_repeated_is_repeated(store: SqlEventStore, faults: FaultyCommits) -> None:
-    (saga,) = started(store, Samples().start(events=ROUNDS))
+    (saga,) = started(store, Samples().start(events=REPEATS))
     seen: Lease | None = None
-    for number in range(1, ROUNDS):
-        store.settle([Settlement(saga, ROUNDS, number, number)])
+    for number in range(1, REPEATS):
+        store.settle([Settlement(saga, REPEATS, number, number)])
         assert (loaded(store, saga).head.published, loaded(store, saga).head.next_due) == (number, number)
         assert store.change_leases([LeaseChange("p", "me", number, seen)]) == [True]
         seen = Lease("p", "me", number)
         assert store.register([definition(number)]) == [None]
-    assert len(store.definitions()) == ROUNDS - 1
+    assert len(store.definitions()) == REPEATS - 1
     assert all(faults.counts[fault] > 0 for fault in Fault)
 
 
