@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from contextlib import suppress
+from functools import partial
 from uuid import UUID
 
 from saga_engine.bootstrap.definitions import project_definitions
@@ -24,11 +25,10 @@ def client(settings: Settings) -> Client:
 
     Raises:
         StoreUnavailableError, SchemaMissingError: as `open_store`.
-        UsageError: as `project_definitions`.
     """
-    definitions = project_definitions(settings.root)
     store = open_store(settings)
-    return Client(store, definitions, TimeOrderedIds(secrets.token_bytes), StoreClock(store.now))
+    load = partial(project_definitions, settings.root)
+    return Client(store, load, TimeOrderedIds(secrets.token_bytes), StoreClock(store.now))
 
 
 async def ring(settings: Settings, *saga_ids: UUID) -> None:

@@ -37,9 +37,10 @@ class SendCommand:
 
 @dataclass(frozen=True, slots=True)
 class PublishEvent:
-    """A domain event to publish. `subject` None: the engine's own subject for it."""
+    """A domain event to publish, of what happened `at`. `subject` None: the engine's own subject for it."""
 
     version: int
+    at: int
     name: str
     subject: str | None
     data: Json
@@ -57,25 +58,25 @@ def outgoing(plan: Plan, state: SagaState, event: Event) -> Outgoing | None:
             action = plan.nodes[event.step].action
             emit = action.emit if isinstance(action, Call | Wait) else None
             data = result_of(state, event.step, state.steps[event.step])
-            return _publish(plan, state, emit, data, plan.nodes[event.step], None)
+            return _publish(plan, state, event.at, emit, data, plan.nodes[event.step], None)
         case StepCompensated() if event.effect is Effect.UNDONE:
             node = plan.nodes[event.step]
             undo = compensation_of(node)
             forward = state.steps[address(event.step, event.item)].forward
             data = None if forward is None else forward.payload
-            return _publish(plan, state, None if undo is None else undo.emit, data, node, event.item)
+            return _publish(plan, state, event.at, None if undo is None else undo.emit, data, node, event.item)
         case SagaCompleted():
-            return _publish(plan, state, plan.definition.emit.completed, event.output, None, None)
+            return _publish(plan, state, event.at, plan.definition.emit.completed, event.output, None, None)
         case SagaCompensated():
-            return _publish(plan, state, plan.definition.emit.compensated, failure_view(state), None, None)
+            return _publish(plan, state, event.at, plan.definition.emit.compensated, failure_view(state), None, None)
         case SagaClosed():
-            return _publish(plan, state, plan.definition.emit.closed, failure_view(state), None, None)
+            return _publish(plan, state, event.at, plan.definition.emit.closed, failure_view(state), None, None)
         case _:
             return None
 
 
 def _publish(
-    plan: Plan, state: SagaState, emit: Emit | None, data: Json, node: Node | None, item: int | None
+    plan: Plan, state: SagaState, at: int, emit: Emit | None, data: Json, node: Node | None, item: int | None
 ) -> PublishEvent | None:
     """An event of a step (`node`), of one item of it, or of the saga itself.
 
@@ -86,4 +87,4 @@ def _publish(
     if emit.data is not None:
         value = plan.evaluate_top(state, emit.data) if node is None else plan.evaluate(state, node, emit.data, item)
         data = {"error": value.message} if isinstance(value, ExpressionFailed) else value
-    return PublishEvent(state.version, emit.event, emit.subject, data)
+    return PublishEvent(state.version, at, emit.event, emit.subject, data)

@@ -56,7 +56,7 @@ def _payload(entry: CommandEntry, name: str, payload: Json, path: tuple[PathPart
         return
     required = schema.get("required")
     for key in payload:
-        if key not in properties and not schema.get("additionalProperties"):
+        if key not in properties and schema.get("additionalProperties") is False:
             message = f"{name} takes no {shown(key)}"
             yield Finding(
                 "W304", (*path, "with", key), message, "one of " + ", ".join(properties), nearest(key, properties)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from uuid import UUID
 
 from saga_engine.codec import decode_event
@@ -53,17 +54,21 @@ class NotTaken:
 
 
 class Client:
-    """The engine as its users see it. `definitions` are the project's, by saga name and version."""
+    """The engine as its users see it.
+
+    `load_definitions` gives the project's, by saga name and version; it is called when a saga is started, so that a
+    broken file keeps nobody from looking or acting.
+    """
 
     def __init__(
         self,
         store: EventStore,
-        definitions: Mapping[str, Mapping[int, Definition]],
+        load_definitions: Callable[[], Mapping[str, Mapping[int, Definition]]],
         ids: TimeOrderedIds,
         clock: Clock,
     ) -> None:
         self._store = store
-        self._definitions = definitions
+        self._load_definitions = load_definitions
         self._clock = clock
         self._plans = Plans(store)
         self._transactor = Transactor(store, self._plans, StateCache(0), clock.now)
@@ -136,6 +141,10 @@ class Client:
     def now(self) -> int:
         """The store's time, in microseconds since 1970."""
         return self._clock.now()
+
+    @cached_property
+    def _definitions(self) -> Mapping[str, Mapping[int, Definition]]:
+        return self._load_definitions()
 
     def _expanded(self, definition: Definition) -> Definition:
         expanded = expand(definition, self._child)

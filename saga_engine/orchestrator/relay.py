@@ -80,7 +80,7 @@ class Relay:
                 sent.name,
                 sent.subject,
                 sent.data,
-                now,
+                sent.at,
                 state.traceparent,
             )
             return event_to_message(event)

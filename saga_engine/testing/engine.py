@@ -82,7 +82,7 @@ class InMemoryEngine:
         self.databases: dict[str, Engine] = {}
         self._store = _store(self.clock, seed)
         ids = TimeOrderedIds(Random(f"ids {seed}").randbytes)
-        self.client = Client(self._store, definitions, ids, self.clock)
+        self.client = Client(self._store, lambda: definitions, ids, self.clock)
         self.participants = {participant.name: participant for participant in participants(self.clock)}
         services = [
             self._orchestrator().run(),
