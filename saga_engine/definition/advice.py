@@ -29,16 +29,24 @@ def advice(definition: Definition, catalogue: ParticipantCatalogue | None) -> It
         undo = call.compensation
         if undo is not None:
             # Without a payload of its own a compensation is sent the forward one.
-            payload = call.payload.source if undo.payload is None else undo.payload.source
-            yield from _command(catalogue, undo.participant, undo.command, payload, (*path, "compensate"))
+            own = undo.payload
+            payload = call.payload.source if own is None else own.source
+            place = (*path, "compensate")
+            yield from _command(catalogue, undo.participant, undo.command, payload, place, passed_on=own is None)
 
 
 def _command(
-    catalogue: ParticipantCatalogue, participant: str, command: str, payload: Json, path: tuple[PathPart, ...]
+    catalogue: ParticipantCatalogue,
+    participant: str,
+    command: str,
+    payload: Json,
+    path: tuple[PathPart, ...],
+    *,
+    passed_on: bool = False,
 ) -> Iterator[Finding]:
     entry = catalogue.get(participant, command)
     if entry is not None:
-        yield from _payload(entry, f"{participant}.{command}", payload, path)
+        yield from _payload(entry, f"{participant}.{command}", payload, path, passed_on=passed_on)
         return
     name = f"{participant}.{command}"
     hint = nearest(name, catalogue.commands)
@@ -48,15 +56,24 @@ def _command(
         yield Finding("W303", (*path, "call"), f"unknown participant {shown(participant)}", "", hint)
 
 
-def _payload(entry: CommandEntry, name: str, payload: Json, path: tuple[PathPart, ...]) -> Iterator[Finding]:
-    """Compare the keys of a payload with the properties that the command takes."""
+def _payload(
+    entry: CommandEntry, name: str, payload: Json, path: tuple[PathPart, ...], *, passed_on: bool
+) -> Iterator[Finding]:
+    """Compare the keys of a payload with the properties that the command takes.
+
+    `passed_on`: it is the forward payload, sent to a compensation that has none of its own.
+    """
     schema = entry.input
     properties = None if schema is None else schema.get("properties")
     if schema is None or not isinstance(properties, Mapping) or not isinstance(payload, Mapping):
         return
     required = schema.get("required")
     for key in payload:
-        if key not in properties and schema.get("additionalProperties") is False:
+        if key in properties:
+            continue
+        # A key that its author wrote may be a slip; one that comes along with the forward payload must be refused to count.
+        extra = schema.get("additionalProperties", passed_on)
+        if not extra:
             message = f"{name} takes no {shown(key)}"
             yield Finding(
                 "W304", (*path, "with", key), message, "one of " + ", ".join(properties), nearest(key, properties)
