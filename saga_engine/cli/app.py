@@ -44,6 +44,7 @@ COMMANDS = {
     "schema": Lazy(f"{_COMMANDS}.schema:schema", "Print the JSON Schema (draft-07) of the definition language."),
     "validate": Lazy(f"{_COMMANDS}.validate:validate", "Check definitions and report every mistake."),
     "verify": Lazy(f"{_COMMANDS}.verify:verify", "Prove that a saga never ends half done, or show how it can."),
+    "graph": Lazy(f"{_COMMANDS}.graph:graph", "Draw the steps of a definition or of a saga."),
     "db": Lazy(f"{_COMMANDS}.db:db", "Create and upgrade the project's databases."),
     "config": Lazy(f"{_COMMANDS}.config:config", "Show the configuration and where it comes from."),
     "completion": Lazy(f"{_COMMANDS}.completion:completion", "Print the completion script of a shell."),

@@ -1,0 +1,37 @@
+"""The colours of all pictures: light fills under dark text, so that every box can be read (WCAG 2.2, contrast AA)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from saga_engine.graph.picture import Tone
+
+TEXT: Final = "#1f2933"
+QUIET: Final = "#52606d"
+LINE: Final = "#52606d"
+UNDO: Final = "#b45309"
+PAPER: Final = "#ffffff"
+
+FILL: Final[Mapping[Tone, str]] = {
+    Tone.PLAIN: "#eef4fb",
+    Tone.TIMER: "#f5f0fa",
+    Tone.PENDING: "#ffffff",
+    Tone.RUNNING: "#d6e8ff",
+    Tone.DONE: "#d5f0dc",
+    Tone.SKIPPED: "#eceff1",
+    Tone.UNDOING: "#ffe8c2",
+    Tone.UNDONE: "#fff4d1",
+    Tone.FAILED: "#fbdcdc",
+}
+STROKE: Final[Mapping[Tone, str]] = {
+    Tone.PLAIN: "#5b7fa6",
+    Tone.TIMER: "#8a6fb0",
+    Tone.PENDING: "#9aa5b1",
+    Tone.RUNNING: "#2563c9",
+    Tone.DONE: "#2f8f4e",
+    Tone.SKIPPED: "#9aa5b1",
+    Tone.UNDOING: "#c2740c",
+    Tone.UNDONE: "#b98900",
+    Tone.FAILED: "#c0392b",
+}
