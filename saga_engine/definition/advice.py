@@ -19,6 +19,7 @@ def advice(definition: Definition, catalogue: ParticipantCatalogue | None) -> It
         yield Finding(
             "W310", ("sla",), "the warning never comes: the saga's timeout is not longer", "less than timeout"
         )
+    yield from _unfenced(definition)
     if catalogue is None:
         return
     for index, step in enumerate(definition.steps):
@@ -33,6 +34,18 @@ def advice(definition: Definition, catalogue: ParticipantCatalogue | None) -> It
             payload = call.payload.source if own is None else own.source
             place = (*path, "compensate")
             yield from _command(catalogue, undo.participant, undo.command, payload, place, passed_on=own is None)
+
+
+def _unfenced(definition: Definition) -> Iterator[Finding]:
+    """Compensations that another participant's inbox cannot fence against the command they undo."""
+    for index, step in enumerate(definition.steps):
+        undo = step.action.compensation if isinstance(step.action, Call) else None
+        if isinstance(step.action, Call) and undo is not None and undo.participant != step.action.participant:
+            message = (
+                f"{step.action.participant}.{step.action.command} is undone by another participant, whose inbox cannot "
+                "stop the command should it come late"
+            )
+            yield Finding("W305", ("steps", index, "compensate"), message, f"a command of {step.action.participant}")
 
 
 def _command(
@@ -71,7 +84,7 @@ def _payload(
     for key in payload:
         if key in properties:
             continue
-        # A key that its author wrote may be a slip; one that comes along with the forward payload must be refused to count.
+        # A key that its author wrote may be a slip; one that only comes along matters if it is refused.
         extra = schema.get("additionalProperties", passed_on)
         if not extra:
             message = f"{name} takes no {shown(key)}"
