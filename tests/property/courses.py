@@ -34,8 +34,9 @@ from tests.property.definitions import INPUT, SECOND, SIGNALS
 
 Cut: TypeAlias = tuple[int, int, int, int]
 tapes: Final = st.lists(
-    st.tuples(st.integers(0, 19), st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)), max_size=40
+    st.tuples(st.integers(0, 29), st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)), min_size=5, max_size=50
 )
+_OUTCOMES: Final = (Outcome.SUCCEEDED,) * 7 + (Outcome.FAILED,) * 2 + (Outcome.REJECTED,)
 
 SAGA_ID: Final = UUID("01900000-0000-7000-8000-00000000abcd")
 _BEGIN: Final = 1_700_000_000 * SECOND
@@ -75,8 +76,13 @@ def begin(definition: Definition) -> Course:
 
 
 def play(definition: Definition, tape: Sequence[Cut]) -> Course:
-    """Start a saga and let happen what the tape says."""
+    """Start a saga; all goes well for as long as the first cut says, perhaps to a cancel; then happens the rest."""
     course = begin(definition)
+    _, some, more, end = tape[0]
+    for turn in range(min(some, more)):
+        _go_well(course, turn)
+    if end > 4:
+        course.give(Cancel(course.now, "somebody", "why"))
     for cut in tape:
         _happen(course, cut)
     return course
@@ -85,18 +91,18 @@ def play(definition: Definition, tape: Sequence[Cut]) -> Course:
 def _happen(course: Course, cut: Cut) -> None:
     kind, a, b, c = cut
     at = course.now
-    if kind < 10:
+    if kind < 20:
         course.give(_reply(course, a, b, c))
-    elif kind < 15:
+    elif kind < 25:
         due = next_due(course.plan, course.state, at)
         course.pass_time(a * SECOND if due is None or b < 4 else max(0, due - at))
-    elif kind == 15:
+    elif kind == 25:
         course.give(Signal(at, f"id-{a}", SIGNALS[b % 2], c))
-    elif kind == 16:
+    elif kind == 26:
         course.give(Cancel(at, "somebody", "why") if a < 3 else Due(at))
-    elif kind == 17:
+    elif kind == 27 and not course.state.suspended:
         course.give(Suspend(at, "somebody", "why"))
-    elif kind == 18:
+    elif kind in (27, 28):
         course.give(Resume(at, "somebody", "why"))
     else:
         places = course.state.blocked
@@ -108,7 +114,7 @@ def _reply(course: Course, a: int, b: int, c: int) -> ReplyReceived:
     """Mostly to a command that is out; else to any step, as a late or mistaken participant might."""
     state = course.state
     out = [(command.place, command.direction) for command in open_commands(course.plan, state)]
-    if out and b < 8:
+    if out and b < 9:
         place, direction = out[a % len(out)]
     else:
         places = [*state.steps, *course.plan.nodes]
@@ -117,39 +123,43 @@ def _reply(course: Course, a: int, b: int, c: int) -> ReplyReceived:
     known = state.steps.get(place)
     progress = None if known is None else known.forward if direction is Direction.FORWARD else known.backward
     attempt = 1 if progress is None else max(1, progress.attempt - (c == 9))
-    outcome = tuple(Outcome)[c % 3] if a % 3 else Outcome.SUCCEEDED
     code = ("busy", "fatal")[b % 2]
     effect = tuple(Effect)[b % 2]
+    fenced = b % 4 != 3
     return ReplyReceived(
-        course.now, step, item, direction, attempt, 1 + c % 2, outcome, {"of": place}, code, "why", effect, b % 4 != 3
+        course.now, step, item, direction, attempt, 1 + b % 2, _OUTCOMES[c], {"of": place}, code, "why", effect, fenced
     )
 
 
 def heal(course: Course) -> None:
     """From now on everything is answered with success, every signal comes, and an operator sees to what is blocked."""
-    course.give(Resume(course.now, "operator", "healing"))
+    if course.state.suspended:
+        course.give(Resume(course.now, "operator", "healing"))
     for turn in range(_MOST_TURNS):
         if course.state.ended_as is not None:
             return
-        if course.state.blocked:
-            course.give(Operate(course.now, Verb.RESOLVE, "operator", "healing"))
-            continue
-        out = next(open_commands(course.plan, course.state), None)
-        if out is not None:
-            step, item = split(out.place)
-            course.give(
-                ReplyReceived(
-                    course.now, step, item, out.direction, out.progress.attempt, 1, Outcome.SUCCEEDED, {"of": out.place}
-                )
-            )
-            continue
-        waiting = [
-            step.event for step in course.state.steps.values() if step.status is StepStatus.WAITING and step.event
-        ]
-        if waiting and course.state.compensation_began_at is None:
-            course.give(Signal(course.now, f"heal-{turn}", waiting[0], None))
-            continue
-        due = next_due(course.plan, course.state, course.now)
-        assert due is not None, f"nothing will ever happen again: {course.state}"
-        course.pass_time(max(0, due - course.now))
+        _go_well(course, turn)
     raise AssertionError(f"the saga does not end: {course.state}")
+
+
+def _go_well(course: Course, turn: int) -> None:
+    """One thing that brings the saga further. `turn` picks which, where there are several."""
+    state, at = course.state, course.now
+    ready = list(open_commands(course.plan, state))
+    waiting = [step.event for step in state.steps.values() if step.status is StepStatus.WAITING and step.event]
+    if state.ended_as is not None:
+        return
+    if state.blocked:
+        course.give(Operate(at, Verb.RESOLVE, "operator", "healing"))
+    elif ready:
+        out = ready[turn % len(ready)]
+        step, item = split(out.place)
+        result = {"of": out.place}
+        attempt = out.progress.attempt
+        course.give(ReplyReceived(at, step, item, out.direction, attempt, 1, Outcome.SUCCEEDED, result))
+    elif waiting and state.compensation_began_at is None:
+        course.give(Signal(at, f"well-{turn}-{len(course.inputs)}", waiting[0], None))
+    else:
+        due = next_due(course.plan, state, at)
+        assert due is not None, f"nothing will ever happen again: {state}"
+        course.pass_time(max(0, due - at))

@@ -47,8 +47,12 @@ def expression(source: Json) -> CompiledExpression:
 _PAYLOADS: Final = tuple(
     expression({"x": source}) for source in ("${{ input.yes }}", "${{ saga.key }}", "${{ input.missing }}")
 )
-_CONDITIONS: Final = tuple(expression(f"${{{{ input.{name} }}}}") for name in ("yes", "yes", "no", "text", "missing"))
-_LISTS: Final = tuple(expression(f"${{{{ input.{name} }}}}") for name in ("items", "items", "none", "text"))
+_CONDITIONS: Final = tuple(
+    expression(f"${{{{ input.{name} }}}}") for name in ("yes", "yes", "yes", "no", "no", "no", "text", "missing")
+)
+_LISTS: Final = tuple(
+    expression(f"${{{{ input.{name} }}}}") for name in ("items", "items", "items", "items", "none", "text")
+)
 _ITEM: Final = expression({"n": "${{ item }}"})
 
 
@@ -69,19 +73,19 @@ def _emit(draw: st.DrawFn, name: str) -> Emit | None:
 
 
 def _compensation(draw: st.DrawFn, name: str) -> Compensation | None:
-    if not _usually(draw):
+    if not _usually(draw, 5):
         return None
-    payload = draw(st.sampled_from((None, None, *_PAYLOADS)))
+    payload = draw(st.sampled_from((None,) * 9 + _PAYLOADS))
     how = draw(st.sampled_from(OnExhausted))
     return Compensation("p", f"undo_{name}", payload, _emit(draw, "Undone"), _retry(draw), _timeout(draw), how)
 
 
 def _call(draw: st.DrawFn, name: str, kind: Kind) -> Call:
     loop = None
-    if kind is not Kind.PIVOT and not _usually(draw, 2):
+    if kind is not Kind.PIVOT and not _usually(draw, 4):
         tolerate = 0 if kind is Kind.RETRIABLE else draw(st.integers(0, 3))
         loop = ForEach(draw(st.sampled_from(_LISTS)), "item", draw(st.integers(1, 3)), tolerate)
-    payload = _ITEM if loop is not None else draw(st.sampled_from((_PAYLOADS[0], *_PAYLOADS)))
+    payload = _ITEM if loop is not None else draw(st.sampled_from((_PAYLOADS[0],) * 15 + _PAYLOADS))
     compensation = _compensation(draw, name) if kind is Kind.COMPENSATABLE else None
     return Call("p", name, payload, kind, _retry(draw), _timeout(draw), compensation, loop, _emit(draw, "Done"))
 
@@ -95,10 +99,14 @@ def _pause(draw: st.DrawFn, *, may_fail: bool) -> Action:
 
 
 def _step(draw: st.DrawFn, name: str, needs: tuple[str, ...], action: Action) -> Step:
-    return Step(name, needs, None if _usually(draw) else draw(st.sampled_from(_CONDITIONS)), action)
+    return Step(name, needs, None if _usually(draw, 6) else draw(st.sampled_from(_CONDITIONS)), action)
 
 
 def _some(draw: st.DrawFn, names: list[str]) -> tuple[str, ...]:
+    """Often the last of them alone, as in most sagas."""
+    alone: bool = draw(st.booleans())
+    if names and alone:
+        return (names[-1],)
     return tuple(draw(st.lists(st.sampled_from(names), unique=True, max_size=3))) if names else ()
 
 
@@ -106,9 +114,9 @@ def _some(draw: st.DrawFn, names: list[str]) -> tuple[str, ...]:
 def definitions(draw: st.DrawFn) -> Definition:
     """A sound definition of up to nine steps."""
     steps: list[Step] = []
-    for index in range(draw(st.integers(0, 4))):
+    for index in range(draw(st.integers(0, 5))):
         name = f"b{index}"
-        kind = draw(st.sampled_from((Kind.COMPENSATABLE, Kind.COMPENSATABLE, Kind.READ_ONLY, None)))
+        kind = draw(st.sampled_from((Kind.COMPENSATABLE,) * 4 + (Kind.READ_ONLY, None)))
         action = _pause(draw, may_fail=True) if kind is None else _call(draw, name, kind)
         steps.append(_step(draw, name, _some(draw, [step.name for step in steps]), action))
     before = [step.name for step in steps]

@@ -20,7 +20,7 @@ from saga_engine.core.inputs import Due
 from saga_engine.core.plan import Plan, compensation_of
 from saga_engine.core.state import Phase, SagaState, Status, StepState, StepStatus, UndoStatus, address, evolve, split
 from saga_engine.core.timing import next_due
-from saga_engine.definition.model import Definition
+from saga_engine.definition.model import Definition, Kind
 from saga_engine.definition.rules import breaches
 from tests.property.courses import SAGA_ID, Course, Cut, heal, play, tapes
 from tests.property.definitions import definitions
@@ -62,9 +62,13 @@ def test_deciding_is_total_and_deterministic_and_its_events_fold_to_its_state(
 def test_commands_keep_the_order_of_the_graph(definition: Definition, tape: list[Cut]) -> None:
     course = play(definition, tape)
     heal(course)
+    undone = sum(isinstance(each, CommandIssued) and each.direction is Direction.COMPENSATE for each in course.events)
+    event(f"{min(undone, 3)} compensations")
     began = False
     for before, each in _moments(course):
-        began = began or isinstance(each, CompensationBegan)
+        if isinstance(each, CompensationBegan):
+            began = True
+            assert not _done_for_good(course.plan, before), f"{each} past the point of no return"
         if not isinstance(each, CommandIssued):
             continue
         if each.direction is Direction.FORWARD:
@@ -72,6 +76,16 @@ def test_commands_keep_the_order_of_the_graph(definition: Definition, tape: list
             _check_forward(course.plan, before, each)
         else:
             _check_undo(course.plan, before, each)
+
+
+def _done_for_good(plan: Plan, state: SagaState) -> bool:
+    """Whether the pivot may have been done, or a retriable step was issued."""
+    for place, step in state.steps.items():
+        call = plan.nodes[split(place)[0]].call
+        issued = step.forward is not None and step.status is not StepStatus.REJECTED
+        if call is not None and call.kind in (Kind.PIVOT, Kind.RETRIABLE) and issued:
+            return True
+    return False
 
 
 def _check_forward(plan: Plan, before: SagaState, issued: CommandIssued) -> None:
