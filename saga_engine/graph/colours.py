@@ -10,7 +10,7 @@ from saga_engine.graph.picture import Tone
 TEXT: Final = "#1f2933"
 QUIET: Final = "#52606d"
 LINE: Final = "#52606d"
-UNDO: Final = "#b45309"
+UNDO: Final = "#974208"
 PAPER: Final = "#ffffff"
 
 FILL: Final[Mapping[Tone, str]] = {

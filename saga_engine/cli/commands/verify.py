@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 )
 @output_option
 def verify(file: Path, faults: int, max_states: int, unfenced: tuple[str, ...], output: Format) -> None:
-    """Explore every outcome of the saga in FILE and prove that it never ends half done.
+    """Prove that a saga never ends half done, or show how it can.
 
-    Child sagas are looked for beside FILE. Exit code 1 when a property is broken, and when --max-states is not enough
-    to see all: then nothing is proved.
+    Every outcome of the saga in FILE is explored with the engine's own decisions: rejections, failures, silence,
+    repeated and late messages, cancels, crashes. Child sagas are looked for beside FILE. Exit code 1 when a property is
+    broken, and when --max-states is not enough to see all: then nothing is proved.
     """
     from saga_engine.cli.whole import read_whole
     from saga_engine.verify.explore import Bounds, explore
