@@ -58,6 +58,8 @@ class Watch:
     async def due(self) -> None:
         """Look for due sagas, at the times that are known and at every poll. Runs until cancelled."""
         while True:
+            # Before we look, not after: a ring that comes while the store answers is about something newer.
+            self._look.clear()
             heads = await self._patiently(self._due_now)
             for head in heads:
                 self._agenda.look(head.stream_id, seen=head.version, due_since=head.next_due)
@@ -73,7 +75,6 @@ class Watch:
         """Wait for the poll, or for the soonest known time, which may come nearer meanwhile."""
         deadline = self._clock.now() + int(self._poll * 1_000_000)
         while True:
-            self._look.clear()
             soonest, now = self._soonest, self._clock.now()
             until = deadline if soonest is None else min(deadline, soonest)
             if until <= now:
@@ -85,6 +86,7 @@ class Watch:
                 break
             if self._soonest == soonest:
                 break
+            self._look.clear()
         if self._soonest is not None and self._soonest <= self._clock.now():
             self._soonest = None
 

@@ -63,7 +63,8 @@ class MemoryBroker:
         self._ids: dict[str, float] = {}
         self._sequence = 0
         self._wipes: list[float] = []
-        self._watchers: set[Callable[[], None]] = set()
+        # Not a set: who waits must be woken in the same order on every run.
+        self._watchers: dict[Callable[[], None], None] = {}
         self._ringing: list[Callable[[int], None]] = []
 
     def stop(self) -> None:
@@ -152,8 +153,12 @@ class MemoryBroker:
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Call this whenever something may have become deliverable; the result ends that."""
-        self._watchers.add(changed)
-        return lambda: self._watchers.discard(changed)
+        self._watchers[changed] = None
+
+        def end() -> None:
+            self._watchers.pop(changed, None)
+
+        return end
 
     def ring(self, partition: int) -> None:
         """Call all listeners, from the event loop."""
