@@ -5,7 +5,7 @@ Owns what is shown and in which words. Knows no format and no coordinates.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -85,11 +85,20 @@ def picture(plan: Plan, statuses: Mapping[str, str] | None = None, status: str =
     )
     undoable, final = _undoable(plan), _final(plan)
     arrows = tuple(
-        Arrow(node.place, target, node.place in undoable and target not in final)
-        for node in plan.nodes.values()
-        for target in node.dependents
+        Arrow(source, target, source in undoable and target not in final) for source, target in _direct(plan)
     )
     return Picture(title, boxes, arrows)
+
+
+def _direct(plan: Plan) -> Iterator[tuple[str, str]]:
+    """What needs what, without what follows from the rest: a step that comes after a child needs all of its steps."""
+    before: dict[str, frozenset[str]] = {}
+    for place, node in plan.nodes.items():
+        further = frozenset(far for need in node.needs for far in before[need])
+        before[place] = further.union(node.needs)
+        for need in node.needs:
+            if need not in further:
+                yield need, place
 
 
 def _undoable(plan: Plan) -> frozenset[str]:

@@ -38,6 +38,12 @@ def test_compensation_goes_back_where_something_can_be_undone_and_the_way_back_i
     ]
 
 
+def test_an_arrow_that_follows_from_others_is_not_drawn() -> None:
+    shown = picture(compile_plan(read_whole(ROOT / "examples" / "store_order.yaml").definition))
+    drawn = [(arrow.source, arrow.target) for arrow in shown.arrows]
+    assert drawn == [("debit", "ship/pack"), ("ship/pack", "ship/book_courier"), ("ship/book_courier", "book_points")]
+
+
 def test_mermaid_draws_both_ways_and_marks_the_pivot() -> None:
     lines = mermaid(picture(compile_plan(define(PIVOT)))).splitlines()
     assert '    s0["<b>a</b><br/>one.do<br/>↶ one.undo"]:::plain' in lines
