@@ -140,13 +140,13 @@ def _reply(draft: Draft, reply: ReplyReceived) -> Ignored | None:
         why = backward.undo_reply(draft, node, step, reply)
     if why is not None:
         return Ignored(why)
-    _turn(draft, before)
     if draft.state.phase is Phase.FORWARD and reply.item is not None:
         backward.undo_tolerated(draft, node)
         forward.advance_items(draft, node)
         forward.after_closing(draft, node)
     elif before is Phase.COMPENSATING:
         backward.advance_from(draft, node)
+    _turn(draft, before)
     return None
 
 
@@ -302,6 +302,7 @@ def _operate(draft: Draft, operate: Operate) -> Decision | None:
     ]
     if not places:
         return Refused(f"{operate.step} is not blocked; blocked: {', '.join(draft.state.blocked)}")
+    before = draft.state.phase
     for place in places:
         name, item = split(place)
         draft.add(OperatorActed(draft.at, operate.verb, name, operate.who, operate.why, item))
@@ -314,6 +315,7 @@ def _operate(draft: Draft, operate: Operate) -> Decision | None:
             _retry_unissued(draft, name, item, step)
         else:
             backward.reissue_undo(draft, place, step)
+    _turn(draft, before)
     return None
 
 

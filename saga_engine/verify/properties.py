@@ -149,11 +149,12 @@ class Properties:
         if not _is_closed(step):
             yield Violation("joins close", f"the saga completed, but {place} never did")
             return
-        each = node.call is not None and node.call.for_each is not None
+        call = node.call
+        loop = call is not None and call.for_each is not None
         for name, slot in world.slots.items():
             if self._scene.split(name)[0] != place or world.saga.steps[name].undo in _BY_HAND:
                 continue
-            tolerated = each and slot.clean
+            tolerated = loop and (slot.clean or (call is not None and call.compensation is None))
             if (slot.done is not Done.YES or slot.undone) and not tolerated:
                 what = f"the saga completed, but {name} {'is undone' if slot.undone else 'may have had no effect'}"
                 yield Violation("completed means done", what)

@@ -1,0 +1,38 @@
+"""Defects that `saga verify` found in random sagas, each as the shortest history that showed it."""
+
+from __future__ import annotations
+
+import pytest
+
+from saga_engine.testing.given import Scenario, given
+from saga_engine.testing.moves import Move, reply, resolve, skip, undo_reply
+from tests.unit.core.sagas import saga
+
+LEFTOVER_THEN_NO_VALUE = saga(
+    """
+    step: root, call: p.root, compensate: {call: p.undo_root}
+    step: each, call: p.do, for_each: {in: [1], as: item, tolerate: 1}, retry: {maximum_attempts: 1}, compensate: UNDO
+    step: end, call: p.end, with: {x: "${{ steps.root.result.absent }}"}, compensate: none
+    """
+).replace("UNDO", "{call: p.undo, retry: {maximum_attempts: 1}}")
+"""A tolerated failure is undone inside the step; then the next step's expression has no value."""
+
+
+def failed_item() -> Scenario:
+    return given(LEFTOVER_THEN_NO_VALUE).started().when(reply("root").succeeded(), reply("each", 0).failed())
+
+
+def test_a_compensation_that_is_begun_by_undoing_a_tolerated_item_goes_on() -> None:
+    failed_item().when(undo_reply("each", 0).succeeded()).then(
+        "StepCompensated each/0",
+        "StepSucceeded each",
+        "StepRejected end",
+        "CompensationBegan end",
+        "CommandIssued root compensate",
+    ).when(undo_reply("root").succeeded()).then_status("compensated")
+
+
+@pytest.mark.parametrize(("act", "ends"), [(skip("each", 0), "closed"), (resolve("each", 0), "compensated")])
+def test_a_compensation_that_is_begun_by_an_operators_verb_goes_on(act: Move, ends: str) -> None:
+    blocked = failed_item().when(undo_reply("each", 0).failed()).then_status("blocked")
+    blocked.when(act).when(undo_reply("root").succeeded()).then_status(ends)
