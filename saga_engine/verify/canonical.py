@@ -26,6 +26,7 @@ class Canonical:
         self._groups = _alike(plan, fenced)
         self._retries = {place: _limits(node) for place, node in plan.nodes.items()}
         self._gates = frozenset(plan.gates)
+        self._recent: dict[str, tuple[StepState, Slot | None, Phase, Hashable]] = {}
         self._undoable = frozenset(
             place for place, node in plan.nodes.items() if node.call is not None and node.call.compensation is not None
         )
@@ -68,8 +69,16 @@ class Canonical:
         return None if step is None else self._one(world, place, name, step)
 
     def _one(self, world: World, place: str, name: str, step: StepState) -> Hashable:
-        slot = world.slots.get(name)
-        saga = world.saga
+        """Most steps of a state are the very objects of the state before: what was said of those is said again."""
+        slot, phase = world.slots.get(name), world.saga.phase
+        recent = self._recent.get(name)
+        if recent is not None and recent[0] is step and recent[1] is slot and recent[2] is phase:
+            return recent[3]
+        known = self._parts(world.saga, place, step, slot)
+        self._recent[name] = (step, slot, phase, known)
+        return known
+
+    def _parts(self, saga: SagaState, place: str, step: StepState, slot: Slot | None) -> Hashable:
         if place not in self._gates and (
             self._is_settled(saga, step, slot) or self._has_nothing_to_undo(saga, place, step)
         ):
