@@ -60,16 +60,24 @@ class Watch:
         while True:
             # Before we look, not after: a ring that comes while the store answers is about something newer.
             self._look.clear()
-            heads = await self._patiently(self._due_now)
-            for head in heads:
+            self._soonest = None
+            heads = await self._patiently(self._due_soon)
+            now = self._clock.now()
+            due = [head for head in heads if head.next_due is not None and head.next_due <= now]
+            for head in due:
                 self._agenda.look(head.stream_id, seen=head.version, due_since=head.next_due)
-            if len(heads) == _PAGE:
+            if len(due) == _PAGE:
                 await self._agenda.room(_PAGE)
                 continue
+            later = [head.next_due for head in heads[len(due) :] if head.next_due is not None]
+            self._soonest = min([*later, *([] if self._soonest is None else [self._soonest])], default=None)
             await self._until_next()
 
-    def _due_now(self) -> Sequence[StreamHead]:
-        return self._store.due(sorted(self._partitions), self._clock.now(), _PAGE) if self._partitions else ()
+    def _due_soon(self) -> Sequence[StreamHead]:
+        """What is due, and what falls due before the next poll, earliest first."""
+        if not self._partitions:
+            return ()
+        return self._store.due(sorted(self._partitions), self._clock.now() + int(self._poll * 1_000_000), _PAGE)
 
     async def _until_next(self) -> None:
         """Wait for the poll, or for the soonest known time, which may come nearer meanwhile."""
@@ -87,8 +95,6 @@ class Watch:
             if self._soonest == soonest:
                 break
             self._look.clear()
-        if self._soonest is not None and self._soonest <= self._clock.now():
-            self._soonest = None
 
     async def recover(self, partitions: frozenset[int]) -> None:
         """Take over partitions: look at every saga whose messages may not all have been sent."""

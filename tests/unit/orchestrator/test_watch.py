@@ -9,7 +9,8 @@ from typing import TypeVar
 from saga_engine.adapters.memory.broker import MemoryBroker
 from saga_engine.adapters.memory.store import MemoryEventStore
 from saga_engine.adapters.memory.transport import MemoryTransport
-from saga_engine.envelope import StreamHead
+from saga_engine.envelope import StreamHead, partition_of
+from saga_engine.identifiers import TimeOrderedIds
 from saga_engine.orchestrator.agenda import Agenda
 from saga_engine.orchestrator.watch import Watch
 from saga_engine.testing.virtual_time import VirtualClock, VirtualLoop, run
@@ -19,15 +20,20 @@ POLL = 3600.0
 
 
 class Looking(MemoryEventStore):
-    """An empty store that tells when it was asked for what is due."""
+    """A store that tells when it was asked for what is due, and gives `heads_due`, each until its time has come."""
 
-    def __init__(self, asked: Callable[[], None]) -> None:
+    def __init__(self, asked: Callable[[], None], clock: VirtualClock) -> None:
         super().__init__()
         self._asked = asked
+        self._clock = clock
+        self.heads_due: list[StreamHead] = []
 
     def due(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead]:
         self._asked()
-        return super().due(partitions, now, limit)
+        found = [head for head in self.heads_due if head.next_due is not None and head.next_due <= now]
+        reached = self._clock.now()
+        self.heads_due = [head for head in self.heads_due if head.next_due is not None and head.next_due > reached]
+        return found
 
 
 def inline(call: Callable[[], T], /) -> Awaitable[T]:
@@ -51,7 +57,9 @@ class Watching:
             then(self)
 
         transport = MemoryTransport(MemoryBroker())
-        self.watch = Watch(Looking(asked), transport, self.clock, inline, Agenda(), POLL)
+        self.store = Looking(asked, self.clock)
+        self.agenda = Agenda()
+        self.watch = Watch(self.store, transport, self.clock, inline, self.agenda, POLL)
         self.watch.over(frozenset(range(16)))
 
     async def until(self, seconds: float) -> list[float]:
@@ -113,3 +121,19 @@ def test_it_looks_at_the_soonest_time_that_it_was_told() -> None:
         return await watching.until(14)
 
     assert run(watched()) == [0, 12]
+
+
+def test_it_looks_at_each_time_that_falls_due_before_the_next_poll() -> None:
+    async def watched() -> tuple[list[float], int]:
+        watching = Watching(nothing)
+        begin = watching.clock.now()
+        watching.store.heads_due = [_due(watching, begin + seconds * 1_000_000) for seconds in (10, 25)]
+        looks = await watching.until(60)
+        return looks, len(watching.agenda)
+
+    assert run(watched()) == ([0, 10, 25], 2)
+
+
+def _due(watching: Watching, at: int) -> StreamHead:
+    saga_id = TimeOrderedIds(lambda size: bytes(size)).new(at)
+    return StreamHead(saga_id, "s", "k", 1, 1, "hash", partition_of(saga_id), 2, 2, "running", at, at, None)
