@@ -147,7 +147,10 @@ class DemoSaga(Section):
 
 
 class DemoKill(Section):
-    """Whose worker `saga demo` kills (SIGKILL), after how many sagas have been started, and how long it stays away."""
+    """Whose worker `saga demo` kills (SIGKILL), and how long it stays away.
+
+    It is killed in mid-command, as soon as that many sagas have been started.
+    """
 
     participant: Name
     after: int = Field(ge=1)
@@ -155,10 +158,11 @@ class DemoKill(Section):
 
 
 class DemoSection(Section):
-    """What `saga demo` runs."""
+    """What `saga demo` runs. `settings`: by participant, laid over its own settings during the demo."""
 
     saga: Name
     runs: tuple[DemoSaga, ...] = Field(min_length=1)
+    settings: Mapping[Name, Mapping[str, JsonValue]] = Field(default_factory=dict)
     kill: DemoKill | None = None
 
 

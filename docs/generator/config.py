@@ -44,8 +44,9 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "demo.runs[].title": "What this kind of run shows.",
     "demo.runs[].input": "The input. `{id}` in its texts is replaced by an id that is new for every saga.",
     "demo.runs[].count": "How many of them are started.",
-    "demo.kill.participant": "Whose worker is killed (SIGKILL) on the way.",
-    "demo.kill.after": "After how many started sagas.",
+    "demo.settings": "For the demo only, over `participants.<name>.settings`: by participant, what its handlers see.",
+    "demo.kill.participant": "Whose worker is killed (SIGKILL) on the way, in the middle of a command.",
+    "demo.kill.after": "After how many started sagas, at the earliest.",
     "demo.kill.back": "How long it stays away.",
 }
 

@@ -9,7 +9,7 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,8 @@ from uuid import UUID
 
 from saga_engine.adapters.embedded.child import die_with_parent
 from saga_engine.bootstrap.clients import ring
+from saga_engine.core.events import Direction
+from saga_engine.core.timing import open_commands
 from saga_engine.definition.model import Json
 from saga_engine.envelope import StreamHead
 from saga_engine.errors import SagaEngineError, UnavailableError
@@ -69,6 +71,15 @@ class ProcessStage:
 
     def look(self, saga_id: UUID) -> StreamHead:
         return self.client.status(saga_id)
+
+    def at_work(self, participant: str, saga_ids: Sequence[UUID]) -> Mapping[UUID, str]:
+        return {
+            saga_id: out.place
+            for saga_id, state in self.client.states(saga_ids).items()
+            for out in open_commands(self.client.plan(state.definition_hash), state)
+            if out.direction is Direction.FORWARD
+            if out.node.call is not None and out.node.call.participant == participant
+        }
 
     def kill(self, participant: str) -> None:
         child = self.children.pop(participant)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import signal
+import sqlite3
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -39,16 +42,37 @@ def children(parent: int) -> set[int]:
 
 
 def test_the_demo_shows_what_it_promises_and_may_be_repeated(order_project: Project) -> None:
-    for total in (8, 16):
+    for total in (20, 40):
         done = order_project.saga("demo")
         assert done.returncode == 0, done.stderr
         assert "worker payment was killed (kill -9)" in done.stdout
         assert "worker payment is back" in done.stdout
         assert "rejected: card_declined" in done.stdout
-        assert "create_order   undone" in done.stdout
-        assert "8 sagas: 6 completed, 2 compensated" in done.stdout
+        assert "create_order   undone  ⇢ OrderRejected" in done.stdout
+        assert "20 sagas: 14 completed, 6 compensated" in done.stdout
         assert "Traceback" not in done.stdout + done.stderr
-        assert len(order_project.saga("list", "-o", "jsonl").stdout.splitlines()) == total
+        struck = re.findall(
+            r"^(order-\w+): .* in the middle of debit_payment; .* succeeded, 1 attempt$", done.stdout, re.M
+        )
+        assert struck, done.stdout
+        ledger = debits(order_project)
+        assert {key: ledger[key] for key in struck} == dict.fromkeys(struck, 1)
+        assert Counter(ledger.values()) == {1: total * 14 // 20}
+        assert len(order_project.saga("list", "-o", "jsonl", "--limit", "100").stdout.splitlines()) == total
+
+
+def debits(project: Project) -> Counter[str]:
+    """How often each order was debited, as the payment service's own ledger tells."""
+    with closing(sqlite3.connect(project.folder / ".saga" / "payment.db")) as ledger:
+        rows = ledger.execute("SELECT order_id FROM payments WHERE kind = 'debit'").fetchall()
+    return Counter(order for (order,) in rows)
+
+
+def test_settings_of_the_demo_for_a_participant_that_does_not_exist_are_refused(order_project: Project) -> None:
+    order_project.environment["SAGA_DEMO__SETTINGS"] = '{"paymnt": {"card_network_ms": 1}}'
+    done = order_project.saga("demo")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "demo.settings: 'paymnt' is none of order, payment" in done.stderr
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
-from saga_engine.cli.views.demo import Lines, summary
-from saga_engine.core.state import Status
+from saga_engine.cli.output import Part
+from saga_engine.cli.views.demo import Lines, kind, recoveries, summary
+from saga_engine.core.state import Progress, SagaState, Status, StepState, StepStatus
 from saga_engine.definition.model import Json
-from saga_engine.demo.course import LONGEST_S, Absence, Act, Course, Scene, Timing, worth_showing
+from saga_engine.demo.course import LONGEST_S, Course, Timing, worth_showing
+from saga_engine.demo.outage import PATIENCE_S, Outage
+from saga_engine.demo.scenes import Absence, Act, Scene
 from saga_engine.envelope import StreamHead
 from saga_engine.errors import SagaEngineError
 from saga_engine.settings import DemoKill, DemoSaga, DemoSection
@@ -21,13 +25,17 @@ KILL = DemoKill.model_validate({"participant": "payment", "after": 2, "back": "2
 
 
 class Theatre:
-    """A stage that notes what happens; a saga completes half a second after its start, unless payment is away."""
+    """A stage that notes what happens; a saga completes half a second after its start, unless payment is away.
+
+    `asked`: for each time that it is asked, who waits for payment; afterwards, and by default, all that have not ended.
+    """
 
     def __init__(self) -> None:
         self.time = 0.0
         self.notes: list[str] = []
         self.inputs: list[Mapping[str, Json]] = []
         self.due: dict[UUID, float] = {}
+        self.asked: list[set[int]] = []
         self.away = False
         self.broken = False
 
@@ -47,6 +55,12 @@ class Theatre:
     def look(self, saga_id: UUID) -> StreamHead:
         status = Status.COMPLETED if self.time >= self.due[saga_id] else Status.RUNNING
         return StreamHead(saga_id, "place_order", "k", 1, 1, "h", 0, 1, 1, status, None, 0, None)
+
+    def at_work(self, participant: str, saga_ids: Sequence[UUID]) -> Mapping[UUID, str]:
+        waiting = {one for one in saga_ids if self.look(one).status != Status.COMPLETED}
+        if self.asked:
+            waiting &= {UUID(int=number) for number in self.asked.pop(0)}
+        return dict.fromkeys(waiting, "debit")
 
     def kill(self, participant: str) -> None:
         self.away = True
@@ -82,14 +96,47 @@ def test_an_id_in_the_input_is_new_for_every_saga() -> None:
     assert len({str(one["order_id"]) for one in theatre.inputs}) == 4
 
 
-def test_the_worker_is_killed_after_so_many_starts_and_comes_back_after_a_while() -> None:
+def test_the_worker_is_killed_in_mid_command_after_so_many_starts_and_comes_back_after_a_while() -> None:
     theatre = Theatre()
     scenes = list(course(theatre, KILL).scenes())
     marks = [note for note in theatre.notes if not note.startswith("start")]
-    assert marks == ["kill payment at 0.4", "bring back payment at 2.4"]
-    assert theatre.notes.index("kill payment at 0.4") == 2
+    assert marks == ["kill payment at 0.3", "bring back payment at 2.3"]
+    assert theatre.notes.index("kill payment at 0.3") == 2
     assert scenes[-1].absence is Absence.BACK
     assert [act.hit for act in scenes[-1].acts] == [True, True, True, True]
+    assert [act.struck for act in scenes[-1].acts] == ["debit", "debit", None, None]
+
+
+def test_only_a_command_that_has_been_out_for_two_looks_is_in_the_middle_of_its_execution() -> None:
+    theatre = Theatre()
+    theatre.asked = [{1}, set(), {2}, {2, 3}]
+    scenes = list(course(theatre, KILL).scenes())
+    assert theatre.asked == []
+    assert [act.struck for act in scenes[-1].acts] == [None, "debit", None, None]
+
+
+def test_a_command_whose_reply_was_on_its_way_at_the_kill_was_not_struck() -> None:
+    theatre = Theatre()
+    theatre.asked = [{1, 2}, {1, 2}, {2}]
+    scenes = list(course(theatre, KILL).scenes())
+    assert [act.struck for act in scenes[-1].acts] == [None, "debit", None, None]
+
+
+def test_a_worker_that_is_never_at_work_is_killed_all_the_same_after_a_while() -> None:
+    theatre = Theatre()
+    theatre.asked = [set()] * 1_000
+    scenes = list(course(theatre, KILL).scenes())
+    killed = next(scene for scene in scenes if scene.absence is Absence.KILLED)
+    assert PATIENCE_S < killed.elapsed < PATIENCE_S + 1
+    assert scenes[-1].absence is Absence.BACK
+    assert [act.struck for act in scenes[-1].acts] == [None] * 4
+
+
+def test_without_a_kill_nobody_is_ever_away() -> None:
+    theatre = Theatre()
+    outage = Outage(None, 1, theatre, lambda: 0.0)
+    acts = [act(1, "good", Status.RUNNING)]
+    assert (outage.look(acts), outage.absence, theatre.notes) == (acts, Absence.NEVER, [])
 
 
 def test_a_kill_that_comes_later_than_the_last_start_comes_with_it() -> None:
@@ -121,10 +168,19 @@ def act(number: int, title: str, status: Status = Status.COMPLETED, hit: bool = 
     return Act(title, UUID(int=number), f"o-{number}", status, hit)
 
 
+def text(parts: Sequence[Part]) -> str:
+    return "".join(part if isinstance(part, str) else part.text for part in parts)
+
+
 def test_worth_showing_are_the_first_of_each_title_and_the_longest_of_those_that_were_hit() -> None:
     acts = [act(1, "good"), act(2, "bad"), act(3, "good", hit=True), act(4, "good", hit=True), act(5, "good")]
     took = {1: 1.0, 2: 1.0, 3: 5.0, 4: 7.0, 5: 9.0}
     assert [one.saga_id.int for one in worth_showing(acts, lambda one: took[one.saga_id.int])] == [1, 4, 2]
+
+
+def test_worth_showing_is_the_saga_that_the_kill_struck_before_one_that_took_longer() -> None:
+    acts = [act(1, "good"), replace(act(2, "good", hit=True), struck="debit"), act(3, "good", hit=True)]
+    assert [one.saga_id.int for one in worth_showing(acts, lambda one: one.saga_id.int)] == [1, 2]
 
 
 def test_without_a_terminal_only_changes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,4 +199,29 @@ def test_without_a_terminal_only_changes_are_told(capsys: pytest.CaptureFixture[
 
 def test_the_summary_counts_how_sagas_ended() -> None:
     parts = summary([act(1, "a"), act(2, "a"), act(3, "b", Status.COMPENSATED)])
-    assert "".join(p if isinstance(p, str) else p.text for p in parts) == "3 sagas: 2 completed, 1 compensated"
+    assert text(parts) == "3 sagas: 2 completed, 1 compensated"
+
+
+def test_a_kind_says_what_the_kill_has_to_do_with_it() -> None:
+    hit = act(1, "good", hit=True)
+    struck = replace(hit, struck="debit")
+    assert text(kind(act(1, "good"))) == "good"
+    assert text(kind(hit)) == "good, while a worker was away"
+    assert text(kind(struck)) == "good, its worker killed in the middle of debit"
+
+
+@pytest.mark.parametrize(("attempts", "told"), [(1, "1 attempt"), (2, "2 attempts")])
+def test_the_recovery_of_a_struck_command_is_told_with_its_attempts(attempts: int, told: str) -> None:
+    struck = replace(act(1, "good", hit=True), struck="debit")
+    debit = StepState(StepStatus.SUCCEEDED, forward=Progress(0, attempts, 0, None, since=0))
+    states = {struck.saga_id: SagaState(struck.saga_id, steps={"debit": debit})}
+    assert [text(line) for line in recoveries([struck, act(2, "bad")], states, KILL)] == [
+        "o-1: worker payment was killed (kill -9) in the middle of debit; "
+        f"the command came again and was executed once: succeeded, {told}"
+    ]
+
+
+def test_a_kill_in_the_middle_of_nothing_is_admitted() -> None:
+    assert [text(line) for line in recoveries([act(1, "good", hit=True)], {}, KILL)] == [
+        "worker payment was killed (kill -9), but at that moment no saga was in the middle of its command"
+    ]

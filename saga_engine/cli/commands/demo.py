@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from saga_engine.cli.frame import Frame, pass_frame
-from saga_engine.cli.output import Part, Styled, write
+from saga_engine.cli.output import Styled, write
 from saga_engine.core.state import Status
 from saga_engine.errors import UsageError
 from saga_engine.project import CONFIG_FILE
 
 if TYPE_CHECKING:
-    from saga_engine.demo.course import Act
+    from saga_engine.demo.scenes import Act
     from saga_engine.orchestrator.client import Client, SagaView
     from saga_engine.settings import DemoSection, Settings
 
@@ -29,15 +30,15 @@ NOT_AS_PROMISED = 5
 def demo(frame: Frame) -> None:
     """Run the project's demo and show what happens.
 
-    Sagas are started as config.yaml says under `demo:`, one worker is killed and comes back, and in the end the
-    timeline of each kind of saga is shown. Exit code 5 if one ended blocked or closed.
+    Sagas are started as config.yaml says under `demo:`, one worker is killed in the middle of a command and comes
+    back, and in the end the timeline of each kind of saga is shown. Exit code 5 if one ended blocked or closed.
     """
     settings = frame.settings()
     if settings.demo is None:
         raise UsageError(f"{CONFIG_FILE}: has no `demo:`; say there which sagas to start (demo.saga, demo.runs)")
     with frame.client(settings) as client:
         acts = _play(frame, settings, settings.demo, client)
-        _tell(client, acts)
+        _tell(client, acts, settings.demo)
     if not all(act.status in (Status.COMPLETED, Status.COMPENSATED) for act in acts):
         click.get_current_context().exit(NOT_AS_PROMISED)
 
@@ -53,9 +54,12 @@ def _play(frame: Frame, settings: Settings, section: DemoSection, client: Client
 
     participants = list(merge(load_participants(settings.root)))
     killed = section.kill.participant if section.kill is not None else None
-    if killed is not None and killed not in participants:
-        raise UsageError(f"{CONFIG_FILE}: demo.kill.participant: {killed!r} is none of {', '.join(participants)}")
-    command = ["-C", str(settings.root), *(word for one in frame.sets for word in ("--set", one))]
+    for place, name in _named(section):
+        if name not in participants:
+            raise UsageError(f"{CONFIG_FILE}: {place}: {name!r} is none of {', '.join(participants)}")
+    # What was asked for on the command line comes last, and wins over the demo's settings.
+    sets = [*_settings_of(section), *frame.sets]
+    command = ["-C", str(settings.root), *(word for one in sets for word in ("--set", one))]
     with process_stage(settings, client, command, settings.data_folder / LOGS) as stage:
         click.echo(f"Starting the orchestrator and the workers; their logs are in {stage.logs}", err=True)
         stage.open(participants, killed)
@@ -66,21 +70,36 @@ def _play(frame: Frame, settings: Settings, section: DemoSection, client: Client
     return scene.acts
 
 
-def _tell(client: Client, acts: Sequence[Act]) -> None:
-    from saga_engine.cli.views.demo import summary
+def _named(section: DemoSection) -> Iterator[tuple[str, str]]:
+    """The participants that the demo's section names, and where."""
+    if section.kill is not None:
+        yield "demo.kill.participant", section.kill.participant
+    for name in section.settings:
+        yield "demo.settings", name
+
+
+def _settings_of(section: DemoSection) -> Iterator[str]:
+    """What the demo says to the participants, as a child takes it from `--set`."""
+    for name, settings in section.settings.items():
+        yield f"participants.{name}.settings={json.dumps(settings)}"
+
+
+def _tell(client: Client, acts: Sequence[Act], section: DemoSection) -> None:
+    from saga_engine.cli.views.demo import kind, recoveries, summary
     from saga_engine.cli.views.saga import saga_heading
     from saga_engine.cli.views.timeline import timeline
     from saga_engine.demo.course import worth_showing
 
     views = {act.saga_id: client.view(act.saga_id) for act in acts}
     for act in worth_showing(acts, lambda act: _took(views[act.saga_id])):
-        hit = ", while a worker was away" if act.hit else ""
         view = views[act.saga_id]
-        title: list[Part] = [Styled(f"{act.title}{hit}", bold=True)]
         emitted = {version: event.name for version, event in view.emitted.items()}
-        for line in (title, *saga_heading(view.state), [], *timeline(view.events, emitted), []):
+        for line in (kind(act), *saga_heading(view.state), [], *timeline(view.events, emitted), []):
             write(line)
     write(summary(acts))
+    if section.kill is not None:
+        for line in recoveries(acts, {saga_id: view.state for saga_id, view in views.items()}, section.kill):
+            write(line)
     write([Styled("Look closer with `saga list`, `saga show KEY` and `saga history KEY`.", dim=True)])
 
 

@@ -1,14 +1,15 @@
-"""The demo as it goes on: a picture that is redrawn on a terminal, lines about what changed elsewhere.
+"""The demo as it goes on, a picture that is redrawn on a terminal, lines about what changed elsewhere; how it ended.
 
-Owns how a scene looks. Starts and kills nothing.
+Owns how a scene and the outcome look. Starts and kills nothing.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol
+from uuid import UUID
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -17,8 +18,9 @@ from rich.text import Text
 
 from saga_engine.cli.output import Part, Styled, plain, write
 from saga_engine.cli.views.saga import COLOURS, status_part
-from saga_engine.core.state import Status
-from saga_engine.demo.course import Absence, Act, Scene
+from saga_engine.core.state import SagaState, Status
+from saga_engine.demo.scenes import Absence, Act, Scene
+from saga_engine.settings import DemoKill
 
 _SIGNS: Final = {
     Status.COMPLETED: "✓",
@@ -89,6 +91,26 @@ def summary(acts: Sequence[Act]) -> list[Part]:
     return parts
 
 
+def kind(act: Act) -> list[Part]:
+    """What kind of saga it was, and what the kill has to do with it."""
+    if act.struck is not None:
+        return [Styled(f"{act.title}, its worker killed in the middle of {act.struck}", bold=True)]
+    return [Styled(f"{act.title}{', while a worker was away' if act.hit else ''}", bold=True)]
+
+
+def recoveries(acts: Sequence[Act], states: Mapping[UUID, SagaState], kill: DemoKill) -> Iterator[list[Part]]:
+    """What became of the commands in whose middle the worker was killed, a line for each."""
+    worker = f"worker {kill.participant} was killed (kill -9)"
+    struck = [(act, act.struck) for act in acts if act.struck is not None]
+    for act, place in struck:
+        step = states[act.saga_id].steps[place]
+        attempts = 0 if step.forward is None else step.forward.attempt
+        fate = f"the command came again and was executed once: {step.status}, {attempts} attempt{'s' * (attempts != 1)}"
+        yield [f"{act.key}: {worker} in the middle of {place}; {fate}"]
+    if not struck:
+        yield [f"{worker}, but at that moment no saga was in the middle of its command"]
+
+
 def _picture(scene: Scene, killed: str | None) -> Group:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("", "KEY", "STATUS", "WHAT"):
@@ -97,14 +119,12 @@ def _picture(scene: Scene, killed: str | None) -> Group:
         colour = COLOURS[act.status]
         sign = _SIGNS.get(act.status, "…")
         table.add_row(Text(sign, colour), Text(plain(act.key)), Text(act.status, colour), Text(plain(act.title), "dim"))
-    lines: list[Text | Table] = [
-        Text(f"{len(scene.acts)} of {scene.total} sagas started, {scene.elapsed:.1f} s", "bold"),
-        table,
-    ]
+    # The table comes last: it is what a low terminal may cut.
+    lines = [Text(f"{len(scene.acts)} of {scene.total} sagas started, {scene.elapsed:.1f} s", "bold")]
     if killed is not None:
         text, colour = _ABSENCE[scene.absence]
         lines.append(Text(plain(f"worker {killed} {text}"), colour))
-    return Group(*lines)
+    return Group(*lines, table)
 
 
 def _at(scene: Scene) -> Styled:
