@@ -199,7 +199,10 @@ def _in_order(definition: Definition) -> Iterator[Step]:
 
 
 def _gates(nodes: Mapping[str, Node]) -> tuple[str, ...]:
-    """The pivot and the retriable steps, but those behind another that cannot be skipped."""
+    """The pivot and the retriable steps, but those behind another that is sure to be issued before them.
+
+    A step with a condition may be skipped, one for each item of a list may have none: neither is sure.
+    """
     behind: dict[str, bool] = {}
     gates: list[str] = []
     for place, node in nodes.items():
@@ -207,7 +210,8 @@ def _gates(nodes: Mapping[str, Node]) -> tuple[str, ...]:
         gate = node.call is not None and node.call.kind in (Kind.PIVOT, Kind.RETRIABLE)
         if gate and not after:
             gates.append(place)
-        behind[place] = after or (gate and not node.guards)
+        sure = node.call is not None and node.call.for_each is None and not node.guards
+        behind[place] = after or (gate and sure)
     return tuple(gates)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from saga_engine.testing.given import Scenario, given
-from saga_engine.testing.moves import Move, reply, resolve, skip, undo_reply
+from saga_engine.testing.moves import Move, cancel, reply, resolve, skip, undo_reply
 from tests.unit.core.sagas import saga
 
 LEFTOVER_THEN_NO_VALUE = saga(
@@ -36,3 +36,16 @@ def test_a_compensation_that_is_begun_by_undoing_a_tolerated_item_goes_on() -> N
 def test_a_compensation_that_is_begun_by_an_operators_verb_goes_on(act: Move, ends: str) -> None:
     blocked = failed_item().when(undo_reply("each", 0).failed()).then_status("blocked")
     blocked.when(act).when(undo_reply("root").succeeded()).then_status(ends)
+
+
+def test_a_retriable_loop_without_items_does_not_hide_the_point_of_no_return_behind_it() -> None:
+    definition = saga(
+        """
+        step: first, call: p.first, compensate: {call: p.undo_first}
+        step: each, kind: retriable, call: p.do, for_each: {in: "${{ input.items }}", as: item}
+        step: last, kind: retriable, call: p.last
+        """
+    )
+    issued = given(definition).started({"items": []}).when(reply("first").succeeded())
+    issued.then("StepSucceeded first", "ItemsFixed each", "StepSucceeded each", "CommandIssued last")
+    issued.when(cancel()).then("CancelRequested").then_status("running")
