@@ -61,6 +61,30 @@ steps:
 """
 
 
+LEFTOVERS = """
+saga: leftovers
+version: 1
+steps:
+  - {step: a, call: one.do, compensate: {call: one.undo}}
+  - step: items
+    call: two.do
+    for_each: {in: "${{ input.items }}", as: item, tolerate: 1}
+    compensate: {call: two.undo}
+  - {step: p, kind: pivot, call: three.do, with: {x: "${{ input.x }}"}}
+"""
+"""Undoing a tolerated item may be what opens the next step, which may then fail at once."""
+
+NO_ITEMS = """
+saga: no_items
+version: 1
+steps:
+  - {step: a, call: one.do, compensate: {call: one.undo}}
+  - {step: items, kind: retriable, call: two.do, for_each: {in: "${{ input.items }}", as: item}}
+  - {step: r, kind: retriable, call: three.do}
+"""
+"""The first retriable step may have nothing to do, and then the second is the point of no return."""
+
+
 def define(text: str) -> Definition:
     loaded = load_text(text.encode(), "saga.yaml")
     assert isinstance(loaded, Loaded), loaded

@@ -11,8 +11,10 @@ from saga_engine.core import events as e
 from saga_engine.verify.explore import Bounds, explore, find_cycle
 from tests.unit.verify.support import (
     FORK,
+    LEFTOVERS,
     LINEAR,
     LOOP,
+    NO_ITEMS,
     PIVOT,
     WAITS,
     broken_rule,
@@ -50,7 +52,7 @@ def test_every_shipped_saga_is_proved_with_three_faults(file: Path) -> None:
     assert {"completed", "compensated"} <= set(result.ends)
 
 
-@pytest.mark.parametrize("text", [LINEAR, FORK, PIVOT, LOOP, WAITS])
+@pytest.mark.parametrize("text", [LINEAR, FORK, PIVOT, LOOP, WAITS, LEFTOVERS, NO_ITEMS])
 def test_sound_sagas_are_proved(text: str) -> None:
     result = explored(text)
     assert result.counter_example is None
