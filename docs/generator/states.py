@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from docs.generator.blocks import code, table
-from saga_engine.core.state import Phase, SagaState, Status, StepStatus, UndoStatus, evolve
+from saga_engine.core.evolve import evolve
+from saga_engine.core.state import Phase, SagaState, Status, StepStatus, UndoStatus
 from saga_engine.core.verbs import ALLOWED
 from saga_engine.testing.given import Scenario, given
 from saga_engine.testing.moves import cancel, reply, resolve, resume, retry, skip, suspend, undo_reply

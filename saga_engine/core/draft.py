@@ -6,9 +6,10 @@ Mutable, but never outlives the one call of `decide` that made it.
 from __future__ import annotations
 
 from saga_engine.core.events import CompensationBegan, Event
+from saga_engine.core.evolve import evolve
 from saga_engine.core.outgoing import Outgoing, outgoing
 from saga_engine.core.plan import Node, Plan
-from saga_engine.core.state import Phase, SagaState, evolve
+from saga_engine.core.state import Phase, SagaState
 
 
 class Draft:

@@ -14,10 +14,11 @@ from uuid import UUID
 from saga_engine.codec import decode_event
 from saga_engine.core.decider import Decision
 from saga_engine.core.events import Event
+from saga_engine.core.evolve import evolve
 from saga_engine.core.inputs import Input
 from saga_engine.core.outgoing import PublishEvent, outgoing
 from saga_engine.core.plan import Plan
-from saga_engine.core.state import SagaState, evolve
+from saga_engine.core.state import SagaState
 from saga_engine.definition.children import NotExpanded, expand
 from saga_engine.definition.inputs import InputRejected, check_input
 from saga_engine.definition.model import Definition, Json

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from saga_engine.codec import decode_event, decode_state
 from saga_engine.core.events import Direction
+from saga_engine.core.evolve import evolve
 from saga_engine.core.outgoing import Outgoing, SendCommand, outgoing
-from saga_engine.core.state import Phase, SagaState, StepStatus, UndoStatus, address, evolve
+from saga_engine.core.state import Phase, SagaState, StepStatus, UndoStatus, address
 from saga_engine.orchestrator.cache import Cached
 from saga_engine.orchestrator.plans import Plans
 from saga_engine.ports import LoadedStream

@@ -12,9 +12,10 @@ from saga_engine.adapters.memory.store import MemoryEventStore
 from saga_engine.codec import decode_event
 from saga_engine.core.decider import Decided
 from saga_engine.core.events import Event
+from saga_engine.core.evolve import fold
 from saga_engine.core.inputs import Input, Start
 from saga_engine.core.outgoing import Outgoing, SendCommand
-from saga_engine.core.state import SagaState, fold
+from saga_engine.core.state import SagaState
 from saga_engine.definition.canonical import definition_hash
 from saga_engine.definition.model import Definition
 from saga_engine.orchestrator.cache import StateCache

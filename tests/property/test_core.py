@@ -16,9 +16,10 @@ from saga_engine.core.events import (
     SagaCompensated,
     SagaCompleted,
 )
+from saga_engine.core.evolve import evolve
 from saga_engine.core.inputs import Due
 from saga_engine.core.plan import Plan, compensation_of
-from saga_engine.core.state import Phase, SagaState, Status, StepState, StepStatus, UndoStatus, address, evolve, split
+from saga_engine.core.state import Phase, SagaState, Status, StepState, StepStatus, UndoStatus, address, split
 from saga_engine.core.timing import next_due
 from saga_engine.definition.model import Definition, Kind
 from saga_engine.definition.rules import breaches

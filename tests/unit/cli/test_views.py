@@ -14,7 +14,8 @@ from saga_engine.cli.views.saga import head_json, saga_heading, saga_json, step_
 from saga_engine.cli.views.timeline import entry, timeline
 from saga_engine.core import events as e
 from saga_engine.core.events import Direction, Effect, Event, Verb
-from saga_engine.core.state import SagaState, fold
+from saga_engine.core.evolve import fold
+from saga_engine.core.state import SagaState
 from saga_engine.definition.model import Json
 from saga_engine.envelope import StreamHead
 

@@ -9,7 +9,8 @@ import pytest
 
 from saga_engine.codec import UnknownEventError, decode_event, decode_state, encode_event, encode_state, event_data
 from saga_engine.core import events as e
-from saga_engine.core.state import SagaState, evolve
+from saga_engine.core.evolve import evolve
+from saga_engine.core.state import SagaState
 from saga_engine.envelope import EventRecord
 from saga_engine.testing.given import Scenario, given
 from saga_engine.testing.moves import cancel, reply, resolve, resume, signal, suspend, undo_reply

@@ -8,7 +8,8 @@ import pytest
 
 from saga_engine.core import events as e
 from saga_engine.core.events import Direction
-from saga_engine.core.state import SagaState, Status, address, evolve, fold, split
+from saga_engine.core.evolve import evolve, fold
+from saga_engine.core.state import SagaState, Status, address, split
 from saga_engine.testing.given import given
 from saga_engine.testing.moves import reply, signal, undo_reply
 from tests.unit.core.sagas import BOOK, saga

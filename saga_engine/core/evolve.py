@@ -1,0 +1,321 @@
+"""`evolve`, which folds one event into a saga's state.
+
+Knows events only, never the definition, so that a stream folds the same in every release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from saga_engine.core import events as e
+from saga_engine.core.events import Direction, Effect, Event, Verb
+from saga_engine.core.state import (
+    Failure,
+    PendingSignal,
+    Phase,
+    Progress,
+    SagaState,
+    Status,
+    StepState,
+    StepStatus,
+    UndoStatus,
+    address,
+)
+from saga_engine.definition.model import Json
+
+
+def fold(state: SagaState, events: Iterable[Event]) -> SagaState:
+    """Evolve over many events."""
+    for event in events:
+        state = evolve(state, event)
+    return state
+
+
+def evolve(state: SagaState, event: Event) -> SagaState:
+    """The state after one more event. Pure, and stable over releases."""
+    match event:
+        case e.CommandIssued():
+            return _issued(state, event)
+        case e.StepSucceeded():
+            return _succeeded(state, event)
+        case e.SagaStarted():
+            return _started(state, event)
+        case e.SagaCompleted():
+            return _ended(state, event.at, Status.COMPLETED, event.output)
+        case e.StepRejected():
+            return _rejected(state, event)
+        case e.StepFailed():
+            return _failed(state, event)
+        case e.StepGivenUp():
+            return _given_up(state, event)
+        case e.StepSkipped():
+            return _with(state, event.step, StepState(StepStatus.SKIPPED, ended_at=event.at), closed=1)
+        case e.ItemsFixed():
+            return _with(state, event.step, StepState(StepStatus.OPEN, opened_at=event.at, items=event.items))
+        case e.TimerSet():
+            return _timer_set(state, event)
+        case e.TimerFired():
+            return _timer_fired(state, event)
+        case e.SignalReceived():
+            signal = PendingSignal(event.signal_id, event.name, event.data)
+            return replace(
+                state,
+                version=state.version + 1,
+                signals=(*state.signals, signal),
+                signal_ids=state.signal_ids | {event.signal_id},
+            )
+        case e.CompensationBegan():
+            return _compensation_began(state, event)
+        case e.StepCompensated():
+            status = UndoStatus.UNDONE if event.effect is Effect.UNDONE else UndoStatus.NOTHING
+            return _undo(state, address(event.step, event.item), status)
+        case e.CompensationFailed():
+            return _compensation_failed(state, event)
+        case e.StepBlocked():
+            return _blocked(state, event)
+        case e.Suspended():
+            return replace(state, version=state.version + 1, suspended=True)
+        case e.Resumed():
+            return replace(state, version=state.version + 1, suspended=False)
+        case e.CancelRequested():
+            return replace(state, version=state.version + 1, cancel_requested=event.accepted)
+        case e.OperatorActed():
+            return _operator_acted(state, event)
+        case e.SagaCompensated():
+            return _ended(state, event.at, Status.COMPENSATED, None)
+        case _:
+            return _closed(state, event)
+
+
+def _with(state: SagaState, place: str, step: StepState, *, closed: int = 0) -> SagaState:
+    """One more version, in which `place` is `step`."""
+    active = state.active
+    if step.waits:
+        if place not in active:
+            active = {**active, place: None}
+    elif place in active:
+        active = {name: None for name in active if name != place}
+    blocked = state.blocked
+    if step.needs_operator:
+        if place not in blocked:
+            blocked = (*blocked, place)
+    elif place in blocked:
+        blocked = tuple(name for name in blocked if name != place)
+    return replace(
+        state,
+        version=state.version + 1,
+        steps={**state.steps, place: step},
+        active=active,
+        blocked=blocked,
+        closed=state.closed + closed,
+    )
+
+
+def _count(state: SagaState, step: str, *, issued: int = 0, succeeded: int = 0, failed: int = 0) -> SagaState:
+    """Count an item on its step, within the version of the event that was just folded."""
+    known = state.steps[step]
+    counted = replace(
+        known,
+        items_issued=known.items_issued + issued,
+        items_succeeded=known.items_succeeded + succeeded,
+        items_failed=known.items_failed + failed,
+    )
+    return replace(state, steps={**state.steps, step: counted})
+
+
+def _started(state: SagaState, event: e.SagaStarted) -> SagaState:
+    return replace(
+        state,
+        phase=Phase.FORWARD,
+        version=state.version + 1,
+        saga=event.saga,
+        definition_version=event.definition_version,
+        definition_hash=event.definition_hash,
+        key=event.key,
+        generation=event.generation,
+        input=event.input,
+        traceparent=event.traceparent,
+        started_at=event.at,
+    )
+
+
+def _issued(state: SagaState, event: e.CommandIssued) -> SagaState:
+    place = address(event.step, event.item)
+    known = state.steps.get(place)
+    if event.direction is Direction.COMPENSATE:
+        if known is None:
+            raise ValueError(f"{place} is compensated without ever having been issued")
+        return _with(
+            state, place, replace(known, undo=UndoStatus.ISSUED, backward=_progress(known.backward, event), due=None)
+        )
+    if known is None or known.forward is None:
+        state = _with(state, place, StepState(StepStatus.ISSUED, forward=_progress(None, event), opened_at=event.at))
+        return _count(state, event.step, issued=1) if known is None and event.item is not None else state
+    return _with(state, place, replace(known, status=StepStatus.ISSUED, forward=_progress(known.forward, event)))
+
+
+def _progress(before: Progress | None, event: e.CommandIssued) -> Progress:
+    if before is None:
+        return Progress(event.at, event.attempt, event.at, event.payload, since=event.at)
+    return replace(before, attempt=event.attempt, at=event.at, retry_at=None)
+
+
+def _succeeded(state: SagaState, event: e.StepSucceeded) -> SagaState:
+    place = address(event.step, event.item)
+    known = state.steps[place]
+    if known.status is StepStatus.TIMED_OUT:
+        return _with(state, place, known, closed=1)
+    if known.status is StepStatus.WAITING:
+        state = _take_signal(state, known.event)
+    step = replace(
+        known,
+        status=StepStatus.SUCCEEDED,
+        result=event.result,
+        fenced=event.fenced,
+        ended_at=event.at,
+        due=None,
+    )
+    if event.item is None:
+        return _with(state, place, step, closed=1)
+    return _count(_with(state, place, step), event.step, succeeded=1)
+
+
+def _take_signal(state: SagaState, name: str | None) -> SagaState:
+    taken = [signal.name for signal in state.signals].index(name or "")
+    return replace(state, signals=state.signals[:taken] + state.signals[taken + 1 :])
+
+
+def _rejected(state: SagaState, event: e.StepRejected) -> SagaState:
+    place = address(event.step, event.item)
+    first = state.steps.get(place) is None
+    known = StepState(StepStatus.REJECTED, opened_at=event.at) if first else state.steps[place]
+    step = replace(
+        known,
+        status=StepStatus.REJECTED,
+        code=event.code,
+        message=event.message,
+        fenced=event.fenced,
+        ended_at=event.at,
+        due=None,
+    )
+    state = _with(state, place, step)
+    return state if event.item is None else _count(state, event.step, issued=1 if first else 0, failed=1)
+
+
+def _failed(state: SagaState, event: e.StepFailed) -> SagaState:
+    place = address(event.step, event.item)
+    known = state.steps[place]
+    final = event.retry_at is None
+    step = replace(
+        known,
+        status=StepStatus.UNKNOWN if final else StepStatus.RETRYING,
+        forward=None if known.forward is None else replace(known.forward, retry_at=event.retry_at),
+        code=event.code,
+        message=event.message,
+        fenced=event.fenced,
+        ended_at=event.at if final else 0,
+    )
+    state = _with(state, place, step)
+    return _count(state, event.step, failed=1) if final and event.item is not None else state
+
+
+def _given_up(state: SagaState, event: e.StepGivenUp) -> SagaState:
+    place = address(event.step, event.item)
+    known = state.steps[place]
+    step = replace(known, status=StepStatus.UNKNOWN, code=event.code, message=event.message, ended_at=event.at)
+    state = _with(state, place, step)
+    return state if event.item is None else _count(state, event.step, failed=1)
+
+
+def _timer_set(state: SagaState, event: e.TimerSet) -> SagaState:
+    place = address(event.step, event.item)
+    known = state.steps.get(place)
+    if known is not None and known.status is not StepStatus.BLOCKED:
+        return _with(state, place, replace(known, due=event.due))
+    status = StepStatus.SLEEPING if event.event is None else StepStatus.WAITING
+    return _with(state, place, StepState(status, opened_at=event.at, due=event.due, event=event.event))
+
+
+def _timer_fired(state: SagaState, event: e.TimerFired) -> SagaState:
+    place = address(event.step, event.item)
+    known = state.steps[place]
+    if known.status is StepStatus.SLEEPING:
+        step = replace(known, status=StepStatus.SUCCEEDED, ended_at=event.at, due=None)
+        return _with(state, place, step, closed=1)
+    if known.status is StepStatus.WAITING:
+        return _with(state, place, replace(known, status=StepStatus.TIMED_OUT, ended_at=event.at, due=None))
+    return _with(state, place, replace(known, due=None))
+
+
+def _compensation_began(state: SagaState, event: e.CompensationBegan) -> SagaState:
+    """Timers of the forward phase and steps that could not be issued no longer count; what is out is still awaited."""
+    return replace(
+        state,
+        version=state.version + 1,
+        phase=Phase.COMPENSATING,
+        compensation_began_at=event.at,
+        failure=Failure(event.step, event.code, event.message),
+        active={place: None for place in state.active if state.steps[place].forward is not None},
+        blocked=tuple(place for place in state.blocked if state.steps[place].status is not StepStatus.BLOCKED),
+    )
+
+
+def _undo(state: SagaState, place: str, status: UndoStatus) -> SagaState:
+    return _with(state, place, replace(state.steps[place], undo=status))
+
+
+def _compensation_failed(state: SagaState, event: e.CompensationFailed) -> SagaState:
+    place = address(event.step, event.item)
+    known = state.steps[place]
+    step = replace(
+        known,
+        undo=UndoStatus.EXHAUSTED if event.retry_at is None else UndoStatus.RETRYING,
+        backward=None if known.backward is None else replace(known.backward, retry_at=event.retry_at),
+        code=event.code,
+        message=event.message,
+    )
+    return _with(state, place, step)
+
+
+def _blocked(state: SagaState, event: e.StepBlocked) -> SagaState:
+    place = address(event.step, event.item)
+    known = state.steps.get(place)
+    if known is not None and known.may_have_effect:
+        step = replace(known, undo=UndoStatus.BLOCKED, code=event.code, message=event.message)
+    else:
+        step = StepState(StepStatus.BLOCKED, code=event.code, message=event.message, opened_at=event.at)
+    state = _with(state, place, step)
+    return _count(state, event.step, issued=1) if known is None and event.item is not None else state
+
+
+def _operator_acted(state: SagaState, event: e.OperatorActed) -> SagaState:
+    """A retry opens the budgets anew; what a skip or resolve of a forward step means, the next event says."""
+    place = address(event.step, event.item)
+    known = state.steps[place]
+    if event.verb is Verb.RETRY:
+        progress = known.backward
+        if progress is not None:
+            known = replace(known, backward=replace(progress, spent=progress.attempt, since=event.at))
+        return _with(state, place, known)
+    if known.status is StepStatus.BLOCKED:
+        return _with(state, place, known)
+    return _undo(state, place, UndoStatus.SKIPPED if event.verb is Verb.SKIP else UndoStatus.RESOLVED)
+
+
+def _closed(state: SagaState, event: e.SagaClosed) -> SagaState:
+    return _ended(state, event.at, Status.CLOSED, None)
+
+
+def _ended(state: SagaState, at: int, status: Status, output: Json) -> SagaState:
+    return replace(
+        state,
+        version=state.version + 1,
+        phase=Phase.ENDED,
+        ended_as=status,
+        ended_at=at,
+        output=output,
+        active={},
+        blocked=(),
+        suspended=False,
+    )
