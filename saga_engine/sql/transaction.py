@@ -6,12 +6,10 @@ The only place that turns database errors into the engine's own. Knows no table.
 from __future__ import annotations
 
 import random
-import sqlite3
 import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-import psycopg
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -107,7 +105,7 @@ def _abandon(connection: Connection, error: DBAPIError) -> None:
         return
     try:
         connection.connection.rollback()
-    except (psycopg.Error, sqlite3.Error):
+    except connection.dialect.loaded_dbapi.Error:
         connection.invalidate()
 
 

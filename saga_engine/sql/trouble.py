@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import sqlite3
 from enum import Enum, auto
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from saga_engine.errors import StoreUnavailableError
+
+if TYPE_CHECKING:
+    import psycopg
 
 
 class Trouble(Enum):
@@ -79,15 +81,20 @@ def _classify(error: BaseException) -> Trouble:
     if isinstance(error, PoolTimeoutError):
         return Trouble.UNAVAILABLE
     origin: BaseException | None = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(origin, sqlite3.Error):
+        return _classify_sqlite(origin)
+    # Imported late, here and below: who works on a SQLite file never needs the driver.
+    import psycopg
+
     if isinstance(origin, psycopg.Error):
         # No statement: while connecting, where even a mistyped option of the url is raised as an error of the program.
         return _classify_psycopg(origin, connecting=isinstance(error, DBAPIError) and error.statement is None)
-    if isinstance(origin, sqlite3.Error):
-        return _classify_sqlite(origin)
     return Trouble.OTHER
 
 
 def _classify_psycopg(error: psycopg.Error, *, connecting: bool) -> Trouble:
+    import psycopg
+
     state = error.sqlstate
     if state is None:
         # Raised by the client itself: no connection, or it broke. Other errors of the client are mistakes of ours.

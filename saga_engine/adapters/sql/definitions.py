@@ -10,9 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, Row, and_, bindparam, select
 
-# Renders the same ON CONFLICT clause on all three dialects.
-from sqlalchemy.dialects.postgresql import insert
-
+from saga_engine.adapters.sql.inserting import insert
 from saga_engine.ports import DefinitionRecord
 from saga_engine.sql.schema import definition_versions as versions
 from saga_engine.sql.schema import definitions
@@ -21,10 +19,6 @@ from saga_engine.sql.transaction import run_query, run_transaction
 _COLUMNS: Final = (definitions.c.hash, definitions.c.saga, versions.c.version, definitions.c.content)
 _NAMES: Final = and_(versions.c.saga == definitions.c.saga, versions.c.hash == definitions.c.hash)
 
-_CLAIM: Final = (
-    insert(versions).on_conflict_do_nothing(index_elements=["saga", "version"]).returning(versions.c.version)
-)
-_KEEP: Final = insert(definitions).on_conflict_do_nothing(index_elements=["hash"])
 _HOLDER: Final = (
     select(*_COLUMNS)
     .join_from(versions, definitions, _NAMES)
@@ -42,10 +36,13 @@ class DefinitionShelf:
     def __init__(self, engine: Engine, isolation: str | None) -> None:
         self._engine = engine
         self._isolation = isolation
+        claim = insert(engine.dialect.name, versions).on_conflict_do_nothing(index_elements=["saga", "version"])
+        self._claim = claim.returning(versions.c.version)
+        self._keep = insert(engine.dialect.name, definitions).on_conflict_do_nothing(index_elements=["hash"])
 
     def register(self, records: Sequence[DefinitionRecord]) -> Sequence[DefinitionRecord | None]:
         def work(connection: Connection) -> list[DefinitionRecord | None]:
-            return [_register(connection, record) for record in records]
+            return [self._register(connection, record) for record in records]
 
         return run_transaction(self._engine, work, isolation=self._isolation, repeatable=True)
 
@@ -58,16 +55,15 @@ class DefinitionShelf:
         rows = run_query(self._engine, lambda connection: connection.execute(statement).all())
         return [_record(row) for row in rows]
 
-
-def _register(connection: Connection, record: DefinitionRecord) -> DefinitionRecord | None:
-    if record.version is not None:
-        name = {"saga": record.saga, "version": record.version}
-        if connection.execute(_CLAIM, {**name, "hash": record.hash}).first() is None:
-            holder = _record(connection.execute(_HOLDER, name).one())
-            return None if holder.hash == record.hash else holder
-    content = {"hash": record.hash, "saga": record.saga, "content": record.content.decode()}
-    connection.execute(_KEEP, content)
-    return None
+    def _register(self, connection: Connection, record: DefinitionRecord) -> DefinitionRecord | None:
+        if record.version is not None:
+            name = {"saga": record.saga, "version": record.version}
+            if connection.execute(self._claim, {**name, "hash": record.hash}).first() is None:
+                holder = _record(connection.execute(_HOLDER, name).one())
+                return None if holder.hash == record.hash else holder
+        content = {"hash": record.hash, "saga": record.saga, "content": record.content.decode()}
+        connection.execute(self._keep, content)
+        return None
 
 
 def _record(row: Row[tuple[str, str, int, str]]) -> DefinitionRecord:

@@ -7,16 +7,13 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, bindparam, select, update
 
-# Renders the same ON CONFLICT clause on all three dialects.
-from sqlalchemy.dialects.postgresql import insert
-
+from saga_engine.adapters.sql.inserting import insert
 from saga_engine.ports import Lease, LeaseChange
 from saga_engine.sql.schema import leases
 from saga_engine.sql.transaction import run_query, run_transaction
 
 _ALL: Final = select(leases.c.name, leases.c.owner, leases.c.expires_at).order_by(leases.c.name)
 _ONE: Final = select(leases.c.owner, leases.c.expires_at).where(leases.c.name == bindparam("name"))
-_CREATE: Final = insert(leases).on_conflict_do_nothing(index_elements=["name"])
 _CHANGE: Final = (
     update(leases)
     .where(
@@ -34,6 +31,7 @@ class LeaseTable:
     def __init__(self, engine: Engine, isolation: str | None) -> None:
         self._engine = engine
         self._isolation = isolation
+        self._create = insert(engine.dialect.name, leases).on_conflict_do_nothing(index_elements=["name"])
 
     def all(self) -> Sequence[Lease]:
         rows = run_query(self._engine, lambda connection: connection.execute(_ALL).all())
@@ -44,26 +42,27 @@ class LeaseTable:
         ordered = sorted(changes, key=lambda change: change.name)
 
         def work(connection: Connection) -> dict[str, bool]:
-            return {change.name: _change(connection, change) for change in ordered}
+            return {change.name: self._change(connection, change) for change in ordered}
 
         changed = run_transaction(self._engine, work, isolation=self._isolation, repeatable=True)
         return [changed[change.name] for change in changes]
 
-
-def _change(connection: Connection, change: LeaseChange) -> bool:
-    if change.seen is None:
-        connection.execute(_CREATE, {"name": change.name, "owner": change.owner, "expires_at": change.expires_at})
-    else:
-        connection.execute(
-            _CHANGE,
-            {
-                "lease": change.name,
-                "seen_owner": change.seen.owner,
-                "seen_expires_at": change.seen.expires_at,
-                "new_owner": change.owner,
-                "new_expires_at": change.expires_at,
-            },
-        )
-    # What counts is how it stands now: so a repetition after an unknown commit says the same.
-    stored = connection.execute(_ONE, {"name": change.name}).first()
-    return stored is not None and tuple(stored) == (change.owner, change.expires_at)
+    def _change(self, connection: Connection, change: LeaseChange) -> bool:
+        if change.seen is None:
+            connection.execute(
+                self._create, {"name": change.name, "owner": change.owner, "expires_at": change.expires_at}
+            )
+        else:
+            connection.execute(
+                _CHANGE,
+                {
+                    "lease": change.name,
+                    "seen_owner": change.seen.owner,
+                    "seen_expires_at": change.seen.expires_at,
+                    "new_owner": change.owner,
+                    "new_expires_at": change.expires_at,
+                },
+            )
+        # What counts is how it stands now: so a repetition after an unknown commit says the same.
+        stored = connection.execute(_ONE, {"name": change.name}).first()
+        return stored is not None and tuple(stored) == (change.owner, change.expires_at)

@@ -8,9 +8,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, select
 
-# Renders the same ON CONFLICT clause on all three dialects.
-from sqlalchemy.dialects.postgresql import insert
-
+from saga_engine.adapters.sql.inserting import insert
 from saga_engine.sql.schema import reply_keys
 from saga_engine.sql.transaction import run_query, run_transaction
 
@@ -18,7 +16,6 @@ FIRST_ID: Final = "1"
 SECRET_BYTES: Final = 32
 
 _ALL: Final = select(reply_keys.c.id, reply_keys.c.secret).order_by(reply_keys.c.created_at, reply_keys.c.id)
-_FIRST: Final = insert(reply_keys).on_conflict_do_nothing(index_elements=["id"])
 
 
 def reply_secrets(engine: Engine, isolation: str | None, now: int) -> Mapping[str, bytes]:
@@ -29,7 +26,8 @@ def reply_secrets(engine: Engine, isolation: str | None, now: int) -> Mapping[st
 
     def make(connection: Connection) -> None:
         secret = secrets.token_bytes(SECRET_BYTES)
-        connection.execute(_FIRST, {"id": FIRST_ID, "secret": secret, "created_at": now})
+        first = insert(engine.dialect.name, reply_keys).on_conflict_do_nothing(index_elements=["id"])
+        connection.execute(first, {"id": FIRST_ID, "secret": secret, "created_at": now})
 
     run_transaction(engine, make, isolation=isolation, repeatable=True)
     return run_query(engine, _read)

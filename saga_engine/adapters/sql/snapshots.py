@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from functools import cache
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Insert
 
-# Renders the same ON CONFLICT clause on all three dialects.
-from sqlalchemy.dialects.postgresql import Insert, insert
-
+from saga_engine.adapters.sql.inserting import insert
 from saga_engine.ports import Snapshot
 from saga_engine.sql.schema import snapshots
 from saga_engine.sql.transaction import run_transaction
 
 
-def save_statement() -> Insert:
-    """Insert a snapshot, or replace an older one."""
-    new = insert(snapshots)
+@cache
+def save_statement(dialect: str) -> Insert:
+    """Insert a snapshot, or replace an older one. Made once for each dialect."""
+    new = insert(dialect, snapshots)
     return new.on_conflict_do_update(
         index_elements=["stream_id"],
         set_={"version": new.excluded.version, "data": new.excluded.data},
         where=snapshots.c.version < new.excluded.version,
     )
-
-
-_SAVE: Final = save_statement()
 
 
 def save_snapshots(engine: Engine, isolation: str | None, wanted: Sequence[Snapshot]) -> None:
@@ -36,7 +32,7 @@ def save_snapshots(engine: Engine, isolation: str | None, wanted: Sequence[Snaps
     ]
 
     def work(connection: Connection) -> None:
-        connection.execute(_SAVE, rows)
+        connection.execute(save_statement(engine.dialect.name), rows)
 
     if rows:
         run_transaction(engine, work, isolation=isolation, repeatable=True)

@@ -10,16 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, Double, Engine, cast, extract, func, literal, select
+from sqlalchemy import BigInteger, Dialect, Double, Engine, cast, extract, func, literal, select
 
 from saga_engine.adapters.sql.append import Appender
 from saga_engine.adapters.sql.definitions import DefinitionShelf
 from saga_engine.adapters.sql.leases import LeaseTable
-from saga_engine.adapters.sql.postgres_writer import PostgresWriter
 from saga_engine.adapters.sql.read import Reader
 from saga_engine.adapters.sql.reply_keys import reply_secrets
 from saga_engine.adapters.sql.snapshots import save_snapshots
-from saga_engine.adapters.sql.sqlite_writer import SqliteWriter
+from saga_engine.adapters.sql.writer import Writer
 from saga_engine.envelope import StreamHead
 from saga_engine.errors import StoreUnavailableError
 from saga_engine.ports import (
@@ -68,7 +67,7 @@ class SqlEventStore:
         self._engine = engine
         self._embedded = engine.dialect.name == "sqlite"
         self._isolation = None if self._embedded else isolation
-        self._writer = SqliteWriter() if self._embedded else PostgresWriter(engine.dialect)
+        self._writer = _writer(engine.dialect)
         self._appender = Appender(engine, self._writer, self._isolation, new_id)
         self._reader = Reader(engine, self._writer)
         self._definitions = DefinitionShelf(engine, self._isolation)
@@ -165,3 +164,14 @@ class SqlEventStore:
     def _check_open(self) -> None:
         if self._closed:
             raise StoreUnavailableError(f"{describe(self._engine.url)}: the store is closed")
+
+
+def _writer(dialect: Dialect) -> Writer:
+    """The dialect's writer; the other one is not imported, which would build statements that nobody executes."""
+    if dialect.name == "sqlite":
+        from saga_engine.adapters.sql.sqlite_writer import SqliteWriter
+
+        return SqliteWriter()
+    from saga_engine.adapters.sql.postgres_writer import PostgresWriter
+
+    return PostgresWriter(dialect)
