@@ -100,7 +100,7 @@ class Deliveries:
             return
         self._running_keys.add(command.key)
         try:
-            disposition = await self._executor.execute(command, delivery.deliveries > 1 or command.send > 1)
+            disposition = await self._executor.execute(command, delivery.deliveries > 1)
         finally:
             self._running_keys.discard(command.key)
         await self._settle(delivery, command, disposition)

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from saga_engine.core.inputs import Outcome
 from saga_engine.definition.model import Json
 from saga_engine.envelope import Command
 from saga_engine.errors import UnavailableError, UsageError
@@ -63,8 +64,8 @@ class Executor:
         handler = self._participant.handlers.get(command)
         return handler is not None and handler.fenced
 
-    async def execute(self, command: Command, repeated: bool) -> Disposition:
-        """Run one delivery of a command. `repeated`: it may have been tried before (a redelivery, a later send)."""
+    async def execute(self, command: Command, redelivered: bool) -> Disposition:
+        """Run one delivery of a command. `redelivered`: this very send may have been tried before."""
         handler = self._participant.handlers.get(command.command)
         if handler is None:
             return self._put_back_unknown(command.command)
@@ -75,16 +76,24 @@ class Executor:
         if not handler.fenced and command.deadline <= now:
             return Dropped("its deadline has passed, and no inbox protects its handler")
         try:
-            if self._tries is not None and repeated:
-                return await self._try(self._tries, handler, command, now)
-            return Answered(await self._run(handler, command, now))
+            tried = redelivered or command.send > 1
+            if self._tries is not None and tried:
+                answer = await self._try(self._tries, handler, command, now)
+            else:
+                answer = await self._run(handler, command, now)
         except (UnavailableError, SQLAlchemyError) as error:
             if isinstance(error, UnavailableError) or is_infrastructure(error):
                 return PutBack(f"{type(error).__name__}: {error}")
             # The handler left the transaction unusable: it swallowed an error of the database, or rolled back.
-            return Answered(answer_failure(command, error))
+            answer = answer_failure(command, error)
+        if isinstance(answer, Dead):
+            return answer
+        if redelivered and not handler.fenced and answer.outcome is Outcome.REJECTED:
+            # An earlier delivery of this send may have had an effect before its worker died: nobody can deny it.
+            answer = failed(answer.code, answer.message)
+        return Answered(answer)
 
-    async def _try(self, tries: Tries, handler: Handler, command: Command, now: int) -> Disposition:
+    async def _try(self, tries: Tries, handler: Handler, command: Command, now: int) -> Answer | Dead:
         crashed = await self._run_sync(partial(tries.begin, command.key, now))
         if crashed >= MAX_CRASHED_TRIES:
             reason = f"{crashed} tries of this command did not come to an end: its handler kills or outlives the worker"
@@ -95,7 +104,7 @@ class Executor:
             await self._run_sync(partial(tries.end, command.key))
             raise
         await self._run_sync(partial(tries.end, command.key))
-        return Answered(answer)
+        return answer
 
     async def _run(self, handler: Handler, command: Command, now: int) -> Answer:
         fence = self._fence

@@ -393,6 +393,37 @@ async def test_an_unfenced_handler_is_stopped_at_the_deadline(unfenced: Bench) -
     assert (reply.outcome, reply.code, stopped) == (Outcome.FAILED, "deadline_passed", True)
 
 
+@pytest.mark.parametrize("database", [False, True], ids=["no database", "mixed"])
+async def test_an_unfenced_handler_that_rejects_a_redelivery_does_not_deny_the_effect_of_an_earlier_one(
+    bench: Bench, unfenced: Bench, database: bool
+) -> None:
+    chosen = bench if database else unfenced
+
+    @chosen.payment.command
+    async def debit(ctx: Context) -> None:
+        raise Rejected("card_declined", "no more credit")
+
+    async with chosen.working():
+        for number, deliveries in enumerate((1, 2), start=1):
+            chosen.subscription.deliver(forward(), deliveries)
+            await until(partial(acked, chosen, number))
+    assert [(reply.outcome, reply.code, reply.message) for reply in chosen.transport.replied] == [
+        (Outcome.REJECTED, "card_declined", "no more credit"),
+        (Outcome.FAILED, "card_declined", "no more credit"),
+    ]
+
+
+async def test_a_fenced_handler_may_reject_a_redelivery(bench: Bench) -> None:
+    @bench.payment.command
+    def debit(ctx: Context) -> None:
+        raise Rejected("card_declined")
+
+    async with bench.working():
+        bench.subscription.deliver(forward(), deliveries=2)
+        await until(lambda: bench.subscription.acked)
+    assert [reply.outcome for reply in bench.transport.replied] == [Outcome.REJECTED]
+
+
 async def test_a_rejection_of_a_compensation_is_answered_as_failed(bench: Bench) -> None:
     @bench.payment.command
     def debit(ctx: Context) -> None: ...
