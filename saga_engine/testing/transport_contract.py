@@ -230,6 +230,25 @@ class TransportContract:
         assert list(await transport.publish([command(1), large, command(2)])) == [True, False, True]
         assert bodies(await collect(subscription, 2)) == [command(1).body, command(2).body]
 
+    async def test_headers_count_as_well_as_the_body(self, harness: TransportHarness) -> None:
+        transport = await harness.connect()
+        subscription = await transport.commands("order")
+        body = b" " * (harness.max_payload - 600)
+        fits = Message("saga.command.order.create", {"saga-token": "x" * 500}, body, None)
+        large = Message("saga.command.order.create", {"saga-token": "x" * 600}, body, None)
+        sent = [command(1), large, fits, large, command(2)]
+        assert list(await transport.publish(sent)) == [True, False, True, False, True]
+        assert bodies(await collect(subscription, 3)) == [command(1).body, body, command(2).body]
+
+    async def test_a_header_name_that_cannot_be_sent_does_not_hold_up_the_others(
+        self, harness: TransportHarness
+    ) -> None:
+        transport = await harness.connect()
+        subscription = await transport.commands("order")
+        broken = Message("saga.command.order.create", {"saga\ntoken": "x"}, b"{}", None)
+        assert list(await transport.publish([command(1), broken, command(2)])) == [True, False, True]
+        assert bodies(await collect(subscription, 2)) == [command(1).body, command(2).body]
+
     async def test_a_line_break_in_a_header_makes_no_second_header(self, harness: TransportHarness) -> None:
         transport = await harness.connect()
         subscription = await transport.commands("order")

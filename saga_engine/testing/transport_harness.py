@@ -22,7 +22,7 @@ class TransportHarness(Protocol):
     """A broker of its own for each test, and what a test may do to it.
 
     `ack_wait` and `publish_timeout` (seconds) are those of the transports that `connect` makes; about half a second
-    each keeps the suite fast. `max_payload`: the largest body in bytes that the broker takes.
+    each keeps the suite fast. `max_payload`: the largest message in bytes, headers and body, that the broker takes.
     """
 
     @property

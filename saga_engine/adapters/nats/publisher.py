@@ -96,7 +96,7 @@ class Publisher:
             return None
 
     async def _send(self, session: Session, batch: _Batch, index: int, message: Message) -> bool:
-        """Hand over one message; False when the session has ended."""
+        """Hand over one message, or leave out one that cannot be sent; False when the session has ended."""
         self._counter += 1
         token = str(self._counter)
         try:
@@ -108,12 +108,15 @@ class Publisher:
             )
         except nats.errors.MaxPayloadError:
             self._refused(
-                f"a message of {len(message.body)} bytes on {message.subject} is larger than the server's limit of "
-                f"{session.client.max_payload}"
+                f"a message on {message.subject} with a body of {len(message.body)} bytes is, with its headers, larger "
+                f"than the server's limit of {session.client.max_payload}"
             )
             return True
-        except nats.errors.Error:
-            return False
+        except nats.errors.Error as error:
+            if not session.alive:
+                return False
+            self._refused(f"a message on {message.subject} cannot be sent: {type(error).__name__}: {error}")
+            return True
         self._open[token] = (batch, index)
         batch.waiting += 1
         return True
