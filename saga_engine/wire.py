@@ -39,7 +39,14 @@ OUTCOME: Final = "saga-outcome"
 FENCE: Final = "saga-fence"
 EFFECT: Final = "saga-effect"
 REASON: Final = "saga-reason"
+TRUNCATED: Final = "saga-truncated"
 TRACEPARENT: Final = "traceparent"
+
+MAX_BYTES: Final = 900 * 1024
+"""Of a message that must get through whatever is in it: a server takes 1 MiB by default, headers included."""
+
+_MOST_HEADER_BYTES: Final = 64 * 1024
+"""Of those that a dead letter keeps of a message that is too large."""
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OUTCOMES: Final = frozenset(outcome.value for outcome in Outcome)
@@ -207,7 +214,10 @@ def message_to_reply(message: Message) -> Reply | Unreadable:
 
 
 def event_to_message(event: DomainEvent) -> Message:
-    """A published event as a CloudEvent in binary mode. Its id, stream and version, is the same at every repetition."""
+    """A published event as a CloudEvent in binary mode. Its id, stream and version, is the same at every repetition.
+
+    Data beyond 900 KiB is replaced by a note: no broker would take it, and what the saga publishes next would wait.
+    """
     event_id = f"{event.saga_id}/{event.version}"
     headers = {
         MESSAGE_ID: event_id,
@@ -221,7 +231,10 @@ def event_to_message(event: DomainEvent) -> Message:
     }
     if event.traceparent is not None:
         headers[TRACEPARENT] = event.traceparent
-    return Message(event.subject or event_subject(event.saga, event.name), headers, orjson.dumps(event.data), event_id)
+    body = orjson.dumps(event.data)
+    if len(body) > MAX_BYTES:
+        body = orjson.dumps({"error": f"the data has {len(body)} bytes; at most {MAX_BYTES} are published"})
+    return Message(event.subject or event_subject(event.saga, event.name), headers, body, event_id)
 
 
 def rfc3339(at: int) -> str:
@@ -230,10 +243,37 @@ def rfc3339(at: int) -> str:
 
 
 def dead_letter(participant: str, original: Message, reason: str) -> Message:
-    """The original message with its subject and the reason, for inspection and for sending again."""
-    headers = {name: value for name, value in original.headers.items() if name != MESSAGE_ID}
-    headers |= {REASON: reason, "saga-original-subject": original.subject}
-    return Message(dead_subject(participant), headers, original.body, None)
+    """The original message with its subject and the reason, for inspection and for sending again.
+
+    One beyond 900 KiB is cut to that, and says in `saga-truncated` how many bytes it had, with its headers: the letter
+    must find room beside the headers it adds.
+    """
+    added = {REASON: reason, "saga-original-subject": original.subject}
+    headers = {name: value for name, value in original.headers.items() if name != MESSAGE_ID} | added
+    body = original.body
+    if sent_size(headers, body) > MAX_BYTES:
+        added[TRUNCATED] = str(sent_size(original.headers, body))
+        headers = _first_headers(headers) | added
+        body = body[: MAX_BYTES - sent_size(headers, b"")]
+    return Message(dead_subject(participant), headers, body, None)
+
+
+def sent_size(headers: Mapping[str, str], body: bytes) -> int:
+    """How many bytes a server counts against its limit: the body and, when there are any, the encoded headers."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    return len(body) + (len(f"NATS/1.0\r\n{lines}\r\n".encode()) if lines else 0)
+
+
+def _first_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Those that fit into 64 KiB, in their order; one that is too long is left out."""
+    kept: dict[str, str] = {}
+    room = _MOST_HEADER_BYTES
+    for name, value in headers.items():
+        size = len(f"{name}: {value}\r\n".encode())
+        if size <= room:
+            kept[name] = value
+            room -= size
+    return kept
 
 
 def _integers(headers: Mapping[str, str], names: tuple[str, ...]) -> list[int] | Unreadable:

@@ -14,6 +14,7 @@ from typing import Final
 
 from saga_engine.envelope import Message
 from saga_engine.ports import Delivery
+from saga_engine.wire import sent_size
 
 ACK_WAIT: Final = 5.0
 DUPLICATE_WINDOW: Final = 120.0
@@ -99,7 +100,9 @@ class MemoryBroker:
 
     def store(self, message: Message) -> bool:
         """Keep a message; True when it is kept or was already, False when it is refused."""
-        if _size(message) > self._max_payload or any("\n" in name.strip() for name in message.headers):
+        if sent_size(message.headers, message.body) > self._max_payload or any(
+            "\n" in name.strip() for name in message.headers
+        ):
             return False
         if message.message_id is not None:
             now = _now()
@@ -189,12 +192,6 @@ def queue_of(subject: str) -> str | None:
     """The durable consumer that takes a subject; None for a log."""
     tokens = subject.split(".")
     return ".".join(tokens[:3]) if tokens[:2] in (["saga", "command"], ["saga", "reply"]) else None
-
-
-def _size(message: Message) -> int:
-    """What the server counts against its limit: the body and, when there are any, the encoded headers."""
-    lines = "".join([f"{name}: {value}\r\n" for name, value in message.headers.items()])
-    return len(message.body) + (len(f"NATS/1.0\r\n{lines}\r\n".encode()) if lines else 0)
 
 
 def _now() -> float:
