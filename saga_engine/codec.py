@@ -99,9 +99,13 @@ def event_data(record: EventRecord) -> Json:
     return cast(Json, orjson.loads(record.data))
 
 
+SNAPSHOT_FORMAT: Final = 1
+"""Raised with every change of the state's fields or of what they mean: a snapshot of another format is not read."""
+
+
 def encode_state(state: SagaState) -> bytes:
     """A folded state, for a snapshot."""
-    return orjson.dumps(state, default=_plain)
+    return orjson.dumps({"format": SNAPSHOT_FORMAT, "state": state}, default=_plain)
 
 
 def _plain(value: object) -> object:
@@ -114,14 +118,16 @@ def decode_state(data: bytes, empty: SagaState) -> SagaState:
     """The state of a snapshot. `empty` is the state of the saga before its first event.
 
     Raises:
-        UnknownEventError: it holds what is not known to this release, or is no snapshot at all.
+        UnknownEventError: another release wrote it, or it is no snapshot at all. The events say what it said.
     """
     try:
-        return _decode_state(cast(dict[str, object], orjson.loads(data)), empty)
+        snapshot = cast(dict[str, object], orjson.loads(data))
+        if snapshot["format"] != SNAPSHOT_FORMAT:
+            raise ValueError(f"its format is {snapshot['format']}, this release's is {SNAPSHOT_FORMAT}")
+        return _decode_state(cast(dict[str, object], snapshot["state"]), empty)
     except (KeyError, TypeError, ValueError) as error:
         raise UnknownEventError(
-            f"the snapshot of saga {empty.saga_id} cannot be read ({error}): if a newer release of saga-engine runs on "
-            "this store, upgrade this process"
+            f"the snapshot of saga {empty.saga_id} cannot be read ({error}): read the whole stream instead"
         ) from error
 
 

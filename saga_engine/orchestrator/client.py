@@ -220,7 +220,7 @@ class Client:
             UnknownEventError: a newer release wrote to one of them.
         """
         return {
-            saga_id: revive(stream, self._plans).state
+            saga_id: revive(stream, self._plans, self._store).state
             for saga_id, stream in self._store.load(dict.fromkeys(saga_ids, 0)).items()
         }
 

@@ -1,32 +1,39 @@
 """From stored records to a saga that can be decided on: fold, plan, and what is still to be sent.
 
-Reads only what the store gave; a stream that this release cannot read is a value, so that other sagas go on.
+Decides nothing and writes nothing; a stream that this release cannot read is a value, so that other sagas go on.
 """
 
 from __future__ import annotations
 
-from saga_engine.codec import decode_event, decode_state
+from saga_engine.codec import UnknownEventError, decode_event, decode_state
 from saga_engine.core.events import Direction
 from saga_engine.core.evolve import evolve
 from saga_engine.core.outgoing import Outgoing, SendCommand, outgoing
 from saga_engine.core.state import Phase, SagaState, StepStatus, UndoStatus, address
 from saga_engine.orchestrator.cache import Cached
 from saga_engine.orchestrator.plans import Plans
-from saga_engine.ports import LoadedStream
+from saga_engine.ports import WHOLE, EventStore, LoadedStream
 
 
-def revive(loaded: LoadedStream, plans: Plans) -> Cached:
+def revive(loaded: LoadedStream, plans: Plans, store: EventStore) -> Cached:
     """Fold a stream and find what it sends out beyond its published cursor.
+
+    A snapshot that cannot be read (a newer release wrote it, and was rolled back) is done without: the stream is read
+    again, whole.
 
     Raises:
         UnknownEventError: a newer release wrote to the stream.
         DefinitionMissingError: its definition is not in the store.
+        StoreUnavailableError: it had to be read again, and could not.
     """
     head = loaded.head
     plan = plans.get(head.definition_hash)
     state = SagaState(head.stream_id)
     if loaded.snapshot is not None:
-        state = decode_state(loaded.snapshot.data, state)
+        try:
+            state = decode_state(loaded.snapshot.data, state)
+        except UnknownEventError:
+            return revive(store.load({head.stream_id: WHOLE})[head.stream_id], plans, store)
     unsent: list[Outgoing] = []
     for record in loaded.events:
         event = decode_event(record)

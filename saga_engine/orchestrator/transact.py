@@ -200,7 +200,7 @@ class Transactor:
                 done[saga_id] = Turned(saga_id, missing=True)
                 continue
             try:
-                base = revive(stream, self._plans)
+                base = revive(stream, self._plans, self._store)
             except UnavailableError:
                 raise
             except SagaEngineError as error:

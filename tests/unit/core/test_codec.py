@@ -99,17 +99,19 @@ def test_an_event_that_is_not_known_is_an_error_that_says_what_to_do(record: Eve
 @pytest.mark.parametrize(
     "change",
     [
-        lambda kept: {**kept, "mood": "good"},
-        lambda kept: {**kept, "phase": "sideways"},
-        lambda kept: {name: value for name, value in kept.items() if name != "steps"},
+        lambda kept: {**kept, "format": 2},
+        lambda kept: kept["state"],
+        lambda kept: {**kept, "state": {**kept["state"], "mood": "good"}},
+        lambda kept: {**kept, "state": {**kept["state"], "phase": "sideways"}},
+        lambda kept: {**kept, "state": {name: value for name, value in kept["state"].items() if name != "steps"}},
         lambda kept: [],
     ],
-    ids=["field", "phase", "missing", "list"],
+    ids=["format", "no format", "field", "phase", "missing", "list"],
 )
-def test_a_snapshot_that_is_not_known_is_an_error_too(change: object) -> None:
+def test_a_snapshot_that_is_not_known_is_an_error_that_says_what_to_do(change: object) -> None:
     kept = json.loads(encode_state(eventful().state))
     assert callable(change)
-    with pytest.raises(UnknownEventError, match="upgrade this process"):
+    with pytest.raises(UnknownEventError, match="read the whole stream"):
         decode_state(json.dumps(change(kept)).encode(), EMPTY)
 
 

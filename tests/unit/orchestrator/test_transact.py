@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID, uuid4
@@ -9,12 +10,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from saga_engine.adapters.memory.store import MemoryEventStore
+from saga_engine.codec import encode_state
 from saga_engine.core.decider import Decided, Ignored, Refused
 from saga_engine.core.inputs import Cancel, Input, Outcome, Resume, Suspend
 from saga_engine.core.state import Status
 from saga_engine.errors import StoreUnavailableError
 from saga_engine.orchestrator.transact import RECOVERED_AFTER, Turn
-from saga_engine.ports import Append, AppendOutcome, LoadedStream
+from saga_engine.ports import Append, AppendOutcome, LoadedStream, Settlement, Snapshot
 from tests.unit.core.sagas import saga
 from tests.unit.orchestrator.support import (
     BEGIN,
@@ -342,6 +344,19 @@ def test_a_snapshot_is_written_every_two_hundred_events_and_revives_the_saga(
     revived = turn(office.transactor(), saga_id)
     assert revived.state == state_of(turn(transactor, saga_id))
     assert store.loads == [{saga_id: 0}], "read from the snapshot, not whole"
+
+
+@pytest.mark.parametrize("change", [{"format": 2}, {"state": {"mood": "good"}}], ids=["format", "field"])
+def test_a_saga_whose_snapshot_another_release_wrote_is_read_whole(change: dict[str, object]) -> None:
+    office = Office()
+    saga_id = office.start()
+    before = state_of(turn(office.transactor(), saga_id, office.reply("one")))
+    unreadable = json.dumps({**json.loads(encode_state(before)), **change}).encode()
+    office.store.settle([Settlement(saga_id, before.version, before.version, office.clock.now())])
+    office.store.save_snapshots([Snapshot(saga_id, before.version, unreadable)])
+    done = turn(office.transactor(), saga_id, office.reply("two"))
+    assert done.trouble == ""
+    assert state_of(done).status is Status.COMPLETED
 
 
 def test_what_was_unsent_below_a_snapshot_is_still_sent(watched: tuple[Office, WatchedStore]) -> None:
