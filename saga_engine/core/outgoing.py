@@ -13,6 +13,7 @@ from saga_engine.core.events import (
     Direction,
     Effect,
     Event,
+    Resumed,
     SagaClosed,
     SagaCompensated,
     SagaCompleted,
@@ -46,7 +47,14 @@ class PublishEvent:
     data: Json
 
 
-Outgoing: TypeAlias = SendCommand | PublishEvent
+@dataclass(frozen=True, slots=True)
+class AskAgain:
+    """The saga was resumed: everything open is asked again, since nothing was sent while it was suspended."""
+
+    version: int
+
+
+Outgoing: TypeAlias = SendCommand | PublishEvent | AskAgain
 
 
 def outgoing(plan: Plan, state: SagaState, event: Event) -> Outgoing | None:
@@ -71,6 +79,8 @@ def outgoing(plan: Plan, state: SagaState, event: Event) -> Outgoing | None:
             return _publish(plan, state, event.at, plan.definition.emit.compensated, failure_view(state), None, None)
         case SagaClosed():
             return _publish(plan, state, event.at, plan.definition.emit.closed, failure_view(state), None, None)
+        case Resumed():
+            return AskAgain(state.version)
         case _:
             return None
 

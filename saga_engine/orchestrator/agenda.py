@@ -6,7 +6,7 @@ A saga that is being worked on is held out of the next batch; what arrives for i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -17,18 +17,25 @@ from saga_engine.ports import Delivery
 
 @dataclass(slots=True)
 class Entry:
-    """All that waits for one saga. `deliveries` are to be acknowledged once its turn is committed."""
+    """All that waits for one saga. `replies` by message id: their deliveries are settled once the turn is committed."""
 
-    inputs: list[Input] = field(default_factory=list)
-    deliveries: list[Delivery] = field(default_factory=list)
+    replies: dict[object, tuple[Input, Delivery]] = field(default_factory=dict)
     seen: int = 0
     due_since: int | None = None
     ask_again: bool = False
 
     def turn(self, saga_id: UUID, now: int) -> Turn:
         """The turn that works it off; a due saga is looked at after what has arrived for it."""
-        inputs: Sequence[Input] = self.inputs if self.due_since is None else [*self.inputs, Due(now)]
+        inputs = self.inputs if self.due_since is None else [*self.inputs, Due(now)]
         return Turn(saga_id, inputs, self.seen, self.due_since, self.ask_again)
+
+    @property
+    def inputs(self) -> list[Input]:
+        return [given for given, _ in self.replies.values()]
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        return [delivery for _, delivery in self.replies.values()]
 
 
 class Agenda:
@@ -52,10 +59,9 @@ class Agenda:
         return any(saga_id not in self._busy for saga_id in self._waiting)
 
     def reply(self, saga_id: UUID, given: Input, delivery: Delivery) -> None:
-        """An input that arrived as a message."""
-        entry = self._entry(saga_id)
-        entry.inputs.append(given)
-        entry.deliveries.append(delivery)
+        """An input that arrived as a message. One that waits already, delivered again, waits once."""
+        known = delivery.message.message_id
+        self._entry(saga_id).replies[object() if known is None else known] = (given, delivery)
 
     def look(self, saga_id: UUID, *, seen: int = 0, due_since: int | None = None, ask_again: bool = False) -> None:
         """A saga to look at: it is due, or something of it must be sent again."""
@@ -94,8 +100,7 @@ class Agenda:
         for saga_id, entry in batch.items():
             later = self._waiting.pop(saga_id, None)
             if later is not None:
-                entry.inputs += later.inputs
-                entry.deliveries += later.deliveries
+                entry.replies |= later.replies
                 entry.seen = max(entry.seen, later.seen)
                 entry.ask_again = entry.ask_again or later.ask_again
                 entry.due_since = later.due_since if entry.due_since is None else entry.due_since

@@ -90,12 +90,19 @@ class Intake:
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
 
-    async def listen(self, partitions: frozenset[int]) -> None:
-        """Receive from exactly these partitions from now on."""
+    async def listen(self, partitions: frozenset[int]) -> asyncio.Task[None] | None:
+        """Receive from exactly these partitions from now on. The task that does, for whoever must know if it fails."""
         await self.close()
         if partitions:
             self._subscription = await self._transport.replies(sorted(partitions))
             self._task = asyncio.create_task(self._receive(self._subscription))
+        return self._task
+
+    async def pause(self) -> None:
+        """Receive no more. What was received can still be settled, until `close`."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
 
     async def close(self) -> None:
         if self._subscription is not None and self._task is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from saga_engine.codec import UnknownEventError, decode_event, decode_state
 from saga_engine.core.events import Direction
 from saga_engine.core.evolve import evolve
-from saga_engine.core.outgoing import Outgoing, SendCommand, outgoing
+from saga_engine.core.outgoing import AskAgain, Outgoing, PublishEvent, outgoing
 from saga_engine.core.state import Phase, SagaState, StepStatus, UndoStatus, address
 from saga_engine.orchestrator.cache import Cached
 from saga_engine.orchestrator.plans import Plans
@@ -48,12 +48,14 @@ def revive(loaded: LoadedStream, plans: Plans, store: EventStore) -> Cached:
 def still_wanted(state: SagaState, sent: Outgoing) -> bool:
     """Whether something unsent is still to be sent: events always, a command while its answer is waited for.
 
-    A suspended saga sends no command; on resume everything open is asked again.
+    A suspended saga sends no command; what resumes it asks again for everything open.
     """
-    if not isinstance(sent, SendCommand):
+    if isinstance(sent, PublishEvent):
         return True
-    if state.suspended:
+    if state.suspended or state.ended_as is not None:
         return False
+    if isinstance(sent, AskAgain):
+        return True
     step = state.steps[address(sent.step, sent.item)]
     if sent.direction is Direction.COMPENSATE:
         return step.undo is UndoStatus.ISSUED and step.backward is not None and step.backward.attempt == sent.attempt

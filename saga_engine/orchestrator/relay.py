@@ -5,7 +5,8 @@ Sends only what a transaction returned. Knows no SQL; what the broker did not ac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -45,52 +46,55 @@ class Relay:
         self._now = now
 
     async def send(self, turned: Sequence[Turned]) -> Sent:
-        """Send everything unsent, and ask again where that is due. Never raises for an unreachable broker."""
-        messages: list[Message] = []
-        owners: list[UUID] = []
+        """Send everything unsent, and ask again where that is due. Never raises for an unreachable broker.
+
+        Of one saga at most one domain event is under way at a time, so that subscribers first see them in order: a
+        second one waits for the acknowledgement of the first, and is not sent without it.
+        """
+        wave: list[tuple[UUID, Message]] = []
+        later: dict[UUID, deque[Message]] = {}
         commands = again = 0
         now = self._now()
         for turn in turned:
             if turn.state is None or turn.plan is None:
                 continue
-            before = len(messages)
             for sent in turn.unsent:
-                messages.append(self._message(turn.plan, turn.state, sent, now))
-                commands += isinstance(sent, SendCommand)
+                if isinstance(sent, SendCommand):
+                    wave.append((turn.saga_id, self._first(turn.plan, turn.state, sent, now)))
+                    commands += 1
+                elif isinstance(sent, PublishEvent) and turn.saga_id not in later:
+                    wave.append((turn.saga_id, _event(turn.state, sent)))
+                    later[turn.saga_id] = deque()
+                elif isinstance(sent, PublishEvent):
+                    later[turn.saga_id].append(_event(turn.state, sent))
             for out in turn.again:
-                messages.append(command_to_message(self._again(turn.plan, turn.state, out, now)))
+                wave.append((turn.saga_id, command_to_message(self._again(turn.plan, turn.state, out, now))))
                 again += 1
-            owners += [turn.saga_id] * (len(messages) - before)
-        acknowledged = await self._transport.publish(messages) if messages else ()
-        failed = {owner for owner, ok in zip(owners, acknowledged, strict=True) if not ok}
-        reached = [
+        failed = await self._publish(wave, later)
+        complete = [
             (turn.saga_id, turn.state.version)
             for turn in turned
             if turn.state is not None and turn.saga_id not in failed
         ]
-        return Sent(reached, sorted(failed), commands, again)
+        return Sent(complete, sorted(failed), commands, again)
 
-    def _message(self, plan: Plan, state: SagaState, sent: SendCommand | PublishEvent, now: int) -> Message:
-        if isinstance(sent, PublishEvent):
-            event = DomainEvent(
-                state.saga_id,
-                state.saga,
-                state.key,
-                sent.version,
-                sent.name,
-                sent.subject,
-                sent.data,
-                sent.at,
-                state.traceparent,
-            )
-            return event_to_message(event)
+    async def _publish(self, wave: Sequence[tuple[UUID, Message]], later: Mapping[UUID, deque[Message]]) -> set[UUID]:
+        """Publish the first wave, then the events that wait behind one. The sagas of what was not acknowledged."""
+        failed: set[UUID] = set()
+        while wave:
+            acknowledged = await self._transport.publish([message for _, message in wave])
+            failed |= {saga_id for (saga_id, _), ok in zip(wave, acknowledged, strict=True) if not ok}
+            going_on = [(saga_id, events) for saga_id, events in later.items() if events and saga_id not in failed]
+            wave = [(saga_id, events.popleft()) for saga_id, events in going_on]
+        return failed
+
+    def _first(self, plan: Plan, state: SagaState, sent: SendCommand, now: int) -> Message:
         step = state.steps[address(sent.step, sent.item)]
         progress = step.forward if sent.direction is Direction.FORWARD else step.backward
         if progress is None:
             raise ValueError(f"{sent.step} was never issued")
-        return command_to_message(
-            self._command(plan, state, sent.step, sent.item, sent.direction, step, progress, 1, now)
-        )
+        command = self._command(plan, state, sent.step, sent.item, sent.direction, step, progress, 1, now)
+        return command_to_message(command)
 
     def _again(self, plan: Plan, state: SagaState, out: OpenCommand, now: int) -> Command:
         """A repeated send. Its number is the time since the attempt was issued: new for each, whoever sends it."""
@@ -141,3 +145,19 @@ class Relay:
 
 
 _NOTHING: Json = None
+
+
+def _event(state: SagaState, sent: PublishEvent) -> Message:
+    return event_to_message(
+        DomainEvent(
+            state.saga_id,
+            state.saga,
+            state.key,
+            sent.version,
+            sent.name,
+            sent.subject,
+            sent.data,
+            sent.at,
+            state.traceparent,
+        )
+    )

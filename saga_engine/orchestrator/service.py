@@ -85,6 +85,7 @@ class Orchestrator:
         self._sending: set[asyncio.Task[None]] = set()
         self._recovering: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
+        self._failure: BaseException | None = None
         self._log = _log.bind(orchestrator=name)
 
     def stop(self) -> None:
@@ -95,25 +96,38 @@ class Orchestrator:
     async def run(self) -> None:
         """Work until `stop`."""
         silence = await self._transport.on_ring(self._watch.rung)
-        tasks = [
-            asyncio.create_task(work())
-            for work in (self._work, self._stopping.wait, self._hold_leases, self._watch.due, self._watch.losses)
+        working = self._guarded(asyncio.create_task(self._work()))
+        feeding = [
+            self._guarded(asyncio.create_task(work()))
+            for work in (self._hold_leases, self._watch.due, self._watch.losses)
         ]
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-            await self._intake.close()
-            await tasks[0]
-            await asyncio.gather(*self._sending)
+            await self._stopping.wait()
+            if self._failure is not None:
+                raise self._failure
+            await _ended(feeding)
+            await self._intake.pause()
+            await working
+            if self._sending:
+                await asyncio.wait(self._sending)
             await self._sign_off()
             self._log.info("the orchestrator has ended", **self.counters.shown())
         finally:
             await silence()
+            await _ended([working, *feeding, *self._sending, *self._recovering])
             await self._intake.close()
-            for task in (*tasks, *self._sending, *self._recovering):
-                task.cancel()
-            await asyncio.gather(*tasks, *self._sending, *self._recovering, return_exceptions=True)
+
+    def _guarded(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
+        """If this task fails, so does `run`: a service that is half alive helps nobody."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            failure = None if task.cancelled() else task.exception()
+            if failure is not None:
+                self._failure = self._failure or failure
+                self.stop()
+
+        task.add_done_callback(ended)
+        return task
 
     async def _sign_off(self) -> None:
         """Tell the store what was acknowledged, and hand the partitions back."""
@@ -173,7 +187,10 @@ class Orchestrator:
                     self.counters.ignored[answer.reason] += 1
 
     async def _send(self, batch: Mapping[UUID, Entry], turned: Sequence[Turned]) -> None:
-        """Send what was committed; only then are the messages that led to it acknowledged."""
+        """Send what was committed; only then are the messages that led to it acknowledged.
+
+        What goes wrong here is tried again: it is committed, and must be sent.
+        """
         try:
             sent = await self._relay.send(turned)
             self.counters.commands += sent.commands
@@ -185,6 +202,9 @@ class Orchestrator:
             )
             self._later(sent.failed, self._tuning.again_after)
             await self._settle(batch, turned)
+        except Exception:  # noqa: BLE001 - a batch that cannot be sent must not take the others down
+            self._log.exception("a batch could not be sent; trying again")
+            self._later(batch, self._tuning.trouble_after)
         finally:
             self._agenda.release(batch)
 
@@ -192,6 +212,7 @@ class Orchestrator:
         troubled = {turn.saga_id: turn.trouble for turn in turned if turn.trouble}
         for saga_id, trouble in troubled.items():
             self._log.error("a saga cannot be worked on", saga_id=str(saga_id), trouble=trouble)
+        self._watch.rest(troubled, self._tuning.trouble_after)
         done = [
             delivery for saga_id, entry in batch.items() if saga_id not in troubled for delivery in entry.deliveries
         ]
@@ -223,17 +244,25 @@ class Orchestrator:
             if lost:
                 async with self._transacting:
                     await self._run_sync(partial(self._transactor.hand_over, partial(_is_in, lost)))
-            await self._intake.listen(partitions)
+            receiving = await self._intake.listen(partitions)
         except UnavailableError as error:
             self._log.warning("partitions could not be taken over; trying again", error=str(error))
             return
+        if receiving is not None:
+            self._guarded(receiving)
         self._partitions = partitions
         self._log.info("partitions changed", held=sorted(partitions), gained=sorted(gained), lost=sorted(lost))
         self._watch.over(partitions)
         if gained:
-            recovering = asyncio.create_task(self._watch.recover(gained))
+            recovering = self._guarded(asyncio.create_task(self._watch.recover(gained)))
             self._recovering.add(recovering)
             recovering.add_done_callback(self._recovering.discard)
+
+
+async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _is_in(partitions: frozenset[int], saga_id: UUID) -> bool:

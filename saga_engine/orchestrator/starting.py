@@ -174,5 +174,6 @@ def _key(request: StartRequest, saga_id: UUID) -> str | StartRefused:
     if isinstance(value, ExpressionFailed):
         return StartRefused(f"the key has no value: {value.message}")
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        return StartRefused("the key must be text or an integer")
+        shown = request.definition.key.source
+        return StartRefused(f"the business key {shown} must be an integer or text that is not empty, not {value!r}")
     return str(value)

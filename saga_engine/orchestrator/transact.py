@@ -15,9 +15,9 @@ import structlog
 
 from saga_engine.codec import encode_event, encode_state
 from saga_engine.core.decider import Decided, Decision, decide
-from saga_engine.core.events import Event, Resumed
+from saga_engine.core.events import Event
 from saga_engine.core.inputs import Input
-from saga_engine.core.outgoing import Outgoing, SendCommand
+from saga_engine.core.outgoing import AskAgain, Outgoing, SendCommand
 from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState, address
 from saga_engine.core.timing import OpenCommand, next_due, open_commands, send_is_due
@@ -147,11 +147,11 @@ class Transactor:
                 self._cache.drop(settlement.stream_id)
 
     def looked_at(self, turned: Iterable[Turned]) -> None:
-        """Push out the due times of sagas that were due and had nothing to decide."""
+        """Push out the due times of sagas that were due: a commit only ever makes them earlier."""
         behind = [
             Settlement(t.saga_id, t.state.version, t.unsent[0].version - 1 if t.unsent else t.state.version, t.next_due)
             for t in turned
-            if t.state is not None and not t.committed
+            if t.state is not None
         ]
         if behind:
             self._store.settle(behind)
@@ -277,7 +277,7 @@ class Transactor:
 
     def _again(self, work: _Work, cached: Cached, now: int) -> list[OpenCommand]:
         since = work.turn.due_since
-        everything = work.turn.ask_again or any(isinstance(event, Resumed) for event in work.events)
+        everything = work.turn.ask_again or any(isinstance(sent, AskAgain) for sent in cached.unsent)
         if since is None and not everything:
             return []
         sending = {(address(s.step, s.item), s.direction) for s in cached.unsent if isinstance(s, SendCommand)}

@@ -6,8 +6,9 @@ Finds them in the store and puts them on the agenda, paced by what the agenda ca
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from uuid import UUID
 
 import structlog
 
@@ -38,6 +39,8 @@ class Watch:
         self._partitions: frozenset[int] = frozenset()
         self._soonest: int | None = None
         self._look = asyncio.Event()
+        self._resting: dict[UUID, int] = {}
+        self._asked: dict[int, int] = {}
 
     def over(self, partitions: frozenset[int]) -> None:
         """Watch these from now on."""
@@ -55,6 +58,11 @@ class Watch:
             self._soonest = due
             self._look.set()
 
+    def rest(self, saga_ids: Iterable[UUID], seconds: float) -> None:
+        """Leave these alone for a while: they cannot be worked on, and must not stand before those that can."""
+        until = self._clock.now() + int(seconds * 1_000_000)
+        self._resting.update(dict.fromkeys(saga_ids, until))
+
     async def due(self) -> None:
         """Look for due sagas, at the times that are known and at every poll. Runs until cancelled."""
         while True:
@@ -64,9 +72,10 @@ class Watch:
             heads = await self._patiently(self._due_soon)
             now = self._clock.now()
             due = [head for head in heads if head.next_due is not None and head.next_due <= now]
-            for head in due:
+            awake = [head for head in due if head.stream_id not in self._resting]
+            for head in awake:
                 self._agenda.look(head.stream_id, seen=head.version, due_since=head.next_due)
-            if len(due) == _PAGE:
+            if len(awake) >= _PAGE:
                 await self._agenda.room(_PAGE)
                 continue
             later = [head.next_due for head in heads[len(due) :] if head.next_due is not None]
@@ -77,7 +86,10 @@ class Watch:
         """What is due, and what falls due before the next poll, earliest first."""
         if not self._partitions:
             return ()
-        return self._store.due(sorted(self._partitions), self._clock.now() + int(self._poll * 1_000_000), _PAGE)
+        now = self._clock.now()
+        self._resting = {saga_id: until for saga_id, until in self._resting.items() if until > now}
+        most = _PAGE + len(self._resting)
+        return self._store.due(sorted(self._partitions), now + int(self._poll * 1_000_000), most)
 
     async def _until_next(self) -> None:
         """Wait for the poll, or for the soonest known time, which may come nearer meanwhile."""
@@ -110,28 +122,37 @@ class Watch:
                 await self._agenda.room(_PAGE)
 
     async def losses(self) -> None:
-        """When the broker has lost its streams, ask again for everything that is open. Runs until cancelled."""
-        # Counted from the connection on: streams that had to be made then may have been lost while nobody was looking.
-        known = 0
-        while True:
-            await self._clock.sleep(self._poll)
-            if self._transport.losses() != known:
-                known = self._transport.losses()
-                _log.warning("the broker has lost messages; all open commands are sent again")
-                await self._ask_all_again()
+        """When the broker has lost its streams, ask again for everything that is open. Runs until cancelled.
 
-    async def _ask_all_again(self) -> None:
-        before = None
+        Each partition has its own account: one that is taken over later has not been asked for yet. Counted from the
+        connection on: streams that had to be made then may have been lost while nobody was looking.
+        """
+        while True:
+            lost = self._transport.losses()
+            behind = frozenset(each for each in self._partitions if self._asked.get(each, 0) != lost)
+            if behind:
+                asked = await self._ask_all_again(behind)
+                if asked:
+                    _log.warning(
+                        "the broker has lost messages; open sagas ask again", partitions=len(behind), sagas=asked
+                    )
+                self._asked.update(dict.fromkeys(behind, lost))
+            await self._clock.sleep(self._poll)
+
+    async def _ask_all_again(self, partitions: frozenset[int]) -> int:
+        """Put every open saga of these partitions on the agenda; how many there are."""
+        before, asked = None, 0
         while True:
             wanted = StreamFilter(
                 statuses=(Status.RUNNING, Status.COMPENSATING, Status.BLOCKED), before=before, limit=_PAGE
             )
             heads = await self._patiently(partial(self._store.list, wanted))
             for head in heads:
-                if head.partition in self._partitions:
+                if head.partition in partitions:
                     self._agenda.look(head.stream_id, seen=head.version, ask_again=True)
+                    asked += 1
             if len(heads) < _PAGE:
-                return
+                return asked
             before = heads[-1].stream_id
             await self._agenda.room(_PAGE)
 

@@ -39,12 +39,12 @@ def _create_streams() -> None:
         if_not_exists=True,
     )
     pending = text("next_due IS NOT NULL")
+    # CockroachDB's dialect compiles what is said to PostgreSQL's.
     op.create_index(
         "saga_streams_due",
         "saga_streams",
         ["partition", "next_due"],
         postgresql_where=pending,
-        cockroachdb_where=pending,
         sqlite_where=pending,
         if_not_exists=True,
     )

@@ -116,7 +116,7 @@ def sent(turned: Turned) -> list[str]:
     return [
         f"{each.version} {each.step} {each.direction} {each.attempt}"
         if isinstance(each, SendCommand)
-        else f"{each.version} {each.name}"
+        else f"{each.version} {each.name if isinstance(each, PublishEvent) else type(each).__name__}"
         for each in turned.unsent
     ]
 

@@ -110,3 +110,18 @@ async def test_whoever_fills_the_agenda_waits_for_room() -> None:
     agenda.take(1)
     async with asyncio.timeout(5):
         await waiting
+
+
+def test_a_reply_that_waits_already_and_is_delivered_again_waits_once_with_its_newest_delivery() -> None:
+    office, agenda = Office(), Agenda()
+    reply = office.reply()
+    for token in range(40):
+        agenda.reply(A, reply, Delivery(Message("s", {}, b"", "same"), token + 1, token))
+    batch = agenda.take(10)
+    assert batch[A].inputs == [reply]
+    assert [each.token for each in batch[A].deliveries] == [39]
+    agenda.reply(A, reply, Delivery(Message("s", {}, b"", "same"), 41, 40))
+    agenda.put_back(batch)
+    again = agenda.take(10)
+    assert again[A].inputs == [reply]
+    assert [each.token for each in again[A].deliveries] == [40]

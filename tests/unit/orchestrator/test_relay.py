@@ -189,3 +189,27 @@ async def test_the_item_of_a_loop_has_a_key_of_its_own(wire: Wire) -> None:
         (f"{saga_id}/each/0/forward", {"n": 7}),
         (f"{saga_id}/each/1/forward", {"n": 8}),
     ]
+
+
+TWO_EVENTS = """
+saga: pair
+steps:
+  - {step: one, call: p.one, compensate: none}
+  - {step: two, needs: [one], kind: read_only, call: p.two, emit: Second}
+  - {step: three, needs: [one], kind: read_only, call: p.three, emit: Third}
+"""
+
+
+async def test_a_second_event_of_a_saga_is_not_sent_before_the_first_is_acknowledged(wire: Wire) -> None:
+    office = Office(TWO_EVENTS)
+    saga_id, transactor = office.start(), office.transactor()
+    turn(transactor, saga_id, office.reply("one"))
+    transactor.acknowledged([(saga_id, 5)])
+    both = turn(transactor, saga_id, office.reply("two"), office.reply("three"))
+    first, second = (f"saga.event.{office.definitions[0].saga}.{name}" for name in ("Second", "Third"))
+    wire.lost = {first}
+    sent = await relay(office, wire).send([both])
+    assert (sent.failed, wire.subjects) == ([saga_id], [first])
+    wire.lost, wire.messages = set(), []
+    sent = await relay(office, wire).send([both])
+    assert (sent.complete, wire.subjects) == ([(saga_id, both.state.version if both.state else 0)], [first, second])

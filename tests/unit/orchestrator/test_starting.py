@@ -81,7 +81,8 @@ def test_without_a_key_the_saga_is_its_own() -> None:
 def test_a_key_is_text_or_an_integer(value: object) -> None:
     office = Office(KEYED)
     refused = office.start_all([office.request({"id": value})])[0]  # type: ignore[dict-item]  # JSON, told by the test
-    assert refused == StartRefused("the key must be text or an integer")
+    assert isinstance(refused, StartRefused)
+    assert refused.reason.startswith("the business key ${{ input.id }} must be an integer or text that is not empty")
 
 
 def test_a_key_may_be_an_integer_and_one_without_a_value_is_refused() -> None:

@@ -409,3 +409,29 @@ def test_inputs_may_be_split_over_turns_as_they_come() -> None:
     for each in inputs:
         turn(transactor, split, each)
     assert office.events(whole) == office.events(split)
+
+
+def test_a_saga_that_somebody_else_resumed_asks_again_at_its_owner(office: Office) -> None:
+    """A client resumes; what it sends nobody: the owner finds it in the stream, before a reply time-out has passed."""
+    saga_id, owner = office.start(), office.transactor()
+    turn(owner, saga_id, Suspend(BEGIN, "who", "why"))
+    owner.acknowledged([(saga_id, 3)])
+    client = office.transactor()
+    client.transact([Turn(saga_id, (Resume(BEGIN, "who", "why"),), looked_after=False)])
+    found = office.store.due(range(16), office.clock.now(), 10)
+    assert [head.stream_id for head in found] == [saga_id]
+    due = Turn(saga_id, (office.due(),), seen=found[0].version, due_since=found[0].next_due)
+    assert again(owner.transact([due])[0]) == ["one forward 1"]
+    owner.acknowledged([(saga_id, found[0].version)])
+    assert again(owner.transact([due])[0]) == []
+
+
+def test_a_due_saga_that_was_decided_on_is_not_found_due_again(office: Office) -> None:
+    saga_id, transactor = office.start(), office.transactor()
+    turn(transactor, saga_id)
+    office.clock.time += 31 * SECOND
+    since = office.store.heads([saga_id])[saga_id].next_due
+    turned = transactor.transact([Turn(saga_id, (office.reply("one"), office.due()), due_since=since)])
+    assert turned[0].committed
+    transactor.looked_at(turned)
+    assert office.store.due(range(16), office.clock.now(), 10) == []

@@ -13,6 +13,7 @@ from saga_engine.envelope import StreamHead, partition_of
 from saga_engine.identifiers import TimeOrderedIds
 from saga_engine.orchestrator.agenda import Agenda
 from saga_engine.orchestrator.watch import Watch
+from saga_engine.ports import StreamFilter
 from saga_engine.testing.virtual_time import VirtualClock, VirtualLoop, run
 
 T = TypeVar("T")
@@ -27,13 +28,27 @@ class Looking(MemoryEventStore):
         self._asked = asked
         self._clock = clock
         self.heads_due: list[StreamHead] = []
+        self.always_due: list[StreamHead] = []
+        self.open: list[StreamHead] = []
 
     def due(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead]:
         self._asked()
         found = [head for head in self.heads_due if head.next_due is not None and head.next_due <= now]
         reached = self._clock.now()
         self.heads_due = [head for head in self.heads_due if head.next_due is not None and head.next_due > reached]
-        return found
+        return [*self.always_due, *found][:limit]
+
+    def list(self, wanted: StreamFilter) -> Sequence[StreamHead]:
+        return self.open
+
+
+class Losing(MemoryTransport):
+    """A transport that has lost its streams so many times."""
+
+    lost = 0
+
+    def losses(self) -> int:
+        return self.lost
 
 
 def inline(call: Callable[[], T], /) -> Awaitable[T]:
@@ -56,10 +71,10 @@ class Watching:
             self.looks.append(loop.time())
             then(self)
 
-        transport = MemoryTransport(MemoryBroker())
+        self.transport = Losing(MemoryBroker())
         self.store = Looking(asked, self.clock)
         self.agenda = Agenda()
-        self.watch = Watch(self.store, transport, self.clock, inline, self.agenda, POLL)
+        self.watch = Watch(self.store, self.transport, self.clock, inline, self.agenda, POLL)
         self.watch.over(frozenset(range(16)))
 
     async def until(self, seconds: float) -> list[float]:
@@ -137,3 +152,40 @@ def test_it_looks_at_each_time_that_falls_due_before_the_next_poll() -> None:
 def _due(watching: Watching, at: int) -> StreamHead:
     saga_id = TimeOrderedIds(lambda size: bytes(size)).new(at)
     return StreamHead(saga_id, "s", "k", 1, 1, "hash", partition_of(saga_id), 2, 2, "running", at, at, None)
+
+
+def test_sagas_that_cannot_be_worked_on_do_not_stand_before_those_that_can() -> None:
+    async def watched() -> tuple[int, int]:
+        watching = Watching(nothing)
+        begin = watching.clock.now()
+        stuck = [_due(watching, begin - 1000 * (i + 1)) for i in range(600)]
+        fine = _due(watching, begin)
+        watching.store.always_due = [*stuck, fine]
+        watching.watch.rest([head.stream_id for head in stuck], 5 * POLL)
+        looks = await watching.until(1.5 * POLL)
+        return len(looks), len(watching.agenda)
+
+    assert run(watched()) == (2, 1)
+
+
+def test_what_the_broker_lost_is_asked_for_again_for_partitions_that_come_later() -> None:
+    async def watched() -> list[int]:
+        watching = Watching(nothing)
+        heads = [_due(watching, watching.clock.now() + i * 1000) for i in range(40)]
+        watching.store.open = heads
+        watching.transport.lost = 1
+        first = frozenset(range(8))
+        watching.watch.over(first)
+        task = asyncio.create_task(watching.watch.losses())
+        await asyncio.sleep(1)
+        asked = [len(watching.agenda)]
+        watching.watch.over(frozenset(range(16)))
+        await asyncio.sleep(POLL)
+        asked.append(len(watching.agenda))
+        task.cancel()
+        await asyncio.wait([task])
+        early = sum(head.partition in first for head in heads)
+        assert 0 < early < 40
+        return [asked[0] - early, asked[1]]
+
+    assert run(watched()) == [0, 40]
