@@ -1,7 +1,7 @@
 """The tables, as SQLAlchemy Core: the engine's own, and the inbox that stands in a participant's database.
 
 One form for CockroachDB, PostgreSQL and SQLite: keys made by the client, times as integer microseconds, JSON as text.
-Migrations (`sql/migrations`) make these tables; a test holds the two together.
+Migrations (`sql/migrations`) make these tables, with their `indexes`; a test holds the two together.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Dialect,
-    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -22,7 +21,6 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-    text,
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -71,16 +69,6 @@ streams: Final = Table(
     sqlite_with_rowid=False,
 )
 """One row per saga: what is compared and set, listed, and looked at when it is due (`ports.StreamHead`)."""
-
-Index(
-    "saga_streams_due",
-    streams.c.partition,
-    streams.c.next_due,
-    postgresql_where=text("next_due IS NOT NULL"),
-    sqlite_where=text("next_due IS NOT NULL"),
-)
-Index("saga_streams_status", streams.c.status, streams.c.stream_id)
-Index("saga_streams_saga", streams.c.saga, streams.c.stream_id)
 
 events: Final = Table(
     "saga_events",

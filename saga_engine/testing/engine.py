@@ -27,7 +27,8 @@ from saga_engine.orchestrator.service import Orchestrator, Tuning
 from saga_engine.orchestrator.tokens import Tokens
 from saga_engine.participant.worker import Worker
 from saga_engine.sql.engine import open_engine
-from saga_engine.sql.schema import engine_tables, inbox_tables
+from saga_engine.sql.indexes import indexed_engine_tables
+from saga_engine.sql.schema import inbox_tables
 from saga_engine.testing.scripted import ScriptedParticipant
 from saga_engine.testing.silence import SilenceableTransport
 from saga_engine.testing.virtual_time import BEGIN, VirtualClock, VirtualLoop
@@ -180,7 +181,7 @@ class InMemoryEngine:
 def _store(clock: VirtualClock, seed: int) -> SqlEventStore:
     chance = Random(f"batches {seed}")
     engine = open_engine(_IN_MEMORY)
-    engine_tables.create_all(engine)
+    indexed_engine_tables().create_all(engine)
     return SqlEventStore(engine, new_id=lambda: UUID(bytes=chance.randbytes(16)), machine_time=clock.now)
 
 

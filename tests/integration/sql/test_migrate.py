@@ -14,6 +14,7 @@ from sqlalchemy import MetaData, inspect
 
 from saga_engine.errors import SchemaMissingError, StoreUnavailableError, UsageError
 from saga_engine.sql.engine import open_engine
+from saga_engine.sql.indexes import indexed_engine_tables
 from saga_engine.sql.migrate import Status, status, upgrade, version_table
 from saga_engine.sql.schema import engine_tables, inbox_tables
 from tests.databases import DIALECT, SERIALIZABLE, SQL_LANES, SQLITE, Database, Databases
@@ -107,7 +108,7 @@ def test_a_project_continues_where_the_packaged_revisions_ended(empty_database: 
 
 
 @pytest.mark.parametrize(
-    ("branch", "metadata"), [("engine", engine_tables), ("order", inbox_tables)], ids=["engine", "inbox"]
+    ("branch", "metadata"), [("engine", indexed_engine_tables()), ("order", inbox_tables)], ids=["engine", "inbox"]
 )
 # Not through the cockroachdb dialect: its reflection reads columns that only a real CockroachDB has.
 @pytest.mark.parametrize("lane", [lane for lane in SQL_LANES if lane not in (DIALECT, SERIALIZABLE)])
