@@ -15,7 +15,6 @@ from typing import TypeAlias, cast, get_args
 
 from pydantic import BaseModel, JsonValue, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import EnvSettingsSource
 
 from saga_engine.config_file import Position, Tree, read_config_file
 from saga_engine.definition.problems import nearest
@@ -92,9 +91,18 @@ def load(root: Path, flags: Sequence[str] = ()) -> Configuration:
 
 
 def _environment() -> Tree:
-    for name in sorted(os.environ):
+    ours = [name for name in sorted(os.environ) if name.upper().startswith(PREFIX)]
+    for name in ours:
         _refuse_near_miss(name)
-    tree = cast(Tree, EnvSettingsSource(Config)())
+    if OTHER_VARIABLES.issuperset(map(str.upper, ours)):
+        return {}
+    # Imported late: it brings a reader of every kind of source, and mostly there is nothing to read.
+    from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+
+    class Environment(Config, BaseSettings):
+        model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__")
+
+    tree = cast(Tree, EnvSettingsSource(Environment)())
     for section in _trees(tree.get("participants")):
         if isinstance(settings := section.get("settings"), dict):
             section["settings"] = _typed(settings)

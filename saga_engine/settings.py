@@ -23,7 +23,6 @@ from pydantic import (
     SecretStr,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from saga_engine.definition.durations import EXPECTED, format_duration, parse_duration
 from saga_engine.definition.model import Json
@@ -166,12 +165,8 @@ class DemoSection(Section):
     kill: DemoKill | None = None
 
 
-class Config(BaseSettings):
+class Config(Section):
     """Everything that config.yaml may say. `saga_engine` marks the file as a project's and names the format."""
-
-    model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, env_prefix="SAGA_", env_nested_delimiter="__"
-    )
 
     saga_engine: Literal[1] = 1
     database: DatabaseUrl = SecretStr(f"sqlite:///{DATA_FOLDER}/engine.db")

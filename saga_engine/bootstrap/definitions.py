@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from saga_engine.definition.catalogue import ParticipantCatalogue, load_catalogue
-from saga_engine.definition.loader import Loaded, load_file
-from saga_engine.definition.model import Definition
 from saga_engine.definition.problems import Problems
 from saga_engine.errors import UsageError
 from saga_engine.project import CATALOGUE, definition_files
 
 if TYPE_CHECKING:
+    from saga_engine.definition.catalogue import ParticipantCatalogue
+    from saga_engine.definition.loader import Loaded
+    from saga_engine.definition.model import Definition
     from saga_engine.orchestrator.starting import DefinitionChanged
 
 
@@ -33,6 +33,9 @@ def load_definition(path: Path) -> Loaded | Problems:
     Raises:
         UsageError: the catalogue is there and is not of its form.
     """
+    # Imported late: a client needs it only to start a saga.
+    from saga_engine.definition.loader import load_file
+
     return load_file(path, participants=_catalogue_beside(path))
 
 
@@ -81,4 +84,8 @@ def difference(changed: DefinitionChanged) -> str:
 
 def _catalogue_beside(definition: Path) -> ParticipantCatalogue | None:
     path = definition.parent / CATALOGUE
-    return load_catalogue(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    from saga_engine.definition.catalogue import load_catalogue
+
+    return load_catalogue(path)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_LEVEL = "warning"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Frame:
         self.log()
         return self.configuration().settings
 
-    def log(self, default: str = "warning") -> None:
+    def log(self, default: str = _LEVEL) -> None:
         """Send logs to stderr, at the level asked for."""
         from saga_engine.cli.logs import configure
 
@@ -65,10 +66,19 @@ class Frame:
 
     @contextmanager
     def client(self, settings: Settings | None = None) -> Iterator[Client]:
-        """A client of the project's store, closed at the end. `settings`: those of the project, when they are known."""
+        """A client of the project's store, closed at the end.
+
+        `settings`: from the method of that name, for a command that acts on sagas; without them the client may only be
+        looked through, and is there the sooner.
+        """
         from saga_engine.bootstrap.clients import client as project_client
 
-        with closing(project_client(settings or self.settings())) as client:
+        if settings is None:
+            from saga_engine.cli.logs import configure_libraries
+
+            configure_libraries(self.log_level or _LEVEL)
+            settings = self.configuration().settings
+        with closing(project_client(settings)) as client:
             yield client
 
 

@@ -12,8 +12,6 @@ from typing import TypeVar, cast
 
 import click
 
-from saga_engine.definition.problems import nearest
-
 F = TypeVar("F", bound=Callable[..., object])
 
 
@@ -46,6 +44,8 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in self.table and not name.startswith("-") and not ctx.resilient_parsing:
+            from saga_engine.definition.problems import nearest
+
             hint = nearest(name, self.table) or f"commands are {', '.join(self.table)}"
             raise click.UsageError(f'no such command "{name}"; {hint}', ctx)
         return super().resolve_command(ctx, args)

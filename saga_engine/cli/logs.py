@@ -1,6 +1,7 @@
 """Logs on stderr: readable on a terminal, JSON lines elsewhere.
 
 Owns structlog's set-up, also for what libraries log through the standard library. Called by commands, never at import.
+structlog is imported late, and rich behind it: that takes longer than a command that only looks takes to run.
 """
 
 from __future__ import annotations
@@ -8,32 +9,37 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-import structlog
-from structlog.typing import Processor
+if TYPE_CHECKING:
+    from structlog.typing import Processor
 
 
 def configure(level: str) -> None:
     """Send everything at or above `level` to stderr. Data never goes there, logs never to stdout."""
-    readable = sys.stderr.isatty()
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
+    import structlog
+
+    configure_libraries(level)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
-            *shared,
+            *_shared(),
             structlog.stdlib.PositionalArgumentsFormatter(),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
+
+
+def configure_libraries(level: str) -> None:
+    """As `configure`, for a command in which only libraries log: nothing but trouble, and through the standard library.
+
+    A module that logs by structlog must not run under it.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_rendering(readable)))
+    handler.setFormatter(_LateFormatter())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
@@ -42,7 +48,34 @@ def configure(level: str) -> None:
         logging.getLogger(library).setLevel(max(logging.WARNING, root.level))
 
 
+class _LateFormatter(logging.Formatter):
+    """Formats by structlog, which is imported when there is something to format."""
+
+    @cached_property
+    def _formatter(self) -> logging.Formatter:
+        from structlog.stdlib import ProcessorFormatter
+
+        return ProcessorFormatter(foreign_pre_chain=_shared(), processors=_rendering(sys.stderr.isatty()))
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._formatter.format(record)
+
+
+def _shared() -> list[Processor]:
+    """What our own events and those of libraries go through alike."""
+    import structlog
+
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+
+
 def _rendering(readable: bool) -> list[Processor]:
+    import structlog
+
     last: Processor = (
         structlog.dev.ConsoleRenderer(colors=not os.environ.get("NO_COLOR"))
         if readable

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import click
 
-from saga_engine.definition.model import Json
+if TYPE_CHECKING:
+    from saga_engine.definition.model import Json
 
 F = TypeVar("F", bound=Callable[..., object])
 

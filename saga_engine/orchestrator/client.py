@@ -9,28 +9,29 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from saga_engine.codec import decode_event
-from saga_engine.core.decider import Decision
 from saga_engine.core.events import Event
 from saga_engine.core.evolve import evolve
-from saga_engine.core.inputs import Input
 from saga_engine.core.outgoing import PublishEvent, outgoing
 from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState
-from saga_engine.definition.children import NotExpanded, expand
-from saga_engine.definition.inputs import InputRejected, check_input
-from saga_engine.definition.model import Definition, Json
 from saga_engine.envelope import StreamHead
 from saga_engine.errors import NotFoundError, SagaEngineError, UsageError
-from saga_engine.identifiers import TimeOrderedIds
-from saga_engine.orchestrator.cache import StateCache
 from saga_engine.orchestrator.loading import revive
 from saga_engine.orchestrator.plans import Plans
-from saga_engine.orchestrator.starting import DefinitionChanged, Starter, StartOutcome, StartRequest, pin, register
-from saga_engine.orchestrator.transact import Transactor, Turn, Turned
 from saga_engine.ports import WHOLE, Clock, DefinitionRecord, EventStore, StreamFilter
+
+if TYPE_CHECKING:
+    from saga_engine.core.decider import Decision
+    from saga_engine.core.inputs import Input
+    from saga_engine.definition.inputs import InputRejected
+    from saga_engine.definition.model import Definition, Json
+    from saga_engine.identifiers import TimeOrderedIds
+    from saga_engine.orchestrator.starting import DefinitionChanged, StartOutcome
+    from saga_engine.orchestrator.transact import Transactor, Turned
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +71,9 @@ class Client:
     ) -> None:
         self._store = store
         self._load_definitions = load_definitions
+        self._ids = ids
         self._clock = clock
         self._plans = Plans(store)
-        self._transactor = Transactor(store, self._plans, StateCache(0), clock.now)
-        self._starter = Starter(store, self._transactor, ids, clock)
 
     def start(
         self, name: str, input: Json, *, key: str | None = None, version: int | None = None, again: bool = False
@@ -96,6 +96,9 @@ class Client:
         again: bool = False,
     ) -> Sequence[StartOutcome | InputRejected | DefinitionChanged]:
         """Start a saga for each input, in one commit; an outcome for each. Raises as `start`."""
+        from saga_engine.definition.inputs import InputRejected, check_input
+        from saga_engine.orchestrator.starting import Starter, StartRequest, pin, register
+
         definition = self.definition(name, version)
         expanded = self._expanded(definition)
         checked = [check_input(definition, input) for input in inputs]
@@ -104,7 +107,7 @@ class Client:
             return [changed[0] for _ in inputs]
         pin(self._store, expanded)
         requests = [StartRequest(expanded, one, key, again) for one in checked if not isinstance(one, InputRejected)]
-        outcomes = iter(self._starter.start(requests))
+        outcomes = iter(Starter(self._store, self._transactor, self._ids, self._clock).start(requests))
         return [one if isinstance(one, InputRejected) else next(outcomes) for one in checked]
 
     def act(self, saga_id: UUID, input: Callable[[int], Input]) -> Decision:
@@ -135,6 +138,8 @@ class Client:
         ]
 
     def _act(self, saga_ids: Sequence[UUID], input: Callable[[int], Input]) -> Sequence[Turned]:
+        from saga_engine.orchestrator.transact import Turn
+
         given = input(self._clock.now())
         return self._transactor.transact([Turn(saga_id, (given,), looked_after=False) for saga_id in saga_ids])
 
@@ -144,10 +149,20 @@ class Client:
         return self._clock.now()
 
     @cached_property
+    def _transactor(self) -> Transactor:
+        # Imported late, as all that only a start or a verb needs: a client that looks is quick to set up.
+        from saga_engine.orchestrator.cache import StateCache
+        from saga_engine.orchestrator.transact import Transactor
+
+        return Transactor(self._store, self._plans, StateCache(0), self._clock.now)
+
+    @cached_property
     def _definitions(self) -> Mapping[str, Mapping[int, Definition]]:
         return self._load_definitions()
 
     def _expanded(self, definition: Definition) -> Definition:
+        from saga_engine.definition.children import NotExpanded, expand
+
         expanded = expand(definition, self._child)
         if isinstance(expanded, NotExpanded):
             raise UsageError(f"saga {definition.saga} version {definition.version}: {expanded}")

@@ -11,7 +11,6 @@ import orjson
 
 from saga_engine.core.plan import Plan, compile_plan
 from saga_engine.definition.model import Json
-from saga_engine.definition.stored import definition_from_json
 from saga_engine.errors import SagaEngineError
 from saga_engine.ports import EventStore
 
@@ -39,6 +38,9 @@ class Plans:
             record = self._store.definition(definition_hash)
             if record is None:
                 raise DefinitionMissingError(f"definition {definition_hash} is not in the store")
+            # With the expressions behind it, which a client that only lists sagas need not import.
+            from saga_engine.definition.stored import definition_from_json
+
             plan = compile_plan(definition_from_json(cast(Json, orjson.loads(record.content))))
             self._plans[definition_hash] = plan
         return plan
