@@ -42,7 +42,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The files of one embedded server, in `nats/` below the project's `.saga` directory."""
+    """The files of one embedded server: its data in `nats/` below the project's `.saga`, beside it who and where it is.
+
+    Apart, so that whoever wipes the data, also under a running server, takes away no lock that somebody holds.
+    """
 
     directory: Path
 
@@ -53,20 +56,20 @@ class Place:
     @property
     def owner_lock(self) -> Path:
         """Held by the process that looks after the server."""
-        return self.root / "owner.lock"
+        return self.directory / "nats-owner.lock"
 
     @property
     def store_lock(self) -> Path:
         """Held by the server itself for as long as it lives: two on one store would destroy it."""
-        return self.root / "store.lock"
+        return self.directory / "nats-store.lock"
 
     @property
     def identity_file(self) -> Path:
-        return self.root / "server.json"
+        return self.directory / "nats-server.json"
 
     @property
     def process_file(self) -> Path:
-        return self.root / "server.pid"
+        return self.directory / "nats-server.pid"
 
     @property
     def configuration(self) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -241,3 +242,22 @@ def test_a_missing_server_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("PATH", "")
     with pytest.raises(UsageError, match=r"saga-engine\[embedded\]"):
         server_binary()
+
+
+async def test_whoever_wipes_the_data_takes_away_no_lock(tmp_path: Path) -> None:
+    """Two share the server; it is killed and its folder removed: its owner restarts it, the other looks on."""
+    owner, other = EmbeddedServer(tmp_path), EmbeddedServer(tmp_path)
+    url = await owner.start()
+    assert await other.start() == url
+    try:
+        for _ in range(3):
+            killed = owner.pid
+            assert killed is not None
+            os.kill(killed, signal.SIGKILL)
+            shutil.rmtree(tmp_path / "nats", ignore_errors=True)
+            await until(lambda: owner.pid not in (None, killed) and answers(tmp_path))  # noqa: B023  # awaited at once
+            assert (owner.owner, other.owner) == (True, False)
+            assert find_url(tmp_path) == url
+    finally:
+        await other.close()
+        await owner.close()
