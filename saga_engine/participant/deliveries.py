@@ -16,6 +16,7 @@ from saga_engine.envelope import Command, Message
 from saga_engine.participant.answers import Answer, Answered, Dead, Disposition, Dropped, PutBack, reply_to
 from saga_engine.participant.executor import Executor
 from saga_engine.participant.replies import Outgoing, Replies
+from saga_engine.participant.threads import HandlerThreads
 from saga_engine.ports import Clock, Delivery, Subscription, Transport
 from saga_engine.wire import Unreadable, dead_letter, message_to_command, reply_to_message
 
@@ -23,13 +24,17 @@ _FIRST_DELAY_S: Final = 0.1
 _LONGEST_DELAY_S: Final = 10.0
 _QUIET_US: Final = 10_000_000
 
+LONGEST_RUN_US: Final = 600_000_000
+"""After so long, and past the deadline of its send, a handler in a thread is taken to hang."""
+
 log = structlog.get_logger("saga_engine.participant")
 
 
 class Deliveries:
     """The open deliveries of one worker: at most `concurrency` of them run, as many again wait for their reply's ack.
 
-    A delivery whose handling itself goes wrong is let go of: it comes again after its ack wait.
+    A delivery whose handling itself goes wrong is let go of: it comes again after its ack wait. So is one whose handler
+    hangs: it makes room for another, and should it come back after all, it is answered.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class Deliveries:
         subscription: Subscription,
         clock: Clock,
         concurrency: int,
+        threads: HandlerThreads,
     ) -> None:
         self._participant = participant
         self._executor = executor
@@ -49,7 +55,9 @@ class Deliveries:
         self._replies = Replies(transport, subscription, clock, self._let_go)
         self._open: dict[int, Delivery] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._running_keys: set[str] = set()
+        self._running: dict[str, tuple[Delivery, Command]] = {}
+        self._hanging: set[str] = set()
+        self._threads = threads
         self._changed = asyncio.Event()
         self._quiet_until = 0
 
@@ -71,6 +79,7 @@ class Deliveries:
         """For ever, every `interval` seconds, keep what is open from being delivered to somebody else."""
         while True:
             await self._clock.sleep(interval)
+            self._give_up_hanging()
             if self._open:
                 await self._subscription.in_progress(list(self._open.values()))
 
@@ -94,15 +103,18 @@ class Deliveries:
             log.warning("unreadable command", participant=self._participant, reason=command.reason)
             self._bury(delivery, command.reason, ())
             return
-        if command.key in self._running_keys:
+        if command.key in self._running:
             # Two of one key would only wait for each other, and a handler that hangs would take every thread.
             await self._put_back(delivery)
             return
-        self._running_keys.add(command.key)
+        self._running[command.key] = (delivery, command)
         try:
             disposition = await self._executor.execute(command, delivery.deliveries > 1)
         finally:
-            self._running_keys.discard(command.key)
+            del self._running[command.key]
+            if command.key in self._hanging:
+                self._hanging.remove(command.key)
+                self._threads.take_back()
         await self._settle(delivery, command, disposition)
 
     async def _settle(self, delivery: Delivery, command: Command, disposition: Disposition) -> None:
@@ -131,6 +143,25 @@ class Deliveries:
         await self._subscription.retry_later([delivery], delay)
         self._let_go(delivery)
 
+    def _give_up_hanging(self) -> None:
+        """Make room for others where a handler hangs in its thread. Its key stays taken: nobody else here runs it."""
+        now = self._clock.now()
+        for key, (delivery, command) in self._running.items():
+            began = self._executor.in_thread_since(key)
+            if key in self._hanging or began is None or now <= max(began + LONGEST_RUN_US, command.deadline):
+                continue
+            self._hanging.add(key)
+            log.error(
+                "a handler hangs: its thread is replaced, its command is left to other workers; give what it calls a "
+                "time limit, and restart this worker to end it",
+                participant=self._participant,
+                command=command.command,
+                key=key,
+                seconds=(now - began) // 1_000_000,
+            )
+            self._threads.replace_one()
+            self._let_go(delivery)
+
     def _ran(self, delivery: Delivery, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -143,7 +174,7 @@ class Deliveries:
         self._changed.set()
 
     def _free(self) -> int:
-        return min(self._concurrency - len(self._tasks), 2 * self._concurrency - len(self._open))
+        return min(self._concurrency + len(self._hanging) - len(self._tasks), 2 * self._concurrency - len(self._open))
 
     async def _until(self, reached: Callable[[], bool]) -> None:
         while not reached():

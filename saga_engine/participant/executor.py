@@ -58,11 +58,16 @@ class Executor:
         self._fence = None if engine is None else Fence(participant, engine, settings)
         self._tries = None if engine is None else Tries(engine)
         self._unknown: set[str] = set()
+        self._began: dict[str, int] = {}
 
     def fences(self, command: str) -> bool:
         """Whether the replies of this command say that an inbox protects it."""
         handler = self._participant.handlers.get(command)
         return handler is not None and handler.fenced
+
+    def in_thread_since(self, key: str) -> int | None:
+        """When (microseconds) a thread began with the command of this key; None when none is at it."""
+        return self._began.get(key)
 
     async def execute(self, command: Command, redelivered: bool) -> Disposition:
         """Run one delivery of a command. `redelivered`: this very send may have been tried before."""
@@ -109,12 +114,19 @@ class Executor:
     async def _run(self, handler: Handler, command: Command, now: int) -> Answer:
         fence = self._fence
         if fence is not None and handler.fenced:
-            return await self._run_sync(partial(fence.execute, handler, command, now))
+            return await self._run_sync(partial(self._run_fenced, fence, handler, command, now))
         refusal = None if fence is None else await self._run_sync(partial(fence.admit, command, now))
         if refusal is not None:
             return refusal
         seconds = (command.deadline - self._clock.now()) / 1_000_000
         return await run_unfenced(handler, command, self._settings, seconds)
+
+    def _run_fenced(self, fence: Fence, handler: Handler, command: Command, now: int) -> Answer:
+        self._began[command.key] = self._clock.now()
+        try:
+            return fence.execute(handler, command, now)
+        finally:
+            del self._began[command.key]
 
     def _put_back_unknown(self, command: str) -> PutBack:
         what = f"{self._participant.name}.{command}"

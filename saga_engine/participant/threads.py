@@ -15,7 +15,10 @@ Work: TypeAlias = Callable[[], None]
 
 
 class HandlerThreads:
-    """At most `count` threads as a `RunSync`. A call that the end of the process cuts off was not committed."""
+    """At most `count` threads as a `RunSync`, not counting those that hang.
+
+    A call that the end of the process cuts off was not committed.
+    """
 
     def __init__(self, name: str, count: int) -> None:
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
@@ -40,14 +43,30 @@ class HandlerThreads:
 
         self._queue.put(work)
         if self._started < self._count:
-            self._started += 1
-            threading.Thread(target=self._work, name=f"{self._name}-handler-{self._started}", daemon=True).start()
+            self._start()
         return future
+
+    def replace_one(self) -> None:
+        """One of the threads hangs in its call: another takes its place, until `take_back`."""
+        self._count += 1
+        if not self._queue.empty():
+            self._start()
+
+    def take_back(self) -> None:
+        """The thread that hung is free again, so that there is one too many."""
+        self._count -= 1
+        if self._started > self._count:
+            self._started -= 1
+            self._queue.put(None)
 
     def close(self) -> None:
         """Let the threads end when they are free."""
         for _ in range(self._started):
             self._queue.put(None)
+
+    def _start(self) -> None:
+        self._started += 1
+        threading.Thread(target=self._work, name=f"{self._name}-handler-{self._started}", daemon=True).start()
 
     def _work(self) -> None:
         while (work := self._queue.get()) is not None:

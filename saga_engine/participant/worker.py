@@ -91,7 +91,7 @@ class Worker:
     async def _work(self) -> None:
         subscription = await self._transport.commands(self.name)
         deliveries = Deliveries(
-            self.name, self._executor, self._transport, subscription, self._clock, self._concurrency
+            self.name, self._executor, self._transport, subscription, self._clock, self._concurrency, self._threads
         )
         receiving = asyncio.create_task(deliveries.receive())
         helping = [asyncio.create_task(deliveries.answer()), asyncio.create_task(deliveries.beat(self._beat_s))]

@@ -19,6 +19,7 @@ from saga_engine.core.inputs import Outcome
 from saga_engine.envelope import Message
 from saga_engine.errors import UsageError
 from saga_engine.participant import Context, Participant, Rejected
+from saga_engine.participant.deliveries import LONGEST_RUN_US
 from saga_engine.participant.registry import merge
 from saga_engine.participant.worker import Worker
 from saga_engine.sql.schema import inbox, inbox_tries
@@ -193,6 +194,62 @@ async def test_a_long_handler_is_reported_as_in_progress(bench: Bench) -> None:
         free.set()
         await until(lambda: bench.subscription.acked)
     assert pytest.approx(5 / 3) in bench.clock.sleeps
+
+
+async def test_a_handler_that_hangs_in_its_thread_is_no_longer_reported_as_in_progress(bench: Bench) -> None:
+    free, begun = threading.Event(), threading.Event()
+
+    @bench.payment.command
+    def debit(ctx: Context) -> str:
+        begun.set()
+        assert free.wait(PATIENCE_S)
+        return "after all"
+
+    command = forward()
+    with capture_logs() as logs:
+        async with bench.working(concurrency=2):
+            bench.subscription.deliver(command)
+            await until(begun.is_set)
+            bench.clock.at += LONGEST_RUN_US
+            await until(partial(beats, bench, len(bench.clock.sleeps) + 5))
+            assert logs == [], "not before its time is over"
+            bench.clock.at += 1
+            await until(lambda: logs)
+            reported = len(bench.subscription.progress)
+            bench.subscription.deliver(command, deliveries=2)
+            await until(lambda: bench.subscription.put_back)
+            await until(partial(beats, bench, len(bench.clock.sleeps) + 5))
+            assert len(bench.subscription.progress) == reported
+            free.set()
+            await until(lambda: bench.subscription.acked)
+    (line,) = logs
+    assert line["log_level"] == "error"
+    assert (line["command"], line["key"], line["seconds"]) == ("debit", command.key, 600)
+    assert [reply.result for reply in bench.transport.replied] == ["after all"]
+
+
+def beats(bench: Bench, count: int) -> bool:
+    return len(bench.clock.sleeps) >= count
+
+
+async def test_a_handler_may_take_until_the_deadline_of_its_send(bench: Bench) -> None:
+    free, begun = threading.Event(), threading.Event()
+
+    @bench.payment.command
+    def debit(ctx: Context) -> None:
+        begun.set()
+        assert free.wait(PATIENCE_S)
+
+    with capture_logs() as logs:
+        async with bench.working():
+            bench.subscription.deliver(replace(forward(), deadline=NOW + DAY))
+            await until(begun.is_set)
+            bench.clock.at += DAY
+            reported = len(bench.subscription.progress)
+            await until(lambda: len(bench.subscription.progress) >= reported + 3)
+            free.set()
+            await until(lambda: bench.subscription.acked)
+    assert logs == []
 
 
 async def test_an_exception_is_answered_as_failed_and_not_stored(bench: Bench) -> None:
