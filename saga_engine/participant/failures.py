@@ -15,6 +15,8 @@ from saga_engine.participant.answers import Answer, failed
 from saga_engine.participant.context import CODE
 from saga_engine.participant.results import ResultRefusedError
 
+RAISED: Final = (Exception, SystemExit, KeyboardInterrupt)
+"""What a handler may raise and leave its worker running: `sys.exit` in a handler is a failure of that command."""
 MAX_MESSAGE: Final = 500
 _FRAMES: Final = 6
 _WORDS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")

@@ -24,7 +24,7 @@ from saga_engine.errors import StoreUnavailableError, UsageError
 from saga_engine.participant import inbox
 from saga_engine.participant.answers import Answer, rejection_fails
 from saga_engine.participant.context import Context, Rejected, context_of
-from saga_engine.participant.failures import answer_failure, bounded
+from saga_engine.participant.failures import RAISED, answer_failure, bounded
 from saga_engine.participant.horizon import may_be_forgotten
 from saga_engine.participant.inbox import Recorded, Row
 from saga_engine.participant.registry import MergedParticipant
@@ -146,7 +146,7 @@ class Fence:
             text = encode_result(_call(handler, context, command.payload, connection))
         except Rejected:
             raise
-        except Exception as error:
+        except RAISED as error:
             # Whatever a handler raises is an answer, but for the trouble of the database, which is nobody's fault.
             if is_infrastructure(error) or classify(error) is Trouble.STALE_PLAN:
                 raise

@@ -14,7 +14,7 @@ from saga_engine.definition.model import Json
 from saga_engine.envelope import Command
 from saga_engine.participant.answers import Answer, failed
 from saga_engine.participant.context import Rejected, context_of
-from saga_engine.participant.failures import answer_failure, bounded
+from saga_engine.participant.failures import RAISED, answer_failure, bounded
 from saga_engine.participant.results import decode_result, encode_result
 from saga_engine.participant.signature import Handler
 from saga_engine.sql.trouble import is_infrastructure
@@ -30,7 +30,7 @@ async def run_unfenced(handler: Handler, command: Command, settings: Mapping[str
         return Answer(Outcome.SUCCEEDED, result=decode_result(encode_result(result)))
     except Rejected as rejected:
         return Answer(Outcome.REJECTED, code=rejected.code, message=bounded(rejected.message))
-    except Exception as error:
+    except RAISED as error:
         if limit.expired():
             message = "the handler was stopped at the deadline of this send; give it a longer timeout.reply"
             return failed("deadline_passed", message)

@@ -597,3 +597,24 @@ async def test_a_definite_outcome_removes_the_count_of_tries(bench: Bench) -> No
     assert bench.engine is not None
     with bench.engine.connect() as connection:
         assert connection.execute(select(func.count()).select_from(inbox_tries)).scalar_one() == 0
+
+
+@pytest.mark.parametrize("raised", [SystemExit(3), KeyboardInterrupt()], ids=["sys.exit", "KeyboardInterrupt"])
+async def test_a_handler_that_wants_to_end_the_process_fails_its_command_and_no_other(
+    bench: Bench, unfenced: Bench, raised: BaseException
+) -> None:
+    def debit(ctx: Context, command: dict[str, object]) -> None:
+        raise raised
+
+    async def charge(ctx: Context, command: dict[str, object]) -> None:
+        raise raised
+
+    bench.payment.command(debit)
+    unfenced.payment.command("debit")(charge)
+    for each in (bench, unfenced):
+        async with each.working():
+            each.subscription.deliver(forward())
+            await until(lambda: each.subscription.acked)  # noqa: B023  # awaited at once
+        (reply,) = each.transport.replied
+        assert reply.outcome is Outcome.FAILED
+        assert reply.code in ("system_exit", "keyboard_interrupt")
