@@ -31,15 +31,20 @@ def client(settings: Settings) -> Client:
     return Client(store, load, TimeOrderedIds(secrets.token_bytes), StoreClock(store.now))
 
 
-async def ring(settings: Settings, *saga_ids: UUID) -> None:
-    """Wake the owners of these sagas' partitions, if a broker is there to do it. Their poll is the backstop."""
+def broker_url(settings: Settings) -> str | None:
+    """Where the project's broker is; None when it is embedded and does not run, so that nobody is there to be woken."""
+    if settings.nats.url is not None:
+        return settings.nats.url.get_secret_value()
     from saga_engine.adapters.embedded.place import find_url
+
+    return find_url(settings.data_folder)
+
+
+async def ring(settings: Settings, url: str, *saga_ids: UUID) -> None:
+    """Wake the owners of these sagas' partitions over the broker at `url`. Their poll is the backstop."""
     from saga_engine.adapters.nats.transport import connect
     from saga_engine.bootstrap.transports import nats_settings
 
-    url = settings.nats.url.get_secret_value() if settings.nats.url else find_url(settings.data_folder)
-    if url is None:
-        return
     with suppress(UnavailableError, UsageError, TimeoutError):
         async with asyncio.timeout(_RING_WAIT_S):
             connected = await connect(nats_settings(settings.nats, url), wait=0)

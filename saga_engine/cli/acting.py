@@ -5,7 +5,6 @@ Owns what a verdict says, the dry run and the exit code. Which sagas are meant i
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import socket
 import sys
@@ -93,12 +92,12 @@ def perform(frame: Frame, act: Act, targets: Targets, output: Format) -> None:
     with frame.client(settings) as client:
         heads = find_targets(client, act.verb, targets)
         if targets.id_or_key is not None:
-            (verdict,) = next(_each(client, settings, act, heads))
+            (verdict,) = next(_each(frame, settings, client, act, heads))
             if verdict.result is Result.REFUSED:
                 raise SagaEngineError(f"{verdict.head.saga} {verdict.head.key}: {verdict.message}")
             print_verdicts(act, [verdict], output, single=True)
         elif targets.yes:
-            _perform_all(client, settings, act, heads, output)
+            _perform_all(frame, settings, client, act, heads, output)
         else:
             _show(act.verb, heads, output)
 
@@ -112,12 +111,14 @@ def _show(verb: str, heads: Sequence[StreamHead], output: Format) -> None:
     click.echo(f"{verb} would be done to {many}{hint}", err=True)
 
 
-def _perform_all(client: Client, settings: Settings, act: Act, heads: Sequence[StreamHead], output: Format) -> None:
+def _perform_all(
+    frame: Frame, settings: Settings, client: Client, act: Act, heads: Sequence[StreamHead], output: Format
+) -> None:
     from saga_engine.cli.views.verdicts import print_verdicts
 
     verdicts: list[Verdict] = []
     with click.progressbar(length=len(heads), label=act.verb, file=sys.stderr) as progress:
-        for batch in _each(client, settings, act, heads):
+        for batch in _each(frame, settings, client, act, heads):
             # As lines they are told while it goes on; a document needs them all.
             if output is Format.JSONL:
                 print_verdicts(act, batch, output)
@@ -131,7 +132,9 @@ def _perform_all(client: Client, settings: Settings, act: Act, heads: Sequence[S
         click.get_current_context().exit(FAILED)
 
 
-def _each(client: Client, settings: Settings, act: Act, heads: Sequence[StreamHead]) -> Iterator[Sequence[Verdict]]:
+def _each(
+    frame: Frame, settings: Settings, client: Client, act: Act, heads: Sequence[StreamHead]
+) -> Iterator[Sequence[Verdict]]:
     """Do it, a batch at a time; after each commit the owners of those sagas are woken."""
     for start in range(0, len(heads), BATCH):
         batch = heads[start : start + BATCH]
@@ -144,14 +147,8 @@ def _each(client: Client, settings: Settings, act: Act, heads: Sequence[StreamHe
         answers |= dict(zip(asked, client.act_on_many(asked, act.make), strict=True))
         done = [saga_id for saga_id in asked if isinstance(answers[saga_id], Decided)]
         if done:
-            _ring(settings, done)
+            frame.ring(settings, done)
         yield [_verdict(client, act.verb, head, answers[head.stream_id]) for head in batch]
-
-
-def _ring(settings: Settings, saga_ids: Sequence[UUID]) -> None:
-    from saga_engine.bootstrap.clients import ring
-
-    asyncio.run(ring(settings, *saga_ids))
 
 
 def _verdict(client: Client, verb: str, head: StreamHead, answer: Decision | NotTaken) -> Verdict:

@@ -5,7 +5,7 @@ Owns the way from the root command's options to those. Imports nothing heavy unt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,8 @@ from saga_engine.errors import UsageError
 from saga_engine.project import CONFIG_FILE, MARKER, enter, find_root
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from saga_engine.configuration import Configuration
     from saga_engine.orchestrator.client import Client
     from saga_engine.settings import Settings
@@ -54,8 +56,10 @@ class Frame:
         return load(root, self.sets)
 
     def settings(self) -> Settings:
-        """The settings, with logging set up for the engine that will be wired from them."""
-        self.log()
+        """The settings, with the logs of libraries set up. Who runs modules of ours that log calls `log` as well."""
+        from saga_engine.cli.logs import configure_libraries
+
+        configure_libraries(self.log_level or _LEVEL)
         return self.configuration().settings
 
     def log(self, default: str = _LEVEL) -> None:
@@ -66,20 +70,22 @@ class Frame:
 
     @contextmanager
     def client(self, settings: Settings | None = None) -> Iterator[Client]:
-        """A client of the project's store, closed at the end.
-
-        `settings`: from the method of that name, for a command that acts on sagas; without them the client may only be
-        looked through, and is there the sooner.
-        """
+        """A client of the project's store, closed at the end. `settings`: those of the project, when they are known."""
         from saga_engine.bootstrap.clients import client as project_client
 
-        if settings is None:
-            from saga_engine.cli.logs import configure_libraries
-
-            configure_libraries(self.log_level or _LEVEL)
-            settings = self.configuration().settings
-        with closing(project_client(settings)) as client:
+        with closing(project_client(settings or self.settings())) as client:
             yield client
+
+    def ring(self, settings: Settings, saga_ids: Sequence[UUID]) -> None:
+        """Wake those who look after these sagas. Best when the result is printed: NATS takes long to import."""
+        import asyncio
+
+        from saga_engine.bootstrap.clients import broker_url, ring
+
+        url = broker_url(settings)
+        if url is not None:
+            self.log()
+            asyncio.run(ring(settings, url, *saga_ids))
 
 
 def pass_frame(function: Callable[Concatenate[Frame, P], R]) -> Callable[P, R]:

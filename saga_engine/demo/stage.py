@@ -17,7 +17,7 @@ from typing import Final
 from uuid import UUID
 
 from saga_engine.adapters.embedded.child import die_with_parent
-from saga_engine.bootstrap.clients import ring
+from saga_engine.bootstrap.clients import broker_url, ring
 from saga_engine.core.events import Direction
 from saga_engine.core.timing import open_commands
 from saga_engine.definition.model import Json
@@ -66,7 +66,9 @@ class ProcessStage:
         outcome = refusal(self.client.start(saga, saga_input))
         if not isinstance(outcome, Started | AlreadyStarted):
             raise outcome
-        asyncio.run(ring(self.settings, outcome.saga_id))
+        url = broker_url(self.settings)
+        if url is not None:
+            asyncio.run(ring(self.settings, url, outcome.saga_id))
         return outcome.saga_id, outcome.key
 
     def look(self, saga_id: UUID) -> StreamHead:

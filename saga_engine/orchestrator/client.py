@@ -121,7 +121,7 @@ class Client:
         if turned.missing:
             raise NotFoundError(f"no saga with id {saga_id}")
         if turned.trouble:
-            raise SagaEngineError(f"saga {saga_id} cannot be worked on: {turned.trouble}")
+            raise SagaEngineError(f"saga {saga_id} cannot be worked on: {turned.trouble}") from turned.cause
         return turned.answers[0]
 
     def act_on_many(self, saga_ids: Sequence[UUID], input: Callable[[int], Input]) -> Sequence[Decision | NotTaken]:

@@ -209,9 +209,10 @@ class Orchestrator:
             self._agenda.release(batch)
 
     async def _settle(self, batch: Mapping[UUID, Entry], turned: Sequence[Turned]) -> None:
-        troubled = {turn.saga_id: turn.trouble for turn in turned if turn.trouble}
-        for saga_id, trouble in troubled.items():
-            self._log.error("a saga cannot be worked on", saga_id=str(saga_id), trouble=trouble)
+        troubled = {turn.saga_id: turn for turn in turned if turn.trouble}
+        for saga_id, turn in troubled.items():
+            trouble, cause = turn.trouble, turn.cause
+            self._log.error("a saga cannot be worked on", saga_id=str(saga_id), trouble=trouble, exc_info=cause)
         self._watch.rest(troubled, self._tuning.trouble_after)
         done = [
             delivery for saga_id, entry in batch.items() if saga_id not in troubled for delivery in entry.deliveries

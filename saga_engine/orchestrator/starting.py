@@ -159,7 +159,7 @@ class Starter:
         if result.committed:
             return Started(turn.saga_id, turn.new.key)
         if result.taken is None:
-            raise SagaEngineError(f"the saga could not be started: {result.trouble}")
+            raise SagaEngineError(f"the saga could not be started: {result.trouble}") from result.cause
         newest = self._store.find(turn.new.key, turn.new.saga)[0]
         same = newest.input_hash == turn.new.input_hash
         return (AlreadyStarted if same else KeyConflict)(newest.stream_id, turn.new.key)

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-import structlog
-
 from saga_engine.codec import encode_event, encode_state
 from saga_engine.core.decider import Decided, Decision, decide
 from saga_engine.core.events import Event
@@ -46,8 +44,6 @@ RECOVERED_AFTER: Final = 30_000_000
 _LOST_RACES: Final = 8
 """How often one turn may lose its commit before its inputs are put back."""
 
-_log = structlog.get_logger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -74,6 +70,7 @@ class Turned:
 
     `unsent` is everything that is not acknowledged yet, `again` the commands to ask again. `taken` is set when a start
     lost its key. `missing`: there is no such saga. `trouble`: it could not be read or decided; nothing was written.
+    `cause` is the exception behind it where that is a defect or corruption, which somebody has to look into.
     """
 
     saga_id: UUID
@@ -87,6 +84,7 @@ class Turned:
     taken: KeyTaken | None = None
     missing: bool = False
     trouble: str = ""
+    cause: Exception | None = None
 
 
 @dataclass(slots=True)
@@ -206,8 +204,7 @@ class Transactor:
             except SagaEngineError as error:
                 done[saga_id] = Turned(saga_id, trouble=str(error))
             except Exception as error:  # noqa: BLE001 - one corrupt stream must not stop all others
-                _log.exception("a saga could not be read", saga_id=str(saga_id))
-                done[saga_id] = Turned(saga_id, trouble=f"{type(error).__name__}: {error}")
+                done[saga_id] = _defect(saga_id, error)
             else:
                 works.append(_Work(turn, base, True, base.state))
         return works
@@ -234,8 +231,7 @@ class Transactor:
                     work.events += answer.events
                     work.unsent += answer.outgoing
         except Exception as error:  # noqa: BLE001 - a defect that one saga uncovers must not stop all others
-            _log.exception("a saga could not be decided on", saga_id=str(work.turn.saga_id))
-            done[work.turn.saga_id] = Turned(work.turn.saga_id, trouble=f"{type(error).__name__}: {error}")
+            done[work.turn.saga_id] = _defect(work.turn.saga_id, error)
             return False
         work.unsent = [sent for sent in work.unsent if still_wanted(work.state, sent)]
         return True
@@ -336,3 +332,7 @@ def _look_at(cached: Cached, now: int) -> int | None:
     """When the saga must be looked at next: a saga that has something left to send is never forgotten."""
     due = next_due(cached.plan, cached.state, now)
     return now + RECOVERED_AFTER if due is None and cached.unsent else due
+
+
+def _defect(saga_id: UUID, error: Exception) -> Turned:
+    return Turned(saga_id, trouble=f"{type(error).__name__}: {error}", cause=error)

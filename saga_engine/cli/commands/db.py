@@ -70,6 +70,7 @@ def _databases(frame: Frame) -> tuple[Settings, list[Database]]:
     from saga_engine.participant.registry import merge
 
     settings = frame.settings()
+    frame.log()
     return settings, list(databases(settings, merge(load_participants(settings.root)).values()))
 
 

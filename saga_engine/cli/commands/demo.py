@@ -34,6 +34,7 @@ def demo(frame: Frame) -> None:
     back, and in the end the timeline of each kind of saga is shown. Exit code 5 if one ended blocked or closed.
     """
     settings = frame.settings()
+    frame.log()
     if settings.demo is None:
         raise UsageError(f"{CONFIG_FILE}: has no `demo:`; say there which sagas to start (demo.saga, demo.runs)")
     with frame.client(settings) as client:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import Mapping
@@ -23,7 +22,6 @@ from saga_engine.project import definition_files
 if TYPE_CHECKING:
     from saga_engine.orchestrator.client import Client
     from saga_engine.orchestrator.starting import AlreadyStarted, Started
-    from saga_engine.settings import Settings
 
 STOPPED_OTHERWISE, TIMED_OUT = 5, 124
 
@@ -73,7 +71,7 @@ def start(
         outcome = _start(client, name, saga_input, key, version, again)
         if output is Format.TEXT or not wait:
             _print(name, outcome, None, output)
-        _ring(settings, outcome)
+        frame.ring(settings, [outcome.saga_id])
         if wait:
             _wait(client, name, outcome, timeout, output)
 
@@ -89,12 +87,6 @@ def _start(
     if isinstance(refused, SagaEngineError):
         raise refused
     return refused
-
-
-def _ring(settings: Settings, outcome: Started | AlreadyStarted) -> None:
-    from saga_engine.bootstrap.clients import ring
-
-    asyncio.run(ring(settings, outcome.saga_id))
 
 
 def _wait(client: Client, name: str, outcome: Started | AlreadyStarted, timeout: int | None, output: Format) -> None:

@@ -1,4 +1,4 @@
-"""The frame of the command line: what it imports, its exit codes, and how errors are told."""
+"""The frame of the command line: its commands, its exit codes, and how errors are told."""
 
 from __future__ import annotations
 
@@ -17,19 +17,6 @@ from saga_engine.cli.lazy import Lazy, LazyGroup
 from saga_engine.errors import NotFoundError, SagaEngineError, StoreUnavailableError, UsageError
 from tests.unit.cli.conftest import Saga
 
-HEAVY = (
-    "sqlalchemy",
-    "pydantic",
-    "pydantic_settings",
-    "nats",
-    "cel",
-    "rich",
-    "ruamel",
-    "structlog",
-    "asyncio",
-    "jsonschema",
-)
-
 
 def shell(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """`saga` in a shell, as a person runs it."""
@@ -42,24 +29,6 @@ def shell(command: str, folder: Path, **environment: str) -> subprocess.Complete
         text=True,
         check=False,
     )
-
-
-@pytest.mark.parametrize("args", [["--help"], ["--version"], ["completion", "fish"]])
-def test_help_version_and_completion_import_nothing_heavy(args: list[str], tmp_path: Path) -> None:
-    code = (
-        "import sys, json; from saga_engine.cli import main; code = main(sys.argv[2:])\n"
-        "print(json.dumps([name for name in json.loads(sys.argv[1]) if name in sys.modules]), file=sys.stderr)\n"
-        "sys.exit(code)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, json.dumps(HEAVY), *args],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-    )
-    assert (done.returncode, json.loads(done.stderr)) == (0, [])
-    assert done.stdout
 
 
 def commands(group: LazyGroup) -> list[tuple[str, Lazy]]:

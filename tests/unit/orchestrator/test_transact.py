@@ -289,6 +289,7 @@ def test_a_saga_that_cannot_be_decided_on_stops_only_itself(office: Office, monk
     monkeypatch.setattr("saga_engine.core.forward._lost", explode)
     done = transactor.transact([Turn(bad, (broken,)), Turn(good, (office.reply("one"),))])
     assert done[0].trouble == "RuntimeError: a defect"
+    assert isinstance(done[0].cause, RuntimeError)
     assert done[1].committed
     assert office.events(bad) == ["SagaStarted", "CommandIssued"]
 
@@ -305,6 +306,8 @@ def test_a_stream_that_cannot_be_read_stops_only_itself(office: Office) -> None:
     done = office.transactor().transact(turns)
     assert "FromTheFuture" in done[0].trouble
     assert done[1].trouble.startswith("KeyError")
+    # A release that is too old is nobody's defect; a stream that breaks the rules is one to look into.
+    assert [type(each.cause) for each in done[:2]] == [type(None), KeyError]
     assert "cannot be read" in done[2].trouble
     assert done[3].committed
 
