@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from jsonschema import Draft7Validator
 from ruamel.yaml import YAML
 
+from saga_engine.cli.commands.schema import schema
 from saga_engine.definition.canonical import definition_to_json
 from saga_engine.definition.loader import Loaded, load_file
 from saga_engine.definition.model import Json
@@ -26,6 +29,13 @@ def yaml(path: Path) -> Json:
 
 def test_it_is_a_schema_of_draft_7() -> None:
     Draft7Validator.check_schema(language_schema())
+
+
+def test_the_file_in_the_package_is_what_the_command_prints() -> None:
+    shipped = files("saga_engine.definition") / "language.schema.json"
+    printed = CliRunner().invoke(schema, []).output
+    stale = "run: saga schema > saga_engine/definition/language.schema.json"
+    assert shipped.read_text(encoding="utf-8") == printed, stale
 
 
 @pytest.mark.parametrize("path", SOUND, ids=lambda path: path.stem)
