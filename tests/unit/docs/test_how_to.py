@@ -1,7 +1,14 @@
-"""The how-to pages: every block of Python runs as it stands, from the root of the repository."""
+"""The how-to pages: every block of Python runs as it stands, from the root of the repository.
+
+Those that are the content of a file run as tests, in a project that has them.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,13 +16,37 @@ import pytest
 from tests.unit.docs.markdown import ROOT, Block, blocks
 
 HOW_TO = sorted((ROOT / "docs" / "how-to").glob("*.md"))
-CODE = [block for page in HOW_TO for block in blocks(page) if block.language == "python"]
+PYTHON = [block for page in HOW_TO for block in blocks(page) if block.language == "python"]
+CODE = [block for block in PYTHON if not block.title]
+FILES = [block for block in PYTHON if block.title]
 
 
 @pytest.mark.parametrize("block", CODE, ids=lambda block: block.place)
 def test_the_python_of_a_page_runs_and_what_it_expects_holds(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     exec(compile(block.text, block.place, "exec", dont_inherit=True), {"__name__": "page"})
+
+
+def test_the_test_files_of_the_pages_pass_in_a_project_that_has_them(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "config.yaml", tmp_path)
+    shutil.copytree(ROOT / "definitions", tmp_path / "definitions")
+    for block in FILES:
+        file = tmp_path / block.title
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(block.text, encoding="utf-8")
+    told = sum(block.text.count("\ndef test_") for block in FILES)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:asyncio"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert told >= 3
+    assert f"{told} passed" in ran.stdout, ran.stdout + ran.stderr
 
 
 def test_every_page_of_a_control_flow_shows_an_example_and_tests_it() -> None:
