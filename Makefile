@@ -29,8 +29,9 @@ types: setup
 layers: setup
 	$(BIN)/lint-imports
 
+# A file's tests stay together: many share what is slow to start. Half of the time is waiting for real processes.
 test: check
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 docs-reference: setup
 	$(BIN)/python -m docs.generator

@@ -6,7 +6,7 @@ Decides nothing and writes nothing; a stream that this release cannot read is a 
 from __future__ import annotations
 
 from saga_engine.codec import UnknownEventError, decode_event, decode_state
-from saga_engine.core.events import Direction
+from saga_engine.core.events import Direction, Suspended
 from saga_engine.core.evolve import evolve
 from saga_engine.core.outgoing import AskAgain, Outgoing, PublishEvent, outgoing
 from saga_engine.core.state import Phase, SagaState, StepStatus, UndoStatus, address
@@ -42,6 +42,9 @@ def revive(loaded: LoadedStream, plans: Plans, store: EventStore) -> Cached:
             sent = outgoing(plan, state, event)
             if sent is not None:
                 unsent.append(sent)
+        if isinstance(event, Suspended):
+            # What was held back then is asked by the resume, not sent besides.
+            unsent = [sent for sent in unsent if still_wanted(state, sent)]
     return Cached(plan, state, tuple(sent for sent in unsent if still_wanted(state, sent)), head.published)
 
 

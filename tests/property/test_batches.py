@@ -14,7 +14,7 @@ from saga_engine.core.decider import Decided
 from saga_engine.core.events import Event
 from saga_engine.core.evolve import fold
 from saga_engine.core.inputs import Input, Start
-from saga_engine.core.outgoing import Outgoing, SendCommand
+from saga_engine.core.outgoing import Outgoing, PublishEvent
 from saga_engine.core.state import SagaState
 from saga_engine.definition.canonical import definition_hash
 from saga_engine.definition.model import Definition
@@ -95,4 +95,4 @@ def test_everything_that_goes_out_is_found_again_in_the_stream_after_a_crash(
 
 
 def _published(sent: Sequence[Outgoing]) -> list[Outgoing]:
-    return [each for each in sent if not isinstance(each, SendCommand)]
+    return [each for each in sent if isinstance(each, PublishEvent)]
