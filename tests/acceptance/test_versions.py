@@ -69,7 +69,7 @@ def test_changed_content_under_a_version_that_is_registered_is_refused_with_the_
     for refused in (_start(made, "second"), made.saga("run")):
         assert (refused.returncode, refused.stdout) == (2, "")
         assert "saga place_order version 1 was changed after it was registered" in refused.stderr
-        lines = [line.strip() for line in refused.stderr.splitlines()]
+        lines = [line.removeprefix("Error: ").strip() for line in refused.stderr.splitlines()]
         changed = [line for line in lines if line.startswith(("-", "+"))]
         assert any(line.startswith("-") and "steps.debit_payment.result.receipt" in line for line in changed), lines
         assert any(line.startswith("+") and "steps.create_order.result.order_id" in line for line in changed), lines
