@@ -116,11 +116,20 @@ def open_commands(plan: Plan, state: SagaState) -> Iterator[OpenCommand]:
 def next_due(plan: Plan, state: SagaState, now: int) -> int | None:
     """When somebody must look at the saga again if nothing arrives before; None: never."""
     times = _limits(plan, state)
+    late = late_from(plan, state)
+    if late is not None and late > now:
+        times.append(late)
     if not state.suspended:
         times += [next_send(out.timeout.reply_us, out.progress.at, now) for out in open_commands(plan, state)]
         for place in state.active:
             times += _step_times(plan, state, plan.nodes[split(place)[0]], state.steps[place])
     return min(times, default=None)
+
+
+def late_from(plan: Plan, state: SagaState) -> int | None:
+    """From when on an open saga is over its `sla`, which only warns; None: it has none, or has ended."""
+    sla = plan.definition.sla_us
+    return None if sla is None or state.phase is Phase.ENDED else state.started_at + sla
 
 
 def _limits(plan: Plan, state: SagaState) -> list[int]:

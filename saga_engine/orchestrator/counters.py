@@ -17,6 +17,7 @@ class Counters:
     commands: int = 0
     sent_again: int = 0
     unacknowledged: int = 0
+    over_sla: int = 0
     forged: int = 0
     unreadable: int = 0
     ignored: Counter[str] = field(default_factory=Counter)

@@ -182,6 +182,15 @@ class Orchestrator:
         self.counters.batches += 1
         for turn, result in zip(turns, turned, strict=True):
             self.counters.commits += result.committed
+            if result.late and result.state is not None:
+                self.counters.over_sla += 1
+                self._log.warning(
+                    "a saga is over its sla",
+                    saga=result.state.saga,
+                    key=result.state.key,
+                    saga_id=str(result.saga_id),
+                    status=result.state.status.value,
+                )
             for given, answer in zip(turn.inputs, result.answers, strict=False):
                 if isinstance(given, ReplyReceived) and isinstance(answer, Ignored):
                     self.counters.ignored[answer.reason] += 1

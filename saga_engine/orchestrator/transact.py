@@ -18,7 +18,7 @@ from saga_engine.core.inputs import Input
 from saga_engine.core.outgoing import AskAgain, Outgoing, SendCommand
 from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState, address
-from saga_engine.core.timing import OpenCommand, next_due, open_commands, send_is_due
+from saga_engine.core.timing import OpenCommand, late_from, next_due, open_commands, send_is_due
 from saga_engine.errors import SagaEngineError, UnavailableError
 from saga_engine.orchestrator.cache import Cached, StateCache
 from saga_engine.orchestrator.loading import revive, still_wanted
@@ -68,6 +68,7 @@ class Turn:
 class Turned:
     """What a turn led to. `answers` stand beside its inputs.
 
+    `late`: it has passed its `sla` since it was looked at last.
     `unsent` is everything that is not acknowledged yet, `again` the commands to ask again. `taken` is set when a start
     lost its key. `missing`: there is no such saga. `trouble`: it could not be read or decided; nothing was written.
     `cause` is the exception behind it where that is a defect or corruption, which somebody has to look into.
@@ -80,6 +81,7 @@ class Turned:
     unsent: Sequence[Outgoing] = ()
     again: Sequence[OpenCommand] = ()
     committed: bool = False
+    late: bool = False
     next_due: int | None = None
     taken: KeyTaken | None = None
     missing: bool = False
@@ -268,6 +270,7 @@ class Transactor:
             unsent=cached.unsent,
             again=self._again(work, cached, now),
             committed=committed,
+            late=_has_become_late(cached, work.turn.due_since, now),
             next_due=_look_at(cached, now),
         )
 
@@ -326,6 +329,11 @@ class Transactor:
         ]
         if behind:
             self._store.settle(behind)
+
+
+def _has_become_late(cached: Cached, since: int | None, now: int) -> bool:
+    late = late_from(cached.plan, cached.state)
+    return late is not None and since is not None and since <= late <= now
 
 
 def _look_at(cached: Cached, now: int) -> int | None:

@@ -438,3 +438,21 @@ def test_a_due_saga_that_was_decided_on_is_not_found_due_again(office: Office) -
     assert turned[0].committed
     transactor.looked_at(turned)
     assert office.store.due(range(16), office.clock.now(), 10) == []
+
+
+def test_a_saga_that_passes_its_sla_is_told_once_and_goes_on() -> None:
+    office = Office("saga: s\nsla: 40s\nsteps:\n  - {step: one, call: p.one, compensate: none}\n")
+    saga_id, transactor = office.start(), office.transactor()
+    turn(transactor, saga_id)
+    transactor.acknowledged([(saga_id, 2)])
+    told = []
+    for seconds in (0, 30, 40, 90, 210):
+        office.clock.time = BEGIN + seconds * SECOND
+        head = office.store.heads([saga_id])[saga_id]
+        assert head.next_due is not None
+        assert head.next_due <= office.clock.time, "it is looked at then"
+        turned = transactor.transact([Turn(saga_id, (office.due(),), due_since=head.next_due)])
+        transactor.looked_at(turned)
+        told.append(turned[0].late)
+    assert told == [False, False, True, False, False]
+    assert office.events(saga_id) == ["SagaStarted", "CommandIssued"]
