@@ -1,0 +1,1 @@
+"""Histories of sagas and the invariants as pure functions over them: for simulation, chaos tests and `saga audit`."""
