@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from uuid import UUID
 
 from saga_engine.core.events import Direction, Effect
 from saga_engine.core.inputs import Outcome
 from saga_engine.definition.model import Json
+from saga_engine.immutable import dataclass
 
 PARTITIONS = 16
 """How many shares the sagas are dealt into. Fixed when a store is created: it stands in every stream's row."""

@@ -6,11 +6,11 @@ Owns the contracts, which one suite (`saga_engine.testing`) checks for every ada
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 from saga_engine.envelope import EventRecord, Message, StreamHead
+from saga_engine.immutable import dataclass
 
 T = TypeVar("T")
 

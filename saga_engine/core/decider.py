@@ -6,7 +6,6 @@ does what; how steps go forward and back is `forward`'s and `backward`'s.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from saga_engine.core import backward, forward
@@ -31,6 +30,7 @@ from saga_engine.core.state import Phase, SagaState, StepState, StepStatus, addr
 from saga_engine.core.timing import may_give_up
 from saga_engine.core.verbs import ALLOWED
 from saga_engine.definition.model import Call
+from saga_engine.immutable import dataclass
 
 CANCELLED = "cancelled"
 SAGA_TIMEOUT = "saga_timeout"

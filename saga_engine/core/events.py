@@ -6,11 +6,11 @@ A field that is added later needs a default: streams of earlier releases must st
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
 from saga_engine.definition.model import Json
+from saga_engine.immutable import dataclass
 
 
 class Direction(StrEnum):

@@ -6,7 +6,6 @@ Knows events only, never the definition, so that a stream folds the same in ever
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from saga_engine.core import events as e
 from saga_engine.core.events import Direction, Effect, Event, Verb
@@ -23,6 +22,7 @@ from saga_engine.core.state import (
     address,
 )
 from saga_engine.definition.model import Json
+from saga_engine.immutable import replace
 
 
 def fold(state: SagaState, events: Iterable[Event]) -> SagaState:

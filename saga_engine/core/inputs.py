@@ -5,12 +5,12 @@ Owns their shapes. What follows from an input is the decider's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
 from saga_engine.core.events import Direction, Effect, Verb
 from saga_engine.definition.model import Json
+from saga_engine.immutable import dataclass
 
 
 class Outcome(StrEnum):

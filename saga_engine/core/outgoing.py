@@ -5,7 +5,6 @@ Pure: derived from the events and the state after them, so that a replay derives
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from saga_engine.core.events import (
@@ -23,6 +22,7 @@ from saga_engine.core.events import (
 from saga_engine.core.plan import Node, Plan, compensation_of, failure_view, result_of
 from saga_engine.core.state import SagaState, StepStatus, address
 from saga_engine.definition.model import Call, Emit, ExpressionFailed, Json, Wait
+from saga_engine.immutable import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ Owns the shapes and what can be read off them. How an event changes them is `evo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
 from saga_engine.definition.model import Json
+from saga_engine.immutable import dataclass
 
 
 class Phase(StrEnum):

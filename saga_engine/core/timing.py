@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from saga_engine.core.events import Direction
 from saga_engine.core.plan import Node, Plan
 from saga_engine.core.state import Phase, Progress, SagaState, StepState, StepStatus, UndoStatus, split
 from saga_engine.definition.model import Jitter, Kind, Retry, Timeout
+from saga_engine.immutable import dataclass
 
 LONGEST_REPLY_WAIT: Final = 5 * 60 * 1_000_000
 """Silence is asked about at growing intervals, up to five minutes."""
