@@ -45,6 +45,13 @@ TRACEPARENT: Final = "traceparent"
 MAX_BYTES: Final = 900 * 1024
 """Of a message that must get through whatever is in it: a server takes 1 MiB by default, headers included."""
 
+POISON: Final = "poison"
+"""The code that a saga sees of a message that nobody can work on."""
+
+MOST_CODE: Final = 100
+MOST_WORDS: Final = 1_000
+"""Characters of a reply's code and message that are kept: they stand in the stream for ever."""
+
 _MOST_HEADER_BYTES: Final = 64 * 1024
 """Of those that a dead letter keeps of a message that is too large."""
 
@@ -144,6 +151,14 @@ def message_to_command(message: Message) -> Command | Unreadable:
     )
 
 
+def command_without_body(message: Message) -> Command | Unreadable:
+    """Who asks, of a command that cannot be read: it is answered, so that its step does not hang.
+
+    Unreadable when not even its subject and headers say it.
+    """
+    return message_to_command(Message(message.subject, message.headers, b'{"payload":null}', None))
+
+
 def reply_to_message(reply: Reply) -> Message:
     """The message of a reply. A stored reply that is sent again for a later send gets a new message id."""
     key = reply.address.key
@@ -211,6 +226,15 @@ def message_to_reply(message: Message) -> Reply | Unreadable:
         token=headers.get(TOKEN, ""),
         traceparent=headers.get(TRACEPARENT),
     )
+
+
+def failed_instead(message: Message, code: str, reason: str) -> Reply | Unreadable:
+    """What a reply that is none is to its saga: the attempt that it names has failed.
+
+    Unreadable when not even its subject and headers say whose reply it is.
+    """
+    body = orjson.dumps({"code": code, "message": reason})
+    return message_to_reply(Message(message.subject, {**message.headers, OUTCOME: Outcome.FAILED.value}, body, None))
 
 
 def event_to_message(event: DomainEvent) -> Message:

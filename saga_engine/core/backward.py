@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from saga_engine.core.bounds import MOST_EVENTS
 from saga_engine.core.draft import Draft
 from saga_engine.core.events import (
     CommandIssued,
@@ -184,7 +185,8 @@ def undo_reply(draft: Draft, node: Node, step: StepState, reply: ReplyReceived) 
     if reply.attempt != progress.attempt or step.undo is not UndoStatus.ISSUED:
         return "an earlier attempt's"
     retry_at = None
-    if budget_left(compensation.retry, progress, reply.code):
+    endless = compensation.retry.maximum_attempts is None and draft.state.version >= MOST_EVENTS
+    if not endless and budget_left(compensation.retry, progress, reply.code):
         place = address(node.place, reply.item)
         retry_at = retry_time(draft.state.saga_id, place + "/undo", compensation.retry, progress, draft.at)
     _undo_failed(draft, node, reply.item, compensation, reply.code, reply.message, retry_at)

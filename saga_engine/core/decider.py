@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from saga_engine.core import backward, forward
+from saga_engine.core.bounds import MOST_EVENTS, SIGNAL_EVENTS, TOO_MANY_EVENTS, too_long
 from saga_engine.core.draft import Draft
 from saga_engine.core.events import (
     CancelRequested,
@@ -75,7 +76,16 @@ def decide(plan: Plan, state: SagaState, input: Input) -> Decision:
     outcome = _take(draft, input)
     if outcome is not None:
         return outcome
+    _stop_growing(draft)
     return _decided(draft) if draft.events else Ignored("nothing is due")
+
+
+def _stop_growing(draft: Draft) -> None:
+    """A saga that has reached its limit of events goes forward no more; what it has done is compensated."""
+    state = draft.state
+    if state.version >= MOST_EVENTS and state.phase is Phase.FORWARD and not draft.plan.past_no_return(state):
+        draft.begin_compensation(None, TOO_MANY_EVENTS, too_long(state.version))
+        _turn(draft, Phase.FORWARD)
 
 
 def _decided(draft: Draft) -> Decided:
@@ -228,9 +238,11 @@ def _after_undo(draft: Draft, name: str) -> None:
         forward.after_closing(draft, node)
 
 
-def _signal(draft: Draft, signal: Signal) -> Ignored | None:
+def _signal(draft: Draft, signal: Signal) -> Decision | None:
     if signal.signal_id in draft.state.signal_ids:
         return Ignored("a repetition")
+    if draft.state.version >= SIGNAL_EVENTS:
+        return Refused(f"the saga has {draft.state.version:,} events; signals are taken up to {SIGNAL_EVENTS:,}")
     draft.add(SignalReceived(draft.at, signal.signal_id, signal.name, signal.data))
     if draft.state.phase is Phase.FORWARD and not draft.state.suspended:
         _take_signals(draft)
@@ -327,9 +339,11 @@ def _retry_unissued(draft: Draft, name: str, item: int | None, step: StepState) 
 
 
 def _operate_forward(draft: Draft, name: str, item: int | None, verb: Verb) -> None:
-    """A forward step that was blocked past the point of no return: open it again, or close it as it is."""
-    node = draft.node(name)
-    if verb is Verb.RETRY:
+    """A forward step that was blocked past the point of no return: open or try it again, or close it as it is."""
+    node, step = draft.node(name), draft.state.steps[address(name, item)]
+    if verb is Verb.RETRY and step.forward is not None:
+        forward.reissue(draft, address(name, item), step)
+    elif verb is Verb.RETRY:
         forward.reopen(draft, node, item)
     elif verb is Verb.SKIP and item is None:
         draft.add(StepSkipped(draft.at, name))

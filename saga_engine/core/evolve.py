@@ -283,6 +283,9 @@ def _blocked(state: SagaState, event: e.StepBlocked) -> SagaState:
     known = state.steps.get(place)
     if known is not None and known.may_have_effect:
         step = replace(known, undo=UndoStatus.BLOCKED, code=event.code, message=event.message)
+    elif known is not None and known.forward is not None:
+        asked = replace(known.forward, retry_at=None)
+        step = replace(known, status=StepStatus.BLOCKED, forward=asked, code=event.code, message=event.message)
     else:
         step = StepState(StepStatus.BLOCKED, code=event.code, message=event.message, opened_at=event.at)
     state = _with(state, place, step)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from saga_engine.core.bounds import MOST_EVENTS, MOST_ITEMS, TOO_MANY_EVENTS, too_long
 from saga_engine.core.draft import Draft
 from saga_engine.core.events import (
     CommandIssued,
@@ -126,6 +127,8 @@ def _open_items(draft: Draft, node: Node, loop: ForEach) -> None:
         _no_value(draft, node, items)
     elif not isinstance(items, Sequence) or isinstance(items, str):
         _no_value(draft, node, ExpressionFailed("`for_each.in` must be a list"))
+    elif len(items) > MOST_ITEMS:
+        _no_value(draft, node, ExpressionFailed(f"`for_each.in` has {len(items):,} items, at most {MOST_ITEMS:,}"))
     else:
         draft.add(ItemsFixed(draft.at, node.place, tuple(items)))
         advance_items(draft, node)
@@ -169,7 +172,8 @@ def forward_reply(draft: Draft, node: Node, step: StepState, reply: ReplyReceive
     call, progress = node.call, step.forward
     if call is None or progress is None:
         return "no such command was issued"
-    if not step.status.in_flight:
+    # One that the limit of events has blocked was asked: an answer that comes after all is an answer.
+    if not step.status.in_flight and step.status is not StepStatus.BLOCKED:
         return _not_awaited(step, reply)
     if reply.outcome is Outcome.SUCCEEDED:
         draft.add(StepSucceeded(draft.at, reply.step, reply.item, reply.result, reply.fenced))
@@ -180,7 +184,7 @@ def forward_reply(draft: Draft, node: Node, step: StepState, reply: ReplyReceive
         draft.add(StepRejected(draft.at, reply.step, reply.code, reply.message, reply.item, reply.fenced))
         _lost(draft, node, reply.item, reply.code, reply.message)
         return None
-    if reply.attempt != progress.attempt or step.status is StepStatus.RETRYING:
+    if reply.attempt != progress.attempt or step.status is not StepStatus.ISSUED:
         return "an earlier attempt's"
     _attempt_failed(draft, node, call, progress, reply, final=final)
     return None
@@ -214,6 +218,9 @@ def _attempt_failed(
     )
     if retry_at is None:
         _lost(draft, node, reply.item, reply.code, reply.message)
+    elif draft.state.version >= MOST_EVENTS and not may_give_up(draft.plan, draft.state, node):
+        why = f"{too_long(draft.state.version)}; last: {reply.code}: {reply.message}"
+        draft.add(StepBlocked(draft.at, node.place, TOO_MANY_EVENTS, why, reply.item))
 
 
 def give_up(draft: Draft, node: Node, item: int | None, message: str) -> None:

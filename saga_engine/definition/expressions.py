@@ -17,7 +17,7 @@ from saga_engine.definition.model import ExpressionFailed, Json
 from saga_engine.definition.paths import Evaluate, follow, parse_path
 from saga_engine.definition.problems import PathPart
 from saga_engine.definition.template import OPEN, Leaf, Unclosed, as_text, split
-from saga_engine.definition.values import MAX_PAYLOAD, OutOfBoundsError, size_within
+from saga_engine.definition.values import OutOfBoundsError, check_payload, size_within
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class CompiledExpression:
         if isinstance(value, ExpressionFailed):
             return value
         try:
-            size_within(value, MAX_PAYLOAD)
+            check_payload(value)
         except OutOfBoundsError as error:
             return ExpressionFailed(str(error))
         return value

@@ -17,7 +17,10 @@ from saga_engine.definition.model import Json
 MAX_INTEGER: Final = 2**53
 MAX_DEPTH: Final = 64
 MAX_PAYLOAD: Final = 256 * 1024
-"""Bytes of one payload, about: measured as JSON text before escapes."""
+"""Bytes of one payload, as JSON text."""
+
+_LONGEST_CHARACTER: Final = 6
+"""Bytes that one character takes at most in JSON text: a control character is written as an escape."""
 
 
 class OutOfBoundsError(Exception):
@@ -32,6 +35,19 @@ def canonical_json(value: Json) -> bytes:
 def sha256_hex(data: bytes) -> str:
     """SHA-256, as 64 lower-case hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
+
+
+def check_payload(value: Json) -> None:
+    """Refuse what is no payload: more than 256 KiB of JSON text, or what `size_within` refuses.
+
+    The text is made only where escapes and characters of several bytes could make it too long.
+
+    Raises:
+        OutOfBoundsError: saying why.
+    """
+    about = MAX_PAYLOAD - size_within(value, MAX_PAYLOAD)
+    if about * _LONGEST_CHARACTER > MAX_PAYLOAD and len(canonical_json(value)) > MAX_PAYLOAD:
+        raise OutOfBoundsError("the value is too large")
 
 
 def size_within(value: object, limit: int, depth: int = MAX_DEPTH) -> int:

@@ -8,11 +8,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 from uuid import UUID
 
 from saga_engine.core.inputs import Due, Input
 from saga_engine.orchestrator.transact import Turn
 from saga_engine.ports import Delivery
+
+MOST_REPLIES: Final = 2_000
+"""Of one saga at a time: twice what the items of a loop can send."""
 
 
 @dataclass(slots=True)
@@ -58,10 +62,17 @@ class Agenda:
         """Whether some saga can be worked on now."""
         return any(saga_id not in self._busy for saga_id in self._waiting)
 
-    def reply(self, saga_id: UUID, given: Input, delivery: Delivery) -> None:
-        """An input that arrived as a message. One that waits already, delivered again, waits once."""
+    def reply(self, saga_id: UUID, given: Input, delivery: Delivery) -> bool:
+        """An input that arrived as a message. One that waits already, delivered again, waits once.
+
+        False: so many wait for this saga that one more would hold up the others; it is not taken.
+        """
         known = delivery.message.message_id
-        self._entry(saga_id).replies[object() if known is None else known] = (given, delivery)
+        replies = self._entry(saga_id).replies
+        if len(replies) >= MOST_REPLIES and known not in replies:
+            return False
+        replies[object() if known is None else known] = (given, delivery)
+        return True
 
     def look(self, saga_id: UUID, *, seen: int = 0, due_since: int | None = None, ask_again: bool = False) -> None:
         """A saga to look at: it is due, or something of it must be sent again."""

@@ -9,7 +9,11 @@ from dataclasses import dataclass, field, fields
 
 @dataclass(slots=True)
 class Counters:
-    """`sent_again` are repeated sends of commands: none in a healthy run. `ignored` counts replies by reason."""
+    """`sent_again` are repeated sends of commands: none in a healthy run. `ignored` counts replies by reason.
+
+    `unreadable`: replies that went to the dead letters. `flooded`: those that had to wait, since too many of their saga
+    waited already. `long`: sagas whose streams have become remarkably long.
+    """
 
     batches: int = 0
     commits: int = 0
@@ -20,6 +24,8 @@ class Counters:
     over_sla: int = 0
     forged: int = 0
     unreadable: int = 0
+    flooded: int = 0
+    long: int = 0
     ignored: Counter[str] = field(default_factory=Counter)
 
     def shown(self) -> Mapping[str, int | Mapping[str, int]]:

@@ -7,30 +7,40 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
 from uuid import UUID
 
 import structlog
 
 from saga_engine.core.inputs import ReplyReceived
-from saga_engine.envelope import Message, partition_of
+from saga_engine.definition.values import MAX_PAYLOAD, canonical_json
+from saga_engine.envelope import Message, Reply, partition_of
 from saga_engine.errors import TransportUnavailableError
 from saga_engine.orchestrator.agenda import Agenda
 from saga_engine.orchestrator.counters import Counters
 from saga_engine.orchestrator.tokens import Tokens
 from saga_engine.ports import Clock, Delivery, Subscription, Transport
-from saga_engine.wire import Unreadable, dead_letter, message_to_reply
+from saga_engine.wire import MOST_CODE, MOST_WORDS, POISON, Unreadable, dead_letter, failed_instead, message_to_reply
+
+TOO_LARGE: Final = "result_too_large"
+"""The code that the SDK gives as well."""
+
+_FLOOD_DELAY_S: Final = 1.0
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A genuine reply, as an input for its saga."""
+    """A genuine reply, as an input for its saga. `spoilt`: why it is no reply as it came, and goes to the dead letters
+
+    as well; the saga sees a failed attempt.
+    """
 
     saga_id: UUID
     input: ReplyReceived
+    spoilt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +53,22 @@ class Forged:
 Checked: TypeAlias = Accepted | Forged | Unreadable
 
 
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """What is not on the agenda: once `dead` is published, `wrong` is done with and `spoilt` goes there; `flood` comes
+
+    again later.
+    """
+
+    wrong: list[Delivery] = field(default_factory=list)
+    dead: list[Message] = field(default_factory=list)
+    spoilt: list[tuple[Accepted, Delivery]] = field(default_factory=list)
+    flood: list[Delivery] = field(default_factory=list)
+
+
 def check_reply(message: Message, tokens: Tokens, at: int) -> Checked:
     """Read and check one reply. `Unreadable` belongs to the dead letters, `Forged` is dropped."""
-    reply = message_to_reply(message)
+    reply, spoilt = _read(message)
     if isinstance(reply, Unreadable):
         return reply
     address = reply.address
@@ -64,12 +87,26 @@ def check_reply(message: Message, tokens: Tokens, at: int) -> Checked:
             reply.send,
             reply.outcome,
             reply.result,
-            reply.code,
-            reply.message,
+            reply.code[:MOST_CODE],
+            reply.message[:MOST_WORDS],
             reply.effect,
             reply.fenced,
         ),
+        spoilt,
     )
+
+
+def _read(message: Message) -> tuple[Reply | Unreadable, str]:
+    """A reply, or what it is to its saga when it cannot be taken, and why that is. Left alone, its step would hang."""
+    reply = message_to_reply(message)
+    if isinstance(reply, Unreadable):
+        instead = failed_instead(message, POISON, f"the reply cannot be read: {reply.reason}")
+        return (reply, "") if isinstance(instead, Unreadable) else (instead, reply.reason)
+    # The body has room for more than the result, which is measured only where it may be too large.
+    if len(message.body) > MAX_PAYLOAD and (size := len(canonical_json(reply.result))) > MAX_PAYLOAD:
+        why = f"the result has {size:,} bytes of JSON, at most {MAX_PAYLOAD:,} may be"
+        return failed_instead(message, TOO_LARGE, why), why
+    return reply, ""
 
 
 class Intake:
@@ -128,23 +165,53 @@ class Intake:
                 deliveries = await subscription.receive(self._backlog)
             except TransportUnavailableError:
                 return
-            dead: list[Message] = []
-            wrong = [delivery for delivery in deliveries if not self._take(delivery, dead)]
-            if not dead or all(await self._transport.publish(dead)):
-                await subscription.ack(wrong)
+            out = _Sorted()
+            for delivery in deliveries:
+                self._sort(delivery, out)
+            # What cannot be put with the dead letters comes again after its ack wait.
+            if not out.dead or all(await self._transport.publish(out.dead)):
+                for accepted, delivery in out.spoilt:
+                    self._put(accepted, delivery, out)
+                await subscription.ack(out.wrong)
+            if out.flood:
+                await subscription.retry_later(out.flood, _FLOOD_DELAY_S)
 
-    def _take(self, delivery: Delivery, dead: list[Message]) -> bool:
-        """Put a reply on the agenda. False: it goes no further, but for a letter to the dead."""
+    def _sort(self, delivery: Delivery, out: _Sorted) -> None:
+        """Put a good reply on the agenda, everything else where it belongs."""
         self._counters.replies += 1
         checked = check_reply(delivery.message, self._tokens, self._clock.now())
-        if isinstance(checked, Accepted):
-            self._agenda.reply(checked.saga_id, checked.input, delivery)
-            return True
         if isinstance(checked, Forged):
             self._counters.forged += 1
-            if self._counters.forged.bit_count() == 1:
-                _log.warning("replies with a wrong token", participant=checked.participant, count=self._counters.forged)
-            return False
+            _warn_rarely("replies with a wrong token", self._counters.forged, participant=checked.participant)
+            out.wrong.append(delivery)
+        elif isinstance(checked, Unreadable):
+            self._bury(delivery, checked.reason, out)
+            out.wrong.append(delivery)
+        elif checked.spoilt:
+            self._bury(delivery, checked.spoilt, out)
+            out.spoilt.append((checked, delivery))
+        else:
+            self._put(checked, delivery, out)
+
+    def _put(self, accepted: Accepted, delivery: Delivery, out: _Sorted) -> None:
+        if not self._agenda.reply(accepted.saga_id, accepted.input, delivery):
+            self._counters.flooded += 1
+            saga_id = str(accepted.saga_id)
+            _warn_rarely("too many replies to one saga; the rest must wait", self._counters.flooded, saga_id=saga_id)
+            out.flood.append(delivery)
+
+    def _bury(self, delivery: Delivery, reason: str, out: _Sorted) -> None:
         self._counters.unreadable += 1
-        dead.append(dead_letter("orchestrator", delivery.message, checked.reason))
-        return False
+        _warn_rarely(
+            "replies that cannot be taken go to the dead letters",
+            self._counters.unreadable,
+            subject=delivery.message.subject,
+            reason=reason,
+        )
+        out.dead.append(dead_letter("orchestrator", delivery.message, reason))
+
+
+def _warn_rarely(what: str, count: int, **more: str) -> None:
+    """Say it the first time, and whenever the count has doubled: whoever floods us must not flood the log."""
+    if count.bit_count() == 1:
+        _log.warning(what, count=count, **more)

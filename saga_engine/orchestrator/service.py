@@ -13,7 +13,8 @@ from uuid import UUID
 
 import structlog
 
-from saga_engine.core.decider import Ignored
+from saga_engine.core.bounds import MANY_EVENTS, MOST_EVENTS
+from saga_engine.core.decider import Decided, Ignored
 from saga_engine.core.inputs import ReplyReceived
 from saga_engine.envelope import partition_of
 from saga_engine.errors import UnavailableError
@@ -191,9 +192,27 @@ class Orchestrator:
                     saga_id=str(result.saga_id),
                     status=result.state.status.value,
                 )
+            self._warn_of_length(result)
             for given, answer in zip(turn.inputs, result.answers, strict=False):
                 if isinstance(given, ReplyReceived) and isinstance(answer, Ignored):
                     self.counters.ignored[answer.reason] += 1
+
+    def _warn_of_length(self, result: Turned) -> None:
+        """Once, when a stream has become remarkably long: there is time to look at it before it reaches its limit."""
+        state = result.state
+        if state is None or state.version < MANY_EVENTS or not result.committed:
+            return
+        new = sum(len(answer.events) for answer in result.answers if isinstance(answer, Decided))
+        if state.version - new < MANY_EVENTS:
+            self.counters.long += 1
+            self._log.warning(
+                "a saga has many events",
+                saga=state.saga,
+                key=state.key,
+                saga_id=str(result.saga_id),
+                events=state.version,
+                limit=MOST_EVENTS,
+            )
 
     async def _send(self, batch: Mapping[UUID, Entry], turned: Sequence[Turned]) -> None:
         """Send what was committed; only then are the messages that led to it acknowledged.

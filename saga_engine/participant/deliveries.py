@@ -13,12 +13,19 @@ from typing import Final
 import structlog
 
 from saga_engine.envelope import Command, Message
-from saga_engine.participant.answers import Answer, Answered, Dead, Disposition, Dropped, PutBack, reply_to
+from saga_engine.participant.answers import Answer, Answered, Dead, Disposition, Dropped, PutBack, failed, reply_to
 from saga_engine.participant.executor import Executor
 from saga_engine.participant.replies import Outgoing, Replies
 from saga_engine.participant.threads import HandlerThreads
 from saga_engine.ports import Clock, Delivery, Subscription, Transport
-from saga_engine.wire import Unreadable, dead_letter, message_to_command, reply_to_message
+from saga_engine.wire import (
+    POISON,
+    Unreadable,
+    command_without_body,
+    dead_letter,
+    message_to_command,
+    reply_to_message,
+)
 
 _FIRST_DELAY_S: Final = 0.1
 _LONGEST_DELAY_S: Final = 10.0
@@ -101,7 +108,7 @@ class Deliveries:
         command = message_to_command(delivery.message)
         if isinstance(command, Unreadable):
             log.warning("unreadable command", participant=self._participant, reason=command.reason)
-            self._bury(delivery, command.reason, ())
+            self._bury(delivery, command.reason, self._poisoned(delivery.message, command.reason))
             return
         if command.key in self._running:
             # Two of one key would only wait for each other, and a handler that hangs would take every thread.
@@ -134,6 +141,13 @@ class Deliveries:
 
     def _reply(self, command: Command, answer: Answer) -> Message:
         return reply_to_message(reply_to(command, answer, self._executor.fences(command.command)))
+
+    def _poisoned(self, message: Message, reason: str) -> tuple[Message, ...]:
+        """The answer to a command that cannot be read, where it says who waits for one."""
+        command = command_without_body(message)
+        if isinstance(command, Unreadable):
+            return ()
+        return (self._reply(command, failed(POISON, f"the command cannot be read: {reason}")),)
 
     def _bury(self, delivery: Delivery, reason: str, replies: tuple[Message, ...]) -> None:
         self._replies.put(Outgoing(delivery, (dead_letter(self._participant, delivery.message, reason), *replies)))

@@ -26,6 +26,7 @@ from saga_engine.participant.signature import Handler
 from saga_engine.participant.unfenced import run_unfenced
 from saga_engine.ports import Clock, RunSync
 from saga_engine.sql.trouble import is_infrastructure
+from saga_engine.wire import POISON
 
 _MAX_UNKNOWN = 1_000
 
@@ -102,7 +103,7 @@ class Executor:
         crashed = await self._run_sync(partial(tries.begin, command.key, now))
         if crashed >= MAX_CRASHED_TRIES:
             reason = f"{crashed} tries of this command did not come to an end: its handler kills or outlives the worker"
-            return Dead(reason, failed("poison", reason))
+            return Dead(reason, failed(POISON, reason))
         try:
             answer = await self._run(handler, command, now)
         except Exception:

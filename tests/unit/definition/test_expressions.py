@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from saga_engine.definition.expressions import CompiledExpression, compile_value, literal_text
 from saga_engine.definition.model import ExpressionFailed, Json
+from saga_engine.definition.values import MAX_PAYLOAD, canonical_json
 from tests.unit.definition.support import compiled, evaluate, failure
 
 ORDER: Json = {
@@ -240,6 +241,14 @@ def test_mixed_text_and_structures_are_bounded_too() -> None:
     assert "too large" in failure("${{ input.t }} ${{ input.t }}", input=big)
     assert "too large" in failure(["${{ input.t }}"] * 5, input=big)
     assert isinstance(evaluate(["${{ input.t }}"] * 4, input=big), list)
+
+
+@pytest.mark.parametrize("character", ["\U0001f600", "\x01", '"'], ids=["four bytes", "an escape of six", "a quote"])
+def test_a_payload_is_measured_as_the_text_that_is_sent(character: str) -> None:
+    width = len(canonical_json(character)) - 2
+    fits, too_long = (MAX_PAYLOAD - 2) // width, (MAX_PAYLOAD - 2) // width + 1
+    assert evaluate("${{ input }}", input=character * fits) == character * fits
+    assert "too large" in failure("${{ input }}", input=character * too_long)
 
 
 def test_values_that_are_not_json_are_failures() -> None:

@@ -13,8 +13,9 @@ from saga_engine.adapters.memory.broker import MemoryBroker
 from saga_engine.adapters.memory.transport import MemoryTransport
 from saga_engine.core.events import Direction, Effect
 from saga_engine.core.inputs import Outcome, ReplyReceived
+from saga_engine.definition.values import MAX_PAYLOAD
 from saga_engine.envelope import PARTITIONS, Address, Message, Reply, partition_of
-from saga_engine.orchestrator.agenda import Agenda
+from saga_engine.orchestrator.agenda import MOST_REPLIES, Agenda
 from saga_engine.orchestrator.counters import Counters
 from saga_engine.orchestrator.intake import Accepted, Forged, Intake, check_reply
 from saga_engine.orchestrator.tokens import Tokens
@@ -98,14 +99,9 @@ def test_a_reply_in_another_partition_than_its_sagas_is_unreadable() -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda m: replace(m, body=b"{"), "not JSON"),
-        (lambda m: replace(m, body=b"[1]"), "must be a JSON object"),
-        (lambda m: replace(m, body=b"[" * 100_000), "not JSON"),
-        (lambda m: replace(m, body=b'{"code": 1}'), "must be strings"),
         (lambda m: replace(m, headers={}), "saga-key"),
         (lambda m: replace(m, headers={**m.headers, "saga-key": f"{SAGA}/debit/sideways"}), "saga-key"),
         (lambda m: replace(m, headers={**m.headers, "saga-key": "not-a-saga/debit/forward"}), "saga-key"),
-        (lambda m: replace(m, headers={**m.headers, "saga-outcome": "perhaps"}), "saga-outcome"),
         (lambda m: replace(m, headers={**m.headers, "saga-attempt": "-1"}), "saga-attempt"),
         (lambda m: replace(m, headers={**m.headers, "saga-send": "9" * 5_000}), "saga-send"),
         (lambda m: replace(m, subject="saga.reply.x.payment"), "not a reply subject"),
@@ -118,6 +114,48 @@ def test_what_is_no_reply_is_unreadable_and_says_why(change: Callable[[Message],
     assert why in checked.reason
 
 
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda m: replace(m, body=b"{"), "not JSON"),
+        (lambda m: replace(m, body=b"[1]"), "must be a JSON object"),
+        (lambda m: replace(m, body=b"[" * 100_000), "not JSON"),
+        (lambda m: replace(m, body=b'{"code": 1}'), "must be strings"),
+        (lambda m: replace(m, headers={**m.headers, "saga-outcome": "perhaps"}), "saga-outcome"),
+    ],
+)
+def test_a_genuine_reply_that_cannot_be_read_fails_its_attempt_so_that_the_step_does_not_hang(
+    change: Callable[[Message], Message], why: str
+) -> None:
+    checked = check_reply(change(reply_to_message(answer())), TOKENS, BEGIN)
+    assert isinstance(checked, Accepted)
+    assert why in checked.spoilt
+    assert (checked.input.outcome, checked.input.code) == (Outcome.FAILED, "poison")
+    assert (checked.input.attempt, checked.input.send) == (2, 3)
+    assert why in checked.input.message
+
+
+def test_a_forged_reply_that_cannot_be_read_stays_forged() -> None:
+    forged = replace(reply_to_message(answer(token="2.00")), body=b"{")
+    assert check_reply(forged, TOKENS, BEGIN) == Forged("payment")
+
+
+@pytest.mark.parametrize(("size", "spoilt"), [(MAX_PAYLOAD - 2, False), (MAX_PAYLOAD - 1, True)])
+def test_a_result_that_is_too_large_fails_its_attempt(size: int, spoilt: bool) -> None:
+    checked = check_reply(reply_to_message(answer(result="x" * size)), TOKENS, BEGIN)
+    assert isinstance(checked, Accepted)
+    assert bool(checked.spoilt) is spoilt
+    assert checked.input.code == ("result_too_large" if spoilt else "")
+    assert (checked.input.result is None) is spoilt
+
+
+def test_code_and_message_are_cut_since_they_stand_in_the_stream_for_ever() -> None:
+    long = answer(outcome=Outcome.FAILED, result=None, code="c" * 5_000, message="m" * 500_000)
+    checked = check_reply(reply_to_message(long), TOKENS, BEGIN)
+    assert isinstance(checked, Accepted)
+    assert (len(checked.input.code), len(checked.input.message)) == (100, 1_000)
+
+
 def test_an_item_number_of_thousands_of_digits_is_no_item_and_no_trouble() -> None:
     message = reply_to_message(answer())
     key = f"{SAGA}/debit/{'9' * 5_000}/forward"
@@ -128,8 +166,8 @@ def test_an_item_number_of_thousands_of_digits_is_no_item_and_no_trouble() -> No
 class Desk:
     """An intake on a memory broker."""
 
-    def __init__(self, backlog: int = 100) -> None:
-        self.broker = MemoryBroker(ack_wait=0.05)
+    def __init__(self, backlog: int = 100, ack_wait: float = 0.05) -> None:
+        self.broker = MemoryBroker(ack_wait=ack_wait)
         self.transport = MemoryTransport(self.broker, publish_timeout=0.01)
         self.agenda = Agenda()
         self.counters = Counters()
@@ -171,9 +209,12 @@ async def test_a_forged_reply_is_counted_and_dropped(desk: Desk) -> None:
     assert desk.broker.dead == []
 
 
-async def test_an_unreadable_reply_goes_to_the_dead_letters_with_the_reason(desk: Desk) -> None:
+async def test_a_reply_that_cannot_be_read_goes_to_the_dead_letters_and_to_its_saga(desk: Desk) -> None:
     await desk.transport.publish([replace(reply_to_message(answer()), body=b"not json")])
-    await desk.nothing_left()
+    await desk.until(lambda: len(desk.agenda) == 1)
+    (given,) = desk.agenda.take(1)[SAGA].inputs
+    assert isinstance(given, ReplyReceived)
+    assert (given.outcome, given.code) == (Outcome.FAILED, "poison")
     assert desk.counters.unreadable == 1
     letter = desk.broker.dead[0]
     assert letter.body == b"not json"
@@ -191,8 +232,36 @@ async def test_an_unreadable_reply_waits_while_it_cannot_be_put_with_the_dead_le
         away.setattr(desk.transport, "publish", refuse)
         await desk.until(lambda: desk.counters.unreadable >= 2)
         assert desk.broker._stored
-    await desk.nothing_left()
+        assert len(desk.agenda) == 0
+    await desk.until(lambda: len(desk.agenda) == 1)
     assert len(desk.broker.dead) == 1
+
+
+async def test_an_unreadable_message_of_nobody_goes_to_the_dead_letters_alone(desk: Desk) -> None:
+    await desk.transport.publish([replace(reply_to_message(answer()), headers={}, message_id=None)])
+    await desk.nothing_left()
+    assert len(desk.agenda) == 0
+    assert "saga-key" in desk.broker.dead[0].headers["saga-reason"]
+
+
+async def test_a_flood_of_replies_to_one_saga_waits_while_another_is_served() -> None:
+    desk = Desk(backlog=100, ack_wait=60)
+    other = UUID(int=next(n for n in range(100) if n != SAGA.int and partition_of(UUID(int=n)) == partition_of(SAGA)))
+    address = Address(other, "debit", None, Direction.FORWARD)
+    bystander = answer(address=address, token=TOKENS.make(address.key, "payment"))
+    flood = [replace(reply_to_message(answer(send=n)), message_id=f"m-{n}") for n in range(MOST_REPLIES + 500)]
+    await desk.transport.publish([*flood, reply_to_message(bystander)])
+    await desk.intake.listen(frozenset({partition_of(SAGA)}))
+    await desk.until(lambda: len(desk.agenda) == 2)
+    assert desk.counters.flooded >= 500
+    batch = desk.agenda.take(2)
+    assert len(batch[SAGA].inputs) == MOST_REPLIES
+    assert len(batch[other].inputs) == 1
+    await desk.intake.done_with(batch[SAGA].deliveries)
+    desk.agenda.release([SAGA])
+    await desk.until(lambda: len(desk.agenda) == 1)
+    await desk.intake.close()
+    await desk.transport.close()
 
 
 async def test_what_cannot_be_worked_on_now_comes_again(desk: Desk) -> None:

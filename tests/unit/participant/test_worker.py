@@ -371,6 +371,20 @@ async def test_an_unreadable_message_goes_to_the_dead_letters(bench: Bench) -> N
     assert bench.transport.replied == []
 
 
+async def test_a_command_that_cannot_be_read_is_answered_so_that_its_step_does_not_hang(bench: Bench) -> None:
+    @bench.payment.command
+    def debit(ctx: Context) -> None:
+        raise AssertionError("must not run")
+
+    async with bench.working():
+        bench.subscription.deliver(replace(command_to_message(forward()), body=b'{"payload":'))
+        await until(lambda: bench.subscription.acked)
+    (reply,) = bench.transport.replied
+    assert (reply.outcome, reply.code, reply.address) == (Outcome.FAILED, "poison", forward().address)
+    assert "not JSON" in reply.message
+    assert len(bench.transport.buried) == 1
+
+
 async def test_a_command_past_the_horizon_is_buried_and_answered_as_failed(bench: Bench) -> None:
     @bench.payment.command
     def debit(ctx: Context) -> None:
