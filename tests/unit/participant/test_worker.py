@@ -376,11 +376,12 @@ async def test_a_command_that_cannot_be_read_is_answered_so_that_its_step_does_n
     def debit(ctx: Context) -> None:
         raise AssertionError("must not run")
 
+    command = forward()
     async with bench.working():
-        bench.subscription.deliver(replace(command_to_message(forward()), body=b'{"payload":'))
+        bench.subscription.deliver(replace(command_to_message(command), body=b'{"payload":'))
         await until(lambda: bench.subscription.acked)
     (reply,) = bench.transport.replied
-    assert (reply.outcome, reply.code, reply.address) == (Outcome.FAILED, "poison", forward().address)
+    assert (reply.outcome, reply.code, reply.address) == (Outcome.FAILED, "poison", command.address)
     assert "not JSON" in reply.message
     assert len(bench.transport.buried) == 1
 
