@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo check test lint types layers docs-reference format clean
+.PHONY: setup demo check test lint types layers docs-reference format clean bench
 
 setup: $(STAMP)
 
@@ -33,6 +33,10 @@ layers: setup
 test: check
 	$(BIN)/pytest -n 2 --dist loadfile
 
+# Our own figures against the limit of this machine; under ten minutes, on a machine that does nothing else.
+bench: setup
+	@$(BIN)/python -m benchmarks
+
 docs-reference: setup
 	$(BIN)/python -m docs.generator
 
@@ -41,4 +45,4 @@ format: setup
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .saga build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .saga .bench build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

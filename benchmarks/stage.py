@@ -1,0 +1,85 @@
+"""What a workload is measured on: the servers, our engine over them, the load, and how many sagas a run has.
+
+Owns the size of a run. Knows no workload.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.engine import Engine, running
+from benchmarks.load import IN_FLIGHT, Load, Loaded, load_on
+from benchmarks.orders import orders
+from benchmarks.servers import Nats, Postgres, nats_server, postgres
+
+_LEAST, _MOST = 500, 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """The servers of a run and its folder. The broker is for whoever is measured beside our engine."""
+
+    folder: Path
+    postgres: Postgres
+    nats: Nats
+
+
+@dataclass(slots=True)
+class Stage:
+    """Our engine under load. `seconds`: how long a run shall take; `sagas`: instead, how many it has."""
+
+    servers: Servers
+    engine: Engine
+    load: Load
+    seconds: float
+    sagas: int | None = None
+    _rates: dict[str, float] = field(default_factory=dict)
+    _runs: int = 0
+
+    async def run(self, saga: str, *, fail: bool = False, sagas: int | None = None) -> Loaded:
+        """Put the common workload on it, as many sagas as fill the time, after a first short run that warms up."""
+        if saga not in self._rates and self.sagas is None:
+            self._rates[saga] = (await self._orders(saga, _LEAST, fail)).sagas_per_s
+        count = sagas or self.sagas or self._fitting(self._rates[saga])
+        await asyncio.to_thread(self.servers.postgres.checkpoint)
+        loaded = await self._orders(saga, count, fail)
+        self._rates[saga] = loaded.sagas_per_s
+        return loaded
+
+    async def _orders(self, saga: str, count: int, fail: bool) -> Loaded:
+        self._runs += 1
+        given = iter(list(orders(count, fail=fail, tag=f"{saga}-{self._runs}")))
+        return await self.load.run(saga, given, "compensated" if fail else "completed", IN_FLIGHT)
+
+    def _fitting(self, rate: float) -> int:
+        return int(min(max(rate * self.seconds, _LEAST), _MOST))
+
+
+@contextmanager
+def servers() -> Iterator[Servers]:
+    """Servers of our own, in a new folder that is gone afterwards."""
+    with (
+        tempfile.TemporaryDirectory(prefix="saga-bench-") as name,
+        postgres(Path(name)) as database,
+        nats_server(Path(name)) as broker,
+    ):
+        yield Servers(Path(name), database, broker)
+
+
+@asynccontextmanager
+async def stage(
+    on: Servers, database: str, *, seconds: float, sagas: int | None = None, sqlite: bool = False
+) -> AsyncIterator[Stage]:
+    """Our engine running over a new database of that name, with its load."""
+    async with AsyncExitStack() as stack:
+        # Two engines on one broker would take each other's messages.
+        (folder := on.folder / f"{database}-broker").mkdir()
+        broker = stack.enter_context(nats_server(folder))
+        engine = stack.enter_context(running(on.folder, broker, on.postgres, database, sqlite=sqlite))
+        load = await stack.enter_async_context(load_on(engine))
+        yield Stage(on, engine, load, seconds, sagas)
