@@ -109,6 +109,21 @@ class LoadedStream:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredStream:
+    """Everything that stands under one stream id, as it is, for whoever doubts it: nothing is left out or put right.
+
+    `head`, `key` and `snapshot` are None where there is no such row. `batch_ids` stand beside the events: which commit
+    wrote each.
+    """
+
+    head: StreamHead | None
+    key: KeyRecord | None
+    snapshot: Snapshot | None
+    events: Sequence[EventRecord]
+    batch_ids: Sequence[UUID]
+
+
+@dataclass(frozen=True, slots=True)
 class KeyRecord:
     """Which saga a business key belongs to, newest generation first when several are asked for."""
 
@@ -184,6 +199,13 @@ class EventStore(Protocol):
         """Read streams, each from after a version (0: from its snapshot or the start; `WHOLE`: without snapshot).
 
         Unknown ids are absent.
+        """
+        ...
+
+    def stored(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, StoredStream]:
+        """Everything that stands under these ids, in one consistent look; ids under which nothing stands are absent.
+
+        For an audit: it reads whole streams, and rows that `load` would not look at.
         """
         ...
 

@@ -37,6 +37,8 @@ class Section(StrEnum):
     BALANCES = "balances"
     LOCKS = "locks"
     REMAINDERS = "remainders"
+    NOW = "now"
+    """`Looked` says when the stored rows were read."""
     REST = "rest"
     """The faults were stopped, and the sagas were given the time that their policies may take."""
     ORDER = "order"
@@ -52,7 +54,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """A row of a stream, as stored: `data` is the JSON text. `order`: when its commit was known to its writer."""
+    """A row of a stream, as stored: `data` is the JSON text. `order`: when it was committed."""
 
     saga_id: UUID
     version: int
@@ -188,6 +190,8 @@ class LedgerRow:
     at: int
     order: int
     amount: int = 0
+    fenced: bool = True
+    """Whether an inbox protects it: without one, a command may take effect more than once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +294,10 @@ class ProcessChanged:
 
 @dataclass(frozen=True, slots=True)
 class InputDecided:
-    """An input that led to stored events, as `inputs.encode_input` writes it, and the version of the stream before."""
+    """An input that was decided on, as `inputs.encode_input` writes it, and the version of the state before.
+
+    Recorded at the decision: its commit may have been lost.
+    """
 
     saga_id: UUID
     version: int
@@ -330,6 +337,13 @@ class Remainder:
 
 
 @dataclass(frozen=True, slots=True)
+class Looked:
+    """The stored rows were read at `at`, on the store's clock."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Rest:
     """The faults had stopped, and the sagas were given the time that their policies may take, until `at`."""
 
@@ -356,5 +370,6 @@ Record: TypeAlias = (
     | Balance
     | LockHeld
     | Remainder
+    | Looked
     | Rest
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from saga_engine.envelope import PARTITIONS
-from saga_engine.ports import EventStore, KeyRecord, Settlement, Snapshot, StreamFilter
+from saga_engine.ports import WHOLE, EventStore, KeyRecord, Settlement, Snapshot, StreamFilter
 from saga_engine.testing.store_samples import DUE, HOUR_US, Samples, advance, loaded, started, versions_of
 
 ALL = range(PARTITIONS)
@@ -49,6 +49,31 @@ class ReadingContract:
         heads = store.heads([two, one, samples.id()])
         assert heads == {one: loaded(store, one).head, two: loaded(store, two).head}
         assert store.heads([]) == {}
+
+    def test_everything_that_stands_under_an_id_can_be_read(self, store: EventStore) -> None:
+        samples = Samples()
+        one, two = started(store, samples.start(events=2), samples.start(events=1))
+        store.append([advance(one, 2, events=2), advance(two, 1, events=1)])
+        store.save_snapshots([Snapshot(one, 3, b"state")])
+        streams = store.stored([two, one, samples.id()])
+        assert set(streams) == {one, two}
+        stream = streams[one]
+        assert stream.head == loaded(store, one).head
+        assert [event.version for event in stream.events] == [1, 2, 3, 4]
+        assert stream.events == store.load({one: WHOLE})[one].events
+        assert (stream.snapshot, streams[two].snapshot) == (Snapshot(one, 3, b"state"), None)
+        assert stream.key == store.find(loaded(store, one).head.key)[0]
+
+    def test_events_tell_which_commit_wrote_them(self, store: EventStore) -> None:
+        samples = Samples()
+        one, two = started(store, samples.start(events=2), samples.start(events=1))
+        store.append([advance(one, 2, events=2), advance(two, 1, events=1)])
+        streams = store.stored([one, two])
+        first, again, last, end = streams[one].batch_ids
+        assert (first, last) == (again, end)
+        assert first != last
+        assert streams[two].batch_ids[1] == last
+        assert store.stored([]) == {}
 
     def test_nothing_is_loaded_for_no_ids(self, store: EventStore) -> None:
         assert store.load({}) == {}

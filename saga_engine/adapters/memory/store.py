@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from saga_engine.adapters.batch import check_batch
 from saga_engine.envelope import EventRecord, StreamHead, partition_of
@@ -30,6 +30,7 @@ from saga_engine.ports import (
     NewStream,
     Settlement,
     Snapshot,
+    StoredStream,
     StreamFilter,
 )
 
@@ -48,6 +49,7 @@ class MemoryEventStore:
         self._closed = False
         self._heads: dict[UUID, StreamHead] = {}
         self._events: dict[UUID, list[EventRecord]] = {}
+        self._batches: dict[UUID, list[UUID]] = {}
         self._keys: dict[tuple[str, str, int], KeyRecord] = {}
         self._snapshots: dict[UUID, Snapshot] = {}
         self._contents: dict[str, DefinitionRecord] = {}
@@ -58,15 +60,18 @@ class MemoryEventStore:
     def append(self, appends: Sequence[Append]) -> Sequence[AppendOutcome]:
         check_batch(appends)
         with self._opened():
+            batch = uuid4()
             return [
-                self._append(append) if append.new is None else self._start(append, append.new) for append in appends
+                self._append(append, batch) if append.new is None else self._start(append, append.new, batch)
+                for append in appends
             ]
 
-    def _append(self, append: Append) -> AppendOutcome:
+    def _append(self, append: Append, batch: UUID) -> AppendOutcome:
         head = self._heads.get(append.stream_id)
         if head is None or head.version != append.expected_version:
             return Conflict()
         self._events[append.stream_id].extend(append.events)
+        self._batches[append.stream_id].extend(batch for _ in append.events)
         self._heads[append.stream_id] = replace(
             head,
             version=append.expected_version + len(append.events),
@@ -77,13 +82,14 @@ class MemoryEventStore:
         )
         return Appended(append.expected_version + len(append.events))
 
-    def _start(self, append: Append, new: NewStream) -> AppendOutcome:
+    def _start(self, append: Append, new: NewStream, batch: UUID) -> AppendOutcome:
         key = (new.saga, new.key, new.generation)
         holder = self._keys.get(key)
         if holder is not None:
             return KeyTaken(holder.stream_id, holder.input_hash)
         self._keys[key] = KeyRecord(new.saga, new.key, new.generation, append.stream_id, new.input_hash)
         self._events[append.stream_id] = list(append.events)
+        self._batches[append.stream_id] = [batch for _ in append.events]
         self._heads[append.stream_id] = StreamHead(
             stream_id=append.stream_id,
             saga=new.saga,
@@ -121,6 +127,21 @@ class MemoryEventStore:
         snapshot = self._snapshots.get(head.stream_id) if after == 0 else None
         first = max(0, after) if snapshot is None else snapshot.version
         return LoadedStream(head, snapshot, tuple(self._events[head.stream_id][first:]))
+
+    def stored(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, StoredStream]:
+        with self._opened():
+            held = {record.stream_id: record for record in self._keys.values()}
+            return {
+                each: StoredStream(
+                    self._heads[each],
+                    held[each],
+                    self._snapshots.get(each),
+                    tuple(self._events[each]),
+                    tuple(self._batches[each]),
+                )
+                for each in stream_ids
+                if each in self._heads
+            }
 
     def versions(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, int]:
         with self._opened():

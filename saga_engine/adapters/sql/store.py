@@ -14,6 +14,7 @@ from sqlalchemy import BigInteger, Dialect, Double, Engine, cast, extract, func,
 
 from saga_engine.adapters.sql.append import Appender
 from saga_engine.adapters.sql.definitions import DefinitionShelf
+from saga_engine.adapters.sql.inspection import Inspector
 from saga_engine.adapters.sql.leases import LeaseTable
 from saga_engine.adapters.sql.read import Reader
 from saga_engine.adapters.sql.reply_keys import reply_secrets
@@ -31,6 +32,7 @@ from saga_engine.ports import (
     LoadedStream,
     Settlement,
     Snapshot,
+    StoredStream,
     StreamFilter,
 )
 from saga_engine.sql.engine import describe
@@ -70,6 +72,7 @@ class SqlEventStore:
         self._writer = _writer(engine.dialect)
         self._appender = Appender(engine, self._writer, self._isolation, new_id)
         self._reader = Reader(engine, self._writer)
+        self._inspector = Inspector(engine, self._writer)
         self._definitions = DefinitionShelf(engine, self._isolation)
         self._leases = LeaseTable(engine, self._isolation)
         self._machine_time = machine_time
@@ -94,6 +97,10 @@ class SqlEventStore:
     def load(self, wanted: Mapping[UUID, int]) -> Mapping[UUID, LoadedStream]:
         self._check_open()
         return self._reader.load(wanted)
+
+    def stored(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, StoredStream]:
+        self._check_open()
+        return self._inspector.stored(stream_ids)
 
     def versions(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, int]:
         self._check_open()

@@ -1,0 +1,109 @@
+"""Judges histories: which invariants apply to what was kept, and which of them are broken.
+
+Owns the table of all invariants and the counting. Takes one saga at a time, so that memory does not grow with a store.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from saga_engine.audit import commands, effects, liveness, replies, store, timers
+from saga_engine.audit.case import Case, SagaHistory, Surroundings
+from saga_engine.audit.history import Section
+from saga_engine.audit.invariant import CommonInvariant, SagaInvariant, Violation
+
+SAGA_INVARIANTS: Final[tuple[SagaInvariant, ...]] = (
+    *store.SAGA,
+    *commands.SAGA,
+    *timers.SAGA,
+    *effects.SAGA,
+    *replies.SAGA,
+    *liveness.SAGA,
+)
+COMMON_INVARIANTS: Final[tuple[CommonInvariant, ...]] = (*store.COMMON, *effects.COMMON, *liveness.COMMON)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A whole history: each saga's slice, and what belongs to none."""
+
+    sagas: Sequence[SagaHistory]
+    around: Surroundings
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of judging. `checked`: for each invariant how often one of its checks was made; 0: not kept.
+
+    `broken` counts violations; of them the first `Judge.most` are in `violations`.
+    """
+
+    sagas: int = 0
+    checked: Counter[str] = field(default_factory=Counter)
+    broken: Counter[str] = field(default_factory=Counter)
+    violations: list[Violation] = field(default_factory=list)
+
+
+class Judge:
+    """Judges sagas one by one against what surrounds them. `most`: how many violations are kept in full."""
+
+    def __init__(self, around: Surroundings, most: int | None = None) -> None:
+        self._around = around
+        self._most = most
+        self._invariants = [one for one in SAGA_INVARIANTS if one.needs <= around.sections]
+        self.report = Report()
+
+    def saga(self, saga: SagaHistory) -> Sequence[Violation]:
+        """The violations of one saga."""
+        case = Case(saga, self._around)
+        found: list[Violation] = []
+        for one in self._invariants:
+            found += [Violation(one.number, saga.saga_id, each.seen, each.expected) for each in one.check(case)]
+            self.report.checked[one.number] += 1
+        self.report.sagas += 1
+        self._add(found)
+        return found
+
+    def common(self) -> Sequence[Violation]:
+        """The violations that concern no single saga."""
+        found: list[Violation] = []
+        for one in COMMON_INVARIANTS:
+            if one.needs <= self._around.sections:
+                found += [Violation(one.number, None, each.seen, each.expected) for each in one.check(self._around)]
+                self.report.checked[one.number] += 1
+        self._add(found)
+        return found
+
+    def _add(self, found: Sequence[Violation]) -> None:
+        self.report.broken.update(violation.invariant for violation in found)
+        room = len(found) if self._most is None else self._most - len(self.report.violations)
+        self.report.violations += found[: max(0, room)]
+
+
+def numbers() -> Sequence[str]:
+    """The numbers of all invariants that are checked, in order."""
+    return sorted({one.number for one in SAGA_INVARIANTS} | {one.number for one in COMMON_INVARIANTS})
+
+
+def applies(number: str, sections: frozenset[Section]) -> bool:
+    """Whether something of an invariant can be told from a history that keeps these sections."""
+    return any(one.number == number and one.needs <= sections for one in SAGA_INVARIANTS) or any(
+        one.number == number and one.needs <= sections for one in COMMON_INVARIANTS
+    )
+
+
+def judge(history: History) -> Report:
+    """Judge a whole history."""
+    judge = Judge(history.around)
+    for saga in history.sagas:
+        judge.saga(saga)
+    judge.common()
+    return judge.report
+
+
+def check(history: History) -> Sequence[Violation]:
+    """The violations of a whole history. What its recorders did not keep is not judged."""
+    return judge(history).violations
