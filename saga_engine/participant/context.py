@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -34,6 +34,14 @@ class Rejected(Exception):  # noqa: N818 - a handler says `raise Rejected(...)`:
         self.message = message
 
 
+class Savepoint(Protocol):
+    """What a command that shares its transaction with others can be taken back to."""
+
+    def take(self) -> None:
+        """Be there from now on: the command is about to use the database."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """One run of a handler.
@@ -54,6 +62,7 @@ class Context:
     settings: Mapping[str, Json]
     traceparent: str | None
     connection: Connection | None = field(default=None, repr=False)
+    savepoint: Savepoint | None = field(default=None, repr=False)
 
     @property
     def db(self) -> Connection:
@@ -64,10 +73,18 @@ class Context:
         """
         if self.connection is None:
             raise UsageError("an async handler has no database transaction; a handler that uses ctx.db is a plain def")
+        if self.savepoint is not None:
+            self.savepoint.take()
         return self.connection
 
 
-def context_of(command: Command, settings: Mapping[str, Json], result: Json, connection: Connection | None) -> Context:
+def context_of(
+    command: Command,
+    settings: Mapping[str, Json],
+    result: Json,
+    connection: Connection | None = None,
+    savepoint: Savepoint | None = None,
+) -> Context:
     """What the handler of this command is given."""
     return Context(
         idempotency_key=command.key,
@@ -81,4 +98,5 @@ def context_of(command: Command, settings: Mapping[str, Json], result: Json, con
         settings=settings,
         traceparent=command.traceparent,
         connection=connection,
+        savepoint=savepoint,
     )

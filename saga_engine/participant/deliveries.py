@@ -6,7 +6,8 @@ Owns which of them are open, and the delays of those that are put back. Knows no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -14,9 +15,11 @@ import structlog
 
 from saga_engine.envelope import Command, Message
 from saga_engine.participant.answers import Answer, Answered, Dead, Disposition, Dropped, PutBack, failed, reply_to
+from saga_engine.participant.batches import Batches
+from saga_engine.participant.calls import HandlerCalls
 from saga_engine.participant.executor import Executor
-from saga_engine.participant.replies import Outgoing, Replies
-from saga_engine.participant.threads import HandlerThreads
+from saga_engine.participant.replies import Conclusion, Replies
+from saga_engine.participant.runners import Runners
 from saga_engine.ports import Clock, Delivery, Subscription, Transport
 from saga_engine.wire import (
     POISON,
@@ -31,17 +34,29 @@ _FIRST_DELAY_S: Final = 0.1
 _LONGEST_DELAY_S: Final = 10.0
 _QUIET_US: Final = 10_000_000
 
-LONGEST_RUN_US: Final = 600_000_000
-"""After so long, and past the deadline of its send, a handler in a thread is taken to hang."""
+MOST_AT_ONCE: Final = 256
+"""Deliveries taken at once while no handler waits for anything."""
+MOST_OPEN: Final = 1_024
+"""Deliveries that are not settled yet, most of them because their replies are not confirmed."""
 
 log = structlog.get_logger("saga_engine.participant")
 
 
-class Deliveries:
-    """The open deliveries of one worker: at most `concurrency` of them run, as many again wait for their reply's ack.
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A command to run; its key is held while it runs."""
 
-    A delivery whose handling itself goes wrong is let go of: it comes again after its ack wait. So is one whose handler
-    hangs: it makes room for another, and should it come back after all, it is answered.
+    delivery: Delivery
+    command: Command
+    key: str
+
+
+class Deliveries:
+    """The open deliveries of one worker: at most `concurrency` of their handlers wait for something at a time.
+
+    No more are taken than can begin. While none waits, as many as arrive: handlers that never wait are run one after
+    the other, and those for batches share a transaction. A delivery whose handling itself goes wrong is let go of: it
+    comes again after its ack wait. So is one whose handler hangs: should it come back after all, it is answered.
     """
 
     def __init__(
@@ -52,31 +67,37 @@ class Deliveries:
         subscription: Subscription,
         clock: Clock,
         concurrency: int,
-        threads: HandlerThreads,
+        calls: HandlerCalls,
     ) -> None:
         self._participant = participant
         self._executor = executor
         self._subscription = subscription
         self._clock = clock
         self._concurrency = concurrency
+        self._calls = calls
         self._replies = Replies(transport, subscription, clock, self._let_go)
+        self._runners = Runners(lambda: concurrency + calls.hanging, self._tell)
+        self._batches = Batches(self._execute_many, lambda: 1 + calls.hanging, clock, self._tell)
         self._open: dict[int, Delivery] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._running: dict[str, tuple[Delivery, Command]] = {}
-        self._hanging: set[str] = set()
-        self._threads = threads
+        self._running: dict[str, _Job] = {}
+        self._at_once = concurrency
         self._changed = asyncio.Event()
         self._quiet_until = 0
 
     async def receive(self) -> None:
         """Take deliveries for ever, as many as there is room for."""
+        taken: Sequence[Delivery] = ()
         while True:
-            await self._until(lambda: self._free() > 0)
-            for delivery in await self._subscription.receive(self._free()):
+            await self._until(lambda: self._room() > 0)
+            self._adapt(len(taken))
+            taken = await self._subscription.receive(self._room())
+            for delivery in taken:
                 self._open[id(delivery)] = delivery
-                task = asyncio.create_task(self._handle(delivery))
-                self._tasks.add(task)
-                task.add_done_callback(partial(self._ran, delivery))
+                try:
+                    self._take(delivery)
+                except Exception as error:
+                    log.error("a command could not be read", subject=delivery.message.subject, exc_info=error)
+                    self._let_go(delivery)
 
     async def answer(self) -> None:
         """Send replies for ever."""
@@ -96,48 +117,67 @@ class Deliveries:
 
     async def hand_back(self) -> None:
         """Stop waiting for what still runs and put all that is open back for another worker, at once."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._runners.stop()
+        await self._batches.stop()
         if self._open:
             await self._subscription.retry_later(list(self._open.values()), 0)
             self._open.clear()
 
-    async def _handle(self, delivery: Delivery) -> None:
+    def _take(self, delivery: Delivery) -> None:
         command = message_to_command(delivery.message)
         if isinstance(command, Unreadable):
             log.warning("unreadable command", participant=self._participant, reason=command.reason)
             self._bury(delivery, command.reason, self._poisoned(delivery.message, command.reason))
             return
-        if command.key in self._running:
+        key = command.key
+        if key in self._running:
             # Two of one key would only wait for each other, and a handler that hangs would take every thread.
-            await self._put_back(delivery)
+            self._runners.put(partial(self._put_back, delivery))
             return
-        self._running[command.key] = (delivery, command)
-        try:
-            disposition = await self._executor.execute(command, delivery.deliveries > 1)
-        finally:
-            del self._running[command.key]
-            if command.key in self._hanging:
-                self._hanging.remove(command.key)
-                self._threads.take_back()
-        await self._settle(delivery, command, disposition)
+        self._running[key] = job = _Job(delivery, command, key)
+        if self._executor.batches(command, delivery.deliveries > 1):
+            self._batches.put(job)
+        else:
+            self._runners.put(partial(self._execute, job))
 
-    async def _settle(self, delivery: Delivery, command: Command, disposition: Disposition) -> None:
+    async def _execute(self, job: _Job) -> None:
+        try:
+            disposition = await self._executor.execute(job.command, job.delivery.deliveries > 1)
+        except Exception:
+            self._let_go(job.delivery)
+            raise
+        finally:
+            del self._running[job.key]
+        await self._settle(job, disposition)
+
+    async def _execute_many(self, jobs: Sequence[_Job]) -> None:
+        try:
+            dispositions = await self._executor.execute_many([job.command for job in jobs])
+        except Exception as error:
+            log.error("commands could not be handled", participant=self._participant, exc_info=error)
+            for job in jobs:
+                self._let_go(job.delivery)
+            return
+        finally:
+            for job in jobs:
+                del self._running[job.key]
+        for job, disposition in zip(jobs, dispositions, strict=True):
+            await self._settle(job, disposition)
+
+    async def _settle(self, job: _Job, disposition: Disposition) -> None:
         match disposition:
             case Answered(answer):
-                self._replies.put(Outgoing(delivery, (self._reply(command, answer),)))
+                self._replies.put(Conclusion(job.delivery, (self._reply(job.command, answer),)))
             case Dead(reason, answer):
-                log.error("command goes to the dead letters", key=command.key, reason=reason)
-                self._bury(delivery, reason, (self._reply(command, answer),))
+                log.error("command goes to the dead letters", key=job.key, reason=reason)
+                self._bury(job.delivery, reason, (self._reply(job.command, answer),))
             case Dropped(reason):
-                log.info("command dropped", key=command.key, reason=reason)
-                await self._subscription.ack([delivery])
-                self._let_go(delivery)
+                log.info("command dropped", key=job.key, reason=reason)
+                await self._subscription.ack([job.delivery])
+                self._let_go(job.delivery)
             case PutBack(reason):
-                self._tell_trouble(command, reason)
-                await self._put_back(delivery)
+                self._tell_trouble(job.key, reason)
+                await self._put_back(job.delivery)
 
     def _reply(self, command: Command, answer: Answer) -> Message:
         return reply_to_message(reply_to(command, answer, self._executor.fences(command.command)))
@@ -150,7 +190,7 @@ class Deliveries:
         return (self._reply(command, failed(POISON, f"the command cannot be read: {reason}")),)
 
     def _bury(self, delivery: Delivery, reason: str, replies: tuple[Message, ...]) -> None:
-        self._replies.put(Outgoing(delivery, (dead_letter(self._participant, delivery.message, reason), *replies)))
+        self._replies.put(Conclusion(delivery, (dead_letter(self._participant, delivery.message, reason), *replies)))
 
     async def _put_back(self, delivery: Delivery) -> None:
         delay = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** min(delivery.deliveries - 1, 10))
@@ -160,44 +200,50 @@ class Deliveries:
     def _give_up_hanging(self) -> None:
         """Make room for others where a handler hangs in its thread. Its key stays taken: nobody else here runs it."""
         now = self._clock.now()
-        for key, (delivery, command) in self._running.items():
-            began = self._executor.in_thread_since(key)
-            if key in self._hanging or began is None or now <= max(began + LONGEST_RUN_US, command.deadline):
-                continue
-            self._hanging.add(key)
-            log.error(
-                "a handler hangs: its thread is replaced, its command is left to other workers; give what it calls a "
-                "time limit, and restart this worker to end it",
-                participant=self._participant,
-                command=command.command,
-                key=key,
-                seconds=(now - began) // 1_000_000,
-            )
-            self._threads.replace_one()
-            self._let_go(delivery)
-
-    def _ran(self, delivery: Delivery, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a command could not be handled", subject=delivery.message.subject, exc_info=error)
-            self._let_go(delivery)
-        self._changed.set()
+        for call in self._calls.give_up(now):
+            for command in call.commands:
+                log.error(
+                    "a handler hangs: its thread is replaced, its command is left to other workers; give what it calls "
+                    "a time limit, and restart this worker to end it",
+                    participant=self._participant,
+                    command=command.command,
+                    key=command.key,
+                    seconds=(now - (call.began or now)) // 1_000_000,
+                )
+                self._let_go(self._running[command.key].delivery)
+        self._runners.join()
+        self._batches.join()
 
     def _let_go(self, delivery: Delivery) -> None:
         self._open.pop(id(delivery), None)
-        self._changed.set()
+        self._tell()
 
-    def _free(self) -> int:
-        return min(self._concurrency + len(self._hanging) - len(self._tasks), 2 * self._concurrency - len(self._open))
+    def _adapt(self, taken: int) -> None:
+        """All that was `taken` last has begun: take more at once when none of it waits, and there was as much."""
+        if self._runners.waiting:
+            self._at_once = self._concurrency
+        elif taken >= self._at_once:
+            self._at_once = min(MOST_AT_ONCE, 2 * self._at_once)
+
+    def _room(self) -> int:
+        """How many deliveries can begin now."""
+        if self._runners.queued:
+            return 0
+        waiting = self._runners.waiting
+        free = self._concurrency + self._calls.hanging - waiting if waiting else self._at_once
+        return min(free, self._batches.room, MOST_OPEN - len(self._open))
+
+    def _tell(self) -> None:
+        self._changed.set()
 
     async def _until(self, reached: Callable[[], bool]) -> None:
         while not reached():
             self._changed.clear()
             await self._changed.wait()
 
-    def _tell_trouble(self, command: Command, reason: str) -> None:
+    def _tell_trouble(self, key: str, reason: str) -> None:
         """Once per ten seconds: an outage puts back every command there is."""
         now = self._clock.now()
         if now >= self._quiet_until:
             self._quiet_until = now + _QUIET_US
-            log.warning("command put back", participant=self._participant, key=command.key, reason=reason)
+            log.warning("command put back", participant=self._participant, key=key, reason=reason)

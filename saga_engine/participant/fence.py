@@ -7,11 +7,14 @@ It rests on the inbox's primary key alone, so it holds at READ COMMITTED and abo
 - a compensation that finds no forward row inserts a tombstone in its place; the forward command that was under way then
   loses its insert, and with it everything it did;
 - a compensation that loses that insert to the forward command starts over, and finds it done.
+
+Several commands may share the transaction, each behind a savepoint: the rules are the same, since each sees in the
+ledger what those before it will put on record.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -27,25 +30,37 @@ from saga_engine.participant.context import Context, Rejected, context_of
 from saga_engine.participant.failures import RAISED, answer_failure, bounded
 from saga_engine.participant.horizon import may_be_forgotten
 from saga_engine.participant.inbox import Recorded, Row
+from saga_engine.participant.ledger import Ledger, LostRaceError
 from saga_engine.participant.registry import MergedParticipant
 from saga_engine.participant.results import decode_result, encode_result
 from saga_engine.participant.signature import Handler
-from saga_engine.sql.transaction import run_transaction
+from saga_engine.sql.savepoint import Savepoints
+from saga_engine.sql.transaction import run_query, run_transaction
 from saga_engine.sql.trouble import Trouble, classify, is_infrastructure
 
 _MAX_LOST_RACES: Final = 20
+TRIES_OF_A_BATCH: Final = 2
+"""After so many aborts a batch is given up as such: somebody else wants what one of its commands wants."""
 _IN_HANDLER: Final = "saga_engine.in_handler"
 
 Act: TypeAlias = Callable[[Connection, Json], Row]
 """Does what a command asks, given the result of what it undoes; the row to put on record."""
 
-
-class LostRaceError(Exception):
-    """Another transaction put one of our keys on record first: roll back and look again."""
+Attempt: TypeAlias = Callable[[Act], Answer]
+"""Does it and puts it on record, or neither."""
 
 
 class HandlerFailedError(Exception):
     """Carries a handler's exception (its cause) out of the transaction, past the retries meant for the database."""
+
+
+class LeftUnusableError(Exception):
+    """A handler swallowed an error of the database, which had ended what it did."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the handler went on after an error of the database: let it pass, or use ctx.db.begin_nested()"
+        )
 
 
 class Fence:
@@ -62,58 +77,80 @@ class Fence:
 
         The handler may run again after everything it wrote was rolled back. Raises what the database raises.
         """
-        try:
-            return self._commit(command, now, partial(self._run, handler, command))
-        except Rejected as rejected:
-            refusal = Row(
-                key=command.key,
-                outcome=Recorded.REJECTED,
-                issued_at=command.issued_at,
-                code=rejected.code,
-                message=bounded(rejected.message),
-            )
-            if rejection_fails(command):
-                return refusal.answer()
-            return self._commit(command, now, lambda _connection, _result: refusal)
-        except HandlerFailedError as failure:
-            return answer_failure(command, failure.__cause__ or failure)
+        return _answer(command, partial(self._run, handler, command, None), partial(self._commit, command, now))
+
+    def execute_many(self, work: Sequence[tuple[Handler, Command]], now: int) -> Sequence[Answer]:
+        """Run commands of distinct keys in one transaction, a savepoint each; an answer for each in order.
+
+        Each may run again, as in `execute`. Raises what the database raises, LostRaceError and SpoiledError: then
+        nothing was done, and each is to be run by itself.
+        """
+        return run_transaction(
+            self._engine, partial(self._transact_many, work, now), repeatable=True, tries=TRIES_OF_A_BATCH
+        )
 
     def admit(self, command: Command, now: int) -> Answer | None:
         """Before an unfenced handler: a refusal when its tombstone stands; a compensation leaves one."""
-        return run_transaction(self._engine, partial(self._admit, command, now), repeatable=True)
-
-    def _admit(self, command: Command, now: int, connection: Connection) -> Answer | None:
         if command.address.direction is Direction.FORWARD:
-            found = inbox.read(connection, command.key).get(command.key)
+            found = run_query(self._engine, lambda connection: inbox.read(connection, [command.key])).get(command.key)
             return found.answer() if found is not None and found.outcome is Recorded.TOMBSTONE else None
-        inbox.add(connection, _tombstone(command), now)
+        tombstones = [_tombstone(command)]
+        run_transaction(self._engine, lambda connection: inbox.add(connection, tombstones, now), repeatable=True)
         return None
 
     def _commit(self, command: Command, now: int, act: Act) -> Answer:
+        """One command in a transaction of its own."""
         for _ in range(_MAX_LOST_RACES):
             try:
-                return run_transaction(self._engine, partial(self._transact, command, now, act), repeatable=True)
+                return run_transaction(self._engine, partial(self._transact_one, command, now, act), repeatable=True)
             except LostRaceError:
                 continue
         raise StoreUnavailableError(f"{command.key}: lost {_MAX_LOST_RACES} races for its inbox row in a row")
 
-    def _transact(self, command: Command, now: int, act: Act, connection: Connection) -> Answer:
+    def _transact_one(self, command: Command, now: int, act: Act, connection: Connection) -> Answer:
+        ledger = Ledger(connection, [command])
+        answer = self._enter(command, now, connection, ledger, act)
+        ledger.write(now)
+        return answer
+
+    def _transact_many(
+        self, work: Sequence[tuple[Handler, Command]], now: int, connection: Connection
+    ) -> Sequence[Answer]:
+        ledger = Ledger(connection, [command for _, command in work])
+        savepoints = Savepoints(connection)
+        answers = [
+            _answer(
+                command,
+                partial(self._run, handler, command, savepoints),
+                partial(self._enter_behind, savepoints, command, now, connection, ledger),
+            )
+            for handler, command in work
+        ]
+        ledger.write(now)
+        return answers
+
+    def _enter_behind(
+        self, savepoints: Savepoints, command: Command, now: int, connection: Connection, ledger: Ledger, act: Act
+    ) -> Answer:
+        try:
+            return self._enter(command, now, connection, ledger, act)
+        except (Rejected, HandlerFailedError):
+            savepoints.back()
+            raise
+
+    def _enter(self, command: Command, now: int, connection: Connection, ledger: Ledger, act: Act) -> Answer:
+        """The stored answer of a command, or that of the act, which goes into the ledger."""
+        stored = ledger.get(command.key)
+        if stored is not None and (stored.outcome is not Recorded.REJECTED or not command.must_succeed):
+            return stored.answer()
         forward = command.address.direction is Direction.FORWARD
-        rows = inbox.read(connection, command.key, None if forward else command.address.undoes)
-        stored = rows.get(command.key)
-        if stored is not None:
-            if stored.outcome is not Recorded.REJECTED or not command.must_succeed:
-                return stored.answer()
-            inbox.take_back_rejection(connection, command.key)
-        new = [act(connection, None)] if forward else self._undo(command, now, act, connection, rows)
-        for row in new:
-            if not inbox.add(connection, row, now):
-                raise LostRaceError
+        new = [act(connection, None)] if forward else self._undo(command, now, act, connection, ledger)
+        ledger.add(new)
         return new[-1].answer()
 
-    def _undo(self, command: Command, now: int, act: Act, connection: Connection, rows: Mapping[str, Row]) -> list[Row]:
+    def _undo(self, command: Command, now: int, act: Act, connection: Connection, ledger: Ledger) -> list[Row]:
         """The rows of a compensation, its own last, after the handler ran if there may be something to undo."""
-        done = rows.get(command.address.undoes)
+        done = ledger.get(command.address.undoes)
         tombstone = [_tombstone(command)] if done is None else []
         if self._nothing_done(command, done, now):
             nothing = Row(command.key, Recorded.SUCCEEDED, command.issued_at, effect=Effect.NONE)
@@ -140,8 +177,10 @@ class Fence:
             return not self._participant.mixed
         return participant == self._participant.name and handler is not None and handler.fenced
 
-    def _run(self, handler: Handler, command: Command, connection: Connection, result: Json) -> Row:
-        context = context_of(command, self._settings, result, connection)
+    def _run(
+        self, handler: Handler, command: Command, savepoints: Savepoints | None, connection: Connection, result: Json
+    ) -> Row:
+        context = context_of(command, self._settings, result, connection, savepoints)
         try:
             text = encode_result(_call(handler, context, command.payload, connection))
         except Rejected:
@@ -151,7 +190,28 @@ class Fence:
             if is_infrastructure(error) or classify(error) is Trouble.STALE_PLAN:
                 raise
             raise HandlerFailedError from error
+        if savepoints is not None and not savepoints.keep():
+            raise HandlerFailedError from LeftUnusableError()
         return Row(command.key, Recorded.SUCCEEDED, command.issued_at, result=text)
+
+
+def _answer(command: Command, act: Act, attempt: Attempt) -> Answer:
+    """The answer of an attempt, what the handler raised included. A rejection goes on record in one of its own."""
+    try:
+        return attempt(act)
+    except Rejected as rejected:
+        refusal = Row(
+            key=command.key,
+            outcome=Recorded.REJECTED,
+            issued_at=command.issued_at,
+            code=rejected.code,
+            message=bounded(rejected.message),
+        )
+        if rejection_fails(command):
+            return refusal.answer()
+        return attempt(lambda _connection, _result: refusal)
+    except HandlerFailedError as failure:
+        return answer_failure(command, failure.__cause__ or failure)
 
 
 def _call(handler: Handler, context: Context, payload: Json, connection: Connection) -> object:

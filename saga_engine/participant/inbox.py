@@ -5,11 +5,12 @@ Owns its rows, inside whatever transaction it is given. Knows no handler, no rul
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+import orjson
 from sqlalchemy import Connection, Text, bindparam, delete, select, text
 
 from saga_engine.core.events import Effect
@@ -55,8 +56,6 @@ class Row:
         )
 
 
-_KEY: Final = bindparam("own", type_=Text)
-_OTHER: Final = bindparam("other", type_=Text)
 _ROWS: Final = select(
     table.c.key,
     table.c.outcome,
@@ -67,34 +66,60 @@ _ROWS: Final = select(
     table.c.message,
 )
 # Built once: the hot path of every command.
-_READ_ONE: Final = _ROWS.where(table.c.key == _KEY)
-_READ_TWO: Final = _ROWS.where(table.c.key.in_((_KEY, _OTHER)))
+_READ_ONE: Final = _ROWS.where(table.c.key == bindparam("own", type_=Text))
+_READ_MANY: Final = _ROWS.where(table.c.key.in_(bindparam("keys", type_=Text, expanding=True)))
 # As text, since SQLAlchemy compiles a statement with ON CONFLICT anew each time. The same for all dialects.
 _ADD: Final = text(
     "INSERT INTO saga_inbox (key, outcome, effect, result, code, message, issued_at, recorded_at)"
     " VALUES (:key, :outcome, :effect, :result, :code, :message, :issued_at, :recorded_at)"
-    " ON CONFLICT (key) DO NOTHING RETURNING key"
+    " ON CONFLICT (key) DO NOTHING"
+)
+# One statement for many rows where each statement is a round trip: they travel as one parameter.
+_ADD_MANY: Final = text(
+    "INSERT INTO saga_inbox (key, outcome, effect, result, code, message, issued_at, recorded_at)"
+    " SELECT key, outcome, effect, result, code, message, issued_at, recorded_at"
+    " FROM json_to_recordset(CAST(:rows AS json)) AS added"
+    " (key text, outcome text, effect text, result text, code text, message text, issued_at bigint, recorded_at bigint)"
+    " ON CONFLICT (key) DO NOTHING"
+)
+_TAKE_BACK: Final = delete(table).where(
+    table.c.key.in_(bindparam("keys", type_=Text, expanding=True)), table.c.outcome == Recorded.REJECTED
 )
 
 
-def read(connection: Connection, key: str, other: str | None = None) -> Mapping[str, Row]:
-    """The row of a key, and of a second one; what has no row is absent."""
-    if other is None:
-        found = connection.execute(_READ_ONE, {"own": key})
+def read(connection: Connection, keys: Sequence[str]) -> Mapping[str, Row]:
+    """The rows of these keys; what has no row is absent."""
+    if len(keys) == 1:
+        found = connection.execute(_READ_ONE, {"own": keys[0]})
     else:
-        found = connection.execute(_READ_TWO, {"own": key, "other": other})
+        found = connection.execute(_READ_MANY, {"keys": keys})
     return {
         key: Row(key, Recorded(outcome), issued_at, Effect(effect), result, code, message)
         for key, outcome, issued_at, effect, result, code, message in found
     }
 
 
-def add(connection: Connection, row: Row, now: int) -> bool:
-    """Put a row on record. False when its key has one already: the caller must roll back what it did.
+def add(connection: Connection, rows: Sequence[Row], now: int) -> bool:
+    """Put rows on record. False when a key has a row already: the caller must roll back all that it did.
 
-    Waits for a transaction that is adding the same key, so the verdict is final: a primary key, no lock.
+    Waits for a transaction that is adding the same key, so the verdict is final: a primary key, no lock. Two that share
+    keys take them in the same order.
     """
-    values = {
+    values = [_values(row, now) for row in sorted(rows, key=lambda row: row.key)]
+    if len(values) == 1 or connection.dialect.name == "sqlite":
+        added = connection.execute(_ADD, values)
+    else:
+        added = connection.execute(_ADD_MANY, {"rows": orjson.dumps(values).decode()})
+    return added.rowcount == len(rows)
+
+
+def take_back_rejections(connection: Connection, keys: Sequence[str]) -> None:
+    """Remove stored rejections, of commands that must succeed by now."""
+    connection.execute(_TAKE_BACK, {"keys": keys})
+
+
+def _values(row: Row, now: int) -> dict[str, str | int | None]:
+    return {
         "key": row.key,
         "outcome": row.outcome.value,
         "effect": row.effect.value,
@@ -104,9 +129,3 @@ def add(connection: Connection, row: Row, now: int) -> bool:
         "issued_at": row.issued_at,
         "recorded_at": now,
     }
-    return connection.execute(_ADD, values).first() is not None
-
-
-def take_back_rejection(connection: Connection, key: str) -> None:
-    """Remove a stored rejection, for a command that must succeed by now."""
-    connection.execute(delete(table).where(table.c.key == key, table.c.outcome == Recorded.REJECTED))

@@ -42,7 +42,7 @@ class Tries:
             self._survived.pop(key, None)
 
     def _begin(self, connection: Connection, key: str, now: int) -> int:
-        if inbox.read(connection, key):
+        if inbox.read(connection, [key]):
             return 0
         insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
         statement = insert(inbox_tries).values(key=key, tries=1, recorded_at=now)

@@ -37,20 +37,24 @@ class Participant:
     def command(self, function: F, /) -> F: ...
 
     @overload
-    def command(self, name: str | None = None, /) -> Callable[[F], F]: ...
+    def command(self, name: str | None = None, /, *, batch: bool = False) -> Callable[[F], F]: ...
 
-    def command(self, function: F | str | None = None, /) -> F | Callable[[F], F]:
+    def command(self, function: F | str | None = None, /, *, batch: bool = False) -> F | Callable[[F], F]:
         """Register a handler, under its function's name or, as `@order.command("name")`, another one.
+
+        `batch=True`: commands of it that arrive together share one transaction, one after the other, a savepoint each,
+        so that one that fails leaves the others as they are. For a plain def that uses nothing but `ctx.db`: whatever
+        else it does is done again when the transaction is, and its neighbours wait for it.
 
         UsageError for a function of the wrong form and for a command that has a handler already.
         """
         if function is None or isinstance(function, str):
             name = function
-            return lambda named: self._register(named, name)
-        return self._register(function, None)
+            return lambda named: self._register(named, name, batch)
+        return self._register(function, None, batch)
 
-    def _register(self, function: F, name: str | None) -> F:
-        _add(self._handlers, self.name, read_handler(function, name))
+    def _register(self, function: F, name: str | None, batch: bool) -> F:
+        _add(self._handlers, self.name, read_handler(function, name, batch))
         return function
 
 

@@ -21,15 +21,15 @@ log = structlog.get_logger("saga_engine.participant")
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
-    """What a delivery gave rise to. It is acknowledged after these messages are confirmed, in order."""
+class Conclusion:
+    """A delivery and what it gave rise to. It is acknowledged after these messages are confirmed, in order."""
 
     delivery: Delivery
     messages: tuple[Message, ...]
 
 
 class Replies:
-    """A queue of outgoing messages and the loop that sends them. `settled` is told each delivery that was acked."""
+    """A queue of conclusions and the loop that sends them. `settled` is told each delivery that was acked."""
 
     def __init__(
         self, transport: Transport, subscription: Subscription, clock: Clock, settled: Callable[[Delivery], None]
@@ -38,11 +38,11 @@ class Replies:
         self._subscription = subscription
         self._clock = clock
         self._settled = settled
-        self._waiting: list[Outgoing] = []
+        self._waiting: list[Conclusion] = []
         self._filled = asyncio.Event()
 
-    def put(self, outgoing: Outgoing) -> None:
-        self._waiting.append(outgoing)
+    def put(self, conclusion: Conclusion) -> None:
+        self._waiting.append(conclusion)
         self._filled.set()
 
     async def run(self) -> None:
@@ -63,17 +63,17 @@ class Replies:
             await self._clock.sleep(min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** min(failures, 10)))
             failures += 1
 
-    async def _send(self, batch: Sequence[Outgoing]) -> list[Outgoing]:
+    async def _send(self, batch: Sequence[Conclusion]) -> list[Conclusion]:
         """Publish, acknowledge what is confirmed, and return the rest."""
-        confirmed = await self._transport.publish([message for outgoing in batch for message in outgoing.messages])
+        confirmed = await self._transport.publish([message for conclusion in batch for message in conclusion.messages])
         verdicts = iter(confirmed)
         done: list[Delivery] = []
-        rest: list[Outgoing] = []
-        for outgoing in batch:
-            if all(list(islice(verdicts, len(outgoing.messages)))):
-                done.append(outgoing.delivery)
+        rest: list[Conclusion] = []
+        for conclusion in batch:
+            if all(list(islice(verdicts, len(conclusion.messages)))):
+                done.append(conclusion.delivery)
             else:
-                rest.append(outgoing)
+                rest.append(conclusion)
         if done:
             await self._subscription.ack(done)
             for delivery in done:

@@ -24,13 +24,18 @@ class ResultRefusedError(Exception):
 
 
 def encode_result(result: object) -> str:
-    """Canonical JSON of a model, dataclass, dict or plain value.
+    """Canonical JSON of a model, dataclass, dict or plain value. Raises as `read_result`."""
+    return read_result(result)[1]
+
+
+def read_result(result: object) -> tuple[Json, str]:
+    """A model, dataclass, dict or plain value as JSON, and its canonical text.
 
     Raises ResultRefusedError: `result_not_json` for what JSON cannot carry exactly (NaN, integers beyond 2^53, other
     objects), `result_too_large` past 256 KiB.
     """
     try:
-        plain = to_jsonable_python(result, inf_nan_mode="constants")
+        plain = cast(Json, to_jsonable_python(result, inf_nan_mode="constants"))
         inexact = _inexact(plain)
         if inexact is not None:
             raise ResultRefusedError("result_not_json", f"the result holds {inexact}")
@@ -40,7 +45,7 @@ def encode_result(result: object) -> str:
     if len(text) > MAX_RESULT_BYTES:
         message = f"the result has {len(text)} bytes of JSON, at most {MAX_RESULT_BYTES} may be: return a reference"
         raise ResultRefusedError("result_too_large", message)
-    return text.decode()
+    return plain, text.decode()
 
 
 def decode_result(text: str) -> Json:

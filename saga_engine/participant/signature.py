@@ -23,7 +23,8 @@ _FORMS = "def handler(ctx: Context, command: Model) -> Result, or async def for 
 class Handler:
     """A registered handler. `fenced`: a plain def, run inside the transaction that holds the inbox row.
 
-    `input` None: it takes the context only. `output` None: its result is not declared. `place` is file:line.
+    `batch`: that transaction may be shared with other commands, a savepoint each. `input` None: it takes the context
+    only. `output` None: its result is not declared. `place` is file:line.
     """
 
     command: str
@@ -32,6 +33,7 @@ class Handler:
     input: TypeAdapter[object] | None
     output: TypeAdapter[object] | None
     place: str
+    batch: bool = False
 
     def call(self, ctx: Context, payload: Json) -> object:
         """Run it; the result of an async handler is to be awaited. Raises Rejected `invalid_input` for bad payloads."""
@@ -44,7 +46,7 @@ class Handler:
         return self.function(ctx, command)
 
 
-def read_handler(function: object, name: str | None) -> Handler:
+def read_handler(function: object, name: str | None, batch: bool = False) -> Handler:
     """The handler that this function is, under `name` or its own. UsageError, with its place, for any other form."""
     if not isinstance(function, FunctionType):
         raise UsageError(f"{function!r} cannot handle a command: expected a function, {_FORMS}")
@@ -55,15 +57,20 @@ def read_handler(function: object, name: str | None) -> Handler:
         raise UsageError(f"{place}: the command name {command!r} must match {CODE.pattern}")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise UsageError(f"{place}: handler {command!r} is a generator; expected {_FORMS}")
+    fenced = not inspect.iscoroutinefunction(function)
+    if batch and not fenced:
+        why = "batch=True is for handlers with a database: only a transaction can be shared"
+        raise UsageError(f"{place}: handler {command!r} is an async def; {why}; leave it out, or make it a plain def")
     hints = _hints(function, command, place)
     declared = _input(function, hints, command, place)
     return Handler(
         command=command,
         function=function,
-        fenced=not inspect.iscoroutinefunction(function),
+        fenced=fenced,
         input=None if declared is None else _adapter(declared, f"the input of {command!r}", place),
         output=_adapter(hints["return"], f"the result of {command!r}", place) if "return" in hints else None,
         place=place,
+        batch=batch,
     )
 
 

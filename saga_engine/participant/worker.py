@@ -6,7 +6,7 @@ Owns its parts and its life: run, and stop within a time limit. Ports only; it k
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -16,10 +16,12 @@ from sqlalchemy import Engine
 
 from saga_engine.definition.model import Json
 from saga_engine.errors import UnavailableError
+from saga_engine.participant.calls import HandlerCalls
 from saga_engine.participant.deliveries import Deliveries
 from saga_engine.participant.executor import Executor
 from saga_engine.participant.horizon import forget
 from saga_engine.participant.registry import MergedParticipant
+from saga_engine.participant.runners import cancel
 from saga_engine.participant.threads import HandlerThreads
 from saga_engine.ports import Clock, RunSync, Transport
 
@@ -58,7 +60,8 @@ class Worker:
         single = engine is not None and engine.dialect.name == "sqlite"
         self._threads = HandlerThreads(participant.name, 1 if single else concurrency)
         self._run_sync: RunSync = run_sync or self._threads
-        self._executor = Executor(participant, engine, settings, clock, self._run_sync)
+        self._calls = HandlerCalls(self._run_sync, clock, self._threads)
+        self._executor = Executor(participant, engine, settings, clock, self._calls)
         self._engine = engine
         self._transport = transport
         self._clock = clock
@@ -91,7 +94,7 @@ class Worker:
     async def _work(self) -> None:
         subscription = await self._transport.commands(self.name)
         deliveries = Deliveries(
-            self.name, self._executor, self._transport, subscription, self._clock, self._concurrency, self._threads
+            self.name, self._executor, self._transport, subscription, self._clock, self._concurrency, self._calls
         )
         receiving = asyncio.create_task(deliveries.receive())
         helping = [asyncio.create_task(deliveries.answer()), asyncio.create_task(deliveries.beat(self._beat_s))]
@@ -101,10 +104,10 @@ class Worker:
         try:
             await asyncio.wait([receiving, *helping, stopping], return_when=asyncio.FIRST_COMPLETED)
             if stopping.done():
-                await _end([receiving])
+                await cancel([receiving])
                 await self._finish(deliveries)
         finally:
-            await _end([receiving, stopping, *helping])
+            await cancel([receiving, stopping, *helping])
             await deliveries.hand_back()
             await subscription.close()
         for task in (receiving, *helping):
@@ -128,9 +131,3 @@ class Worker:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._stop_within):
                 await deliveries.settled()
-
-
-async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

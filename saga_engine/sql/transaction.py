@@ -88,7 +88,8 @@ def _transaction(engine: Engine, work: Callable[[Connection], T], isolation: str
             result = work(connection)
         except BaseException as error:
             _drop_stale_plan(connection, error)
-            transaction.rollback()
+            # Of the connection: `work` may have ended the transaction, and another one begun by itself.
+            connection.rollback()
             raise
         try:
             transaction.commit()

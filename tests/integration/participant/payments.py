@@ -51,7 +51,8 @@ class Payment:
     def recorded(self, key: str, other: str | None = None) -> dict[str, inbox.Recorded]:
         """What the inbox has on record for these keys."""
         with self.engine.connect() as connection:
-            return {key: row.outcome for key, row in inbox.read(connection, key, other).items()}
+            rows = inbox.read(connection, [key] if other is None else [key, other])
+        return {key: row.outcome for key, row in rows.items()}
 
     def _handler(self, kind: str) -> Callable[[Context], dict[str, str]]:
         def handler(ctx: Context) -> dict[str, str]:

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from saga_engine.core.inputs import Outcome
 from saga_engine.envelope import Command
 from saga_engine.participant import Context, Participant
-from saga_engine.participant.deliveries import LONGEST_RUN_US
+from saga_engine.participant.calls import LONGEST_RUN_US
 from saga_engine.participant.registry import merge
 from saga_engine.participant.worker import Worker
 from saga_engine.sql.schema import inbox_tables

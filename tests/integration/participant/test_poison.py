@@ -20,6 +20,7 @@ from saga_engine.core.inputs import Outcome
 from saga_engine.envelope import Command
 from saga_engine.participant import Context, Participant
 from saga_engine.participant.answers import Answered, Dead, Disposition, failed
+from saga_engine.participant.calls import HandlerCalls
 from saga_engine.participant.executor import Executor
 from saga_engine.participant.poison import MAX_CRASHED_TRIES
 from saga_engine.participant.registry import merge
@@ -42,7 +43,7 @@ def executor(engine: Engine, behaviour: BaseException | None = None) -> Executor
             raise behaviour
         return "done"
 
-    return Executor(merge([payment])["payment"], engine, {}, StoppedClock(), inline)
+    return Executor(merge([payment])["payment"], engine, {}, StoppedClock(), HandlerCalls(inline, StoppedClock()))
 
 
 def counted(engine: Engine, command: Command) -> int | None:
@@ -148,7 +149,7 @@ def run_in_process(url: str, saga: str) -> None:
     def debit(ctx: Context) -> None:
         os._exit(9)
 
-    worker = Executor(merge([payment])["payment"], engine, {}, StoppedClock(), inline)
+    worker = Executor(merge([payment])["payment"], engine, {}, StoppedClock(), HandlerCalls(inline, StoppedClock()))
     asyncio.run(execute(worker, forward(saga=UUID(saga))))
 
 

@@ -15,6 +15,7 @@ from saga_engine.definition.model import Json
 from saga_engine.envelope import Command
 from saga_engine.participant import Context, Participant, Rejected
 from saga_engine.participant.answers import Answered, Dead, reply_to
+from saga_engine.participant.calls import HandlerCalls
 from saga_engine.participant.executor import Executor
 from saga_engine.participant.registry import merge
 from saga_engine.sql.engine import open_engine
@@ -55,7 +56,7 @@ class Service:
 
         payment.command("debit")(act)
         payment.command("refund")(act)
-        return Executor(merge([payment])["payment"], self.engine, {}, self.clock, inline)
+        return Executor(merge([payment])["payment"], self.engine, {}, self.clock, HandlerCalls(inline, self.clock))
 
 
 @pytest.fixture

@@ -1,0 +1,61 @@
+"""Runs a coroutine up to where it first waits for something, without a task of its own.
+
+A handler that never waits costs no task, timer or turn of the event loop. One that does is awaited by whoever began it,
+so that the current task, and with it every time limit and task group, is the same all along. Each coroutine has context
+variables of its own, as it would in a task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Generator
+from contextvars import Context, copy_context
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended(Generic[T]):
+    """It came to its end without waiting."""
+
+    value: T
+
+
+class Waiting(Generic[T]):
+    """The rest of a coroutine that waits: to be awaited at once, in the task that began it."""
+
+    __slots__ = ("_context", "_coroutine", "_first")
+
+    def __init__(self, coroutine: Coroutine[object, object, T], context: Context, first: object) -> None:
+        self._coroutine = coroutine
+        self._context = context
+        self._first = first
+
+    def __await__(self) -> Generator[object, object, T]:
+        """What `yield from` does, with the first step taken and every other one in the coroutine's own context."""
+        coroutine, run, waited_for = self._coroutine, self._context.run, self._first
+        try:
+            while True:
+                try:
+                    sent = yield waited_for
+                except GeneratorExit:
+                    coroutine.close()
+                    raise
+                except BaseException as error:  # noqa: BLE001 - handed on to the coroutine, whatever it is
+                    waited_for = run(coroutine.throw, error)
+                else:
+                    waited_for = run(coroutine.send, sent)
+        except StopIteration as ended:
+            result: T = ended.value
+            return result
+
+
+def begin(coroutine: Coroutine[object, object, T]) -> Ended[T] | Waiting[T]:
+    """Run it until it ends or waits. Raises what it raises."""
+    context = copy_context()
+    try:
+        waited_for = context.run(coroutine.send, None)
+    except StopIteration as ended:
+        return Ended(ended.value)
+    return Waiting(coroutine, context, waited_for)
