@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo check test lint types layers docs-reference format clean bench
+.PHONY: setup demo check test lint types layers docs-reference format clean bench bench-peers
 
 setup: $(STAMP)
 
@@ -36,6 +36,10 @@ test: check
 # Our own figures against the limit of this machine; under ten minutes, on a machine that does nothing else.
 bench: setup
 	@$(BIN)/python -m benchmarks
+
+# The same beside DBOS, natsaga and Restate, which it installs below .bench; Restate's server needs npm.
+bench-peers: setup
+	@$(BIN)/python -m benchmarks.peers
 
 docs-reference: setup
 	$(BIN)/python -m docs.generator

@@ -28,14 +28,11 @@ def main(workloads: tuple[str, ...], repetitions: int, seconds: float, sagas: in
 
         def told(record: Record) -> None:
             write(run, out)
-            rate = record.figures.get("sagas_per_s")
-            what = f"{rate:,.0f} sagas/s" if rate is not None else f"p50 {record.figures['p50_ms']:.1f} ms"
-            click.echo(f"{record.workload} {record.repetition + 1}: {what}, foreign {record.foreign:.0%}", err=True)
+            click.echo(table.record_line(record), err=True)
 
         wanted = frozenset(workloads or WORKLOADS)
         uvloop.run(bench(on, run, wanted, Size(repetitions, seconds, sagas), told))
-    click.echo(table.figures_table(run))
-    click.echo(f"\n{table.goals_table(run)}\n\nThe records are in {out}.")
+    click.echo(table.summary(run, out))
     if {"limit", "happy_path"} <= wanted:
         click.echo(table.last_line(run))
 

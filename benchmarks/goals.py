@@ -96,5 +96,33 @@ GOALS: Final = (
         at_least=False,
     ),
     Goal("orchestrator memory", Source("happy_path", "orchestrator_mb"), 150, 110, at_least=False, unit="MB"),
+    *(
+        Goal(f"happy path against {name}", _HAPPY, must, aim, at_least=True, over=Source(peer, "sagas_per_s"), unit="×")
+        for name, peer, must, aim in (
+            ("natsaga", "natsaga", 30, 45),
+            ("DBOS on PostgreSQL", "dbos", 14, 20),
+            ("Restate", "restate", 4.5, 6),
+        )
+    ),
+    Goal(
+        "SQLite against DBOS on SQLite",
+        Source("sqlite", "sagas_per_s"),
+        20,
+        40,
+        at_least=True,
+        over=Source("dbos_sqlite", "sagas_per_s"),
+        unit="×",
+    ),
+    *(
+        Goal(
+            f"latency p50, share of {name}",
+            Source("latency", "p50_ms"),
+            1.0,
+            0.7,
+            at_least=False,
+            over=Source(f"{peer}_latency", "p50_ms"),
+        )
+        for name, peer in (("DBOS", "dbos"), ("Restate", "restate"))
+    ),
 )
 """Every line that is judged. Those that need peers or a long run are `-` in a run that does not measure them."""

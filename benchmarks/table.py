@@ -6,6 +6,7 @@ Knows where nothing is written to.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from statistics import median
 
 from benchmarks.goals import GOALS, SHARE, Goal
@@ -24,6 +25,17 @@ def goals_table(run: Run) -> str:
         ("goal", "least", "median", "most", "must", "aim", ""),
         ((*_goal_cells(goal, values), _verdict(goal, run)) for goal, values in lines if values),
     )
+
+
+def record_line(record: Record) -> str:
+    """What one repetition measured first of all."""
+    figure, value = next(iter(record.figures.items()))
+    return f"{record.workload} {record.repetition + 1}: {figure} {shown(value)}, foreign CPU {record.foreign:.0%}"
+
+
+def summary(run: Run, out: Path) -> str:
+    """All figures and all goals of a run, whose records are in that file."""
+    return f"{figures_table(run)}\n\n{goals_table(run)}\n\nThe records are in {out}."
 
 
 def last_line(run: Run) -> str:
