@@ -178,7 +178,7 @@ def three_steps(count: int) -> dict[str, float]:
     ids = TimeOrderedIds(lambda size: bytes(size))
     sagas = []
     for i in range(count):
-        given = {"order_id": f"o-{i}", "customer_id": f"c-{i}", "amount": 1000 + i, "note": "n" * 120}
+        given: Json = {"order_id": f"o-{i}", "customer_id": f"c-{i}", "amount": 1000 + i, "note": "n" * 120}
         sagas.append(Saga(SagaState(ids.new(NOW)), [Start(NOW, "0" * 64, f"o-{i}", 1, given)]))
     while sagas[0].state.status is not Status.COMPLETED:
         wave(plan, sagas, tokens, watch)
