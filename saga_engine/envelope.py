@@ -103,7 +103,8 @@ class Command:
     `issued_at`: when the first attempt was issued (the horizon counts from there). `deadline`: until when an answer to
     this send is waited for; a worker without an inbox may not run it later. `must_succeed`: a rejection is not an
     answer here (a compensation, or past the point of no return). `undone_result`: for a compensation, the result of the
-    step it undoes, or None; `undone_command`: the `participant.command` that did it.
+    step it undoes, or None; `undone_command`: the `participant.command` that did it. `resent`: an operator has put it
+    back from the dead letters.
     """
 
     address: Address
@@ -121,6 +122,7 @@ class Command:
     token: str
     traceparent: str | None
     undone_command: str | None = None
+    resent: bool = False
 
     @property
     def key(self) -> str:

@@ -5,6 +5,7 @@ The only place that knows the wire format. Pure: the same command always gives t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -39,7 +40,11 @@ OUTCOME: Final = "saga-outcome"
 FENCE: Final = "saga-fence"
 EFFECT: Final = "saga-effect"
 REASON: Final = "saga-reason"
+ORIGINAL_SUBJECT: Final = "saga-original-subject"
 TRUNCATED: Final = "saga-truncated"
+RESENT: Final = "saga-resent"
+"""On a dead letter that an operator has put back on its subject: which letter it was."""
+
 TRACEPARENT: Final = "traceparent"
 
 MAX_BYTES: Final = 900 * 1024
@@ -54,6 +59,8 @@ MOST_WORDS: Final = 1_000
 
 _MOST_HEADER_BYTES: Final = 64 * 1024
 """Of those that a dead letter keeps of a message that is too large."""
+
+_SENDABLE: Final = re.compile(r"saga\.command\.[a-z0-9_]+\.[a-z0-9_]+|saga\.reply\.[0-9]{1,4}\.[a-z0-9_]+")
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OUTCOMES: Final = frozenset(outcome.value for outcome in Outcome)
@@ -148,6 +155,7 @@ def message_to_command(message: Message) -> Command | Unreadable:
         token=headers.get(TOKEN, ""),
         traceparent=headers.get(TRACEPARENT),
         undone_command=headers.get(UNDOES_COMMAND),
+        resent=RESENT in headers,
     )
 
 
@@ -272,7 +280,7 @@ def dead_letter(participant: str, original: Message, reason: str) -> Message:
     One beyond 900 KiB is cut to that, and says in `saga-truncated` how many bytes it had, with its headers: the letter
     must find room beside the headers it adds.
     """
-    added = {REASON: reason, "saga-original-subject": original.subject}
+    added = {REASON: reason, ORIGINAL_SUBJECT: original.subject}
     headers = {name: value for name, value in original.headers.items() if name != MESSAGE_ID} | added
     body = original.body
     if sent_size(headers, body) > MAX_BYTES:
@@ -280,6 +288,25 @@ def dead_letter(participant: str, original: Message, reason: str) -> Message:
         headers = _first_headers(headers) | added
         body = body[: MAX_BYTES - sent_size(headers, b"")]
     return Message(dead_subject(participant), headers, body, None)
+
+
+def original_of(headers: Mapping[str, str], body: bytes, sequence: int) -> Message | Unreadable:
+    """The message that a dead letter holds, to be put back on its subject under a new message id.
+
+    The id is the same whenever this letter is put back, so that doing it twice in a row sends it once. Unreadable for a
+    letter that was cut, and for a subject that is none of commands or replies: who may write letters may not choose
+    what an operator sends where.
+    """
+    if TRUNCATED in headers:
+        return Unreadable(f"it was cut: of {headers[TRUNCATED]} bytes only the beginning was kept")
+    subject = headers.get(ORIGINAL_SUBJECT, "")
+    if _SENDABLE.fullmatch(subject) is None:
+        return Unreadable(f"its original subject, {subject[:MOST_CODE]!r}, is none of a command or a reply")
+    message_id = f"{headers.get('ce-id', 'letter')}/dead/{sequence}"
+    kept = {name: value for name, value in headers.items() if name not in (REASON, ORIGINAL_SUBJECT)}
+    return Message(
+        subject, {**kept, MESSAGE_ID: message_id, "ce-id": message_id, RESENT: str(sequence)}, body, message_id
+    )
 
 
 def sent_size(headers: Mapping[str, str], body: bytes) -> int:

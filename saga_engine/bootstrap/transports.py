@@ -7,13 +7,12 @@ from contextlib import asynccontextmanager
 
 from saga_engine.adapters.embedded.supervisor import embedded_server
 from saga_engine.adapters.nats.settings import NatsSettings
-from saga_engine.adapters.nats.transport import connect
-from saga_engine.ports import Transport
+from saga_engine.adapters.nats.transport import NatsTransport, connect
 from saga_engine.settings import NatsSection, Settings
 
 
 @asynccontextmanager
-async def transport(settings: Settings, wait: float) -> AsyncIterator[Transport]:
+async def transport(settings: Settings, wait: float) -> AsyncIterator[NatsTransport]:
     """A connection to NATS: to the configured servers, or to the project's own nats-server, started if need be.
 
     Raises:

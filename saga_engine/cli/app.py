@@ -38,6 +38,7 @@ COMMANDS = {
     "retry": Lazy(f"{_COMMANDS}.verbs:retry", "Try a blocked step again."),
     "skip": Lazy(f"{_COMMANDS}.verbs:skip", "Give up a blocked compensation: its effect stands."),
     "resolve": Lazy(f"{_COMMANDS}.verbs:resolve", "Say that a person has undone a blocked step."),
+    "dead": Lazy(f"{_COMMANDS}.dead:dead", "List dead letters, show one, and send them again."),
     "plan": Lazy(f"{_COMMANDS}.plan:plan", "Show what would be sent if a saga were cancelled or a step failed."),
     "definitions": Lazy(f"{_COMMANDS}.definitions:definitions", "List, show and compare definitions."),
     "participants": Lazy(f"{_COMMANDS}.participants:participants", "List the participants' commands and export them."),

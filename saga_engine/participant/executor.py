@@ -70,7 +70,8 @@ class Executor:
     def batches(self, command: Command, redelivered: bool) -> bool:
         """Whether this delivery may share a transaction. One that was tried before may not: it may be poison."""
         handler = self._participant.handlers.get(command.command)
-        return handler is not None and handler.batch and not redelivered and command.send == 1
+        tried = redelivered or command.resent or command.send > 1
+        return handler is not None and handler.batch and not tried
 
     async def execute(self, command: Command, redelivered: bool) -> Disposition:
         """Run one delivery of a command. `redelivered`: this very send may have been tried before."""
@@ -79,7 +80,8 @@ class Executor:
         if not isinstance(handler, Handler):
             return handler
         try:
-            tried = redelivered or command.send > 1
+            # What an operator sends from the dead letters is tried once, however often it had crashed before.
+            tried = redelivered or (command.send > 1 and not command.resent)
             if self._tries is not None and tried:
                 answer = await self._try(self._tries, handler, command, now)
             else:
@@ -122,7 +124,9 @@ class Executor:
             reason = "the command is older than the horizon of 90 d, so the inbox may have forgotten its outcome"
             return Dead(reason, failed("horizon", reason))
         if not handler.fenced and command.deadline <= now:
-            return Dropped("its deadline has passed, and no inbox protects its handler")
+            reason = "its deadline has passed, and no inbox protects its handler"
+            # A newer send comes of what is still wanted; whoever sent a dead letter is told that it was not run.
+            return Dead(reason, failed("deadline_passed", reason)) if command.resent else Dropped(reason)
         return handler
 
     async def _try(self, tries: Tries, handler: Handler, command: Command, now: int) -> Answer | Dead:

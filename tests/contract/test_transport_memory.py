@@ -1,4 +1,4 @@
-"""The transport contract on the memory broker."""
+"""The contracts of transport and dead letters on the memory broker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from saga_engine.adapters.memory.broker import MemoryBroker
 from saga_engine.adapters.memory.transport import MemoryTransport
-from saga_engine.ports import Transport
+from saga_engine.testing.dead_letters_contract import DeadLettersContract, Desk
 from saga_engine.testing.transport_contract import TransportContract
 
 
@@ -21,7 +21,7 @@ class MemoryHarness:
         self._broker = MemoryBroker(ack_wait=self.ack_wait, max_payload=self.max_payload, check_interval=0.1)
         self._transports: list[MemoryTransport] = []
 
-    async def connect(self) -> Transport:
+    async def connect(self) -> MemoryTransport:
         transport = MemoryTransport(self._broker, publish_timeout=self.publish_timeout)
         self._transports.append(transport)
         return transport
@@ -45,4 +45,13 @@ class TestMemoryTransport(TransportContract):
     async def harness(self) -> AsyncIterator[MemoryHarness]:
         harness = MemoryHarness()
         yield harness
+        await harness.close()
+
+
+class TestMemoryDeadLetters(DeadLettersContract):
+    @pytest.fixture
+    async def desk(self) -> AsyncIterator[Desk]:
+        harness = MemoryHarness()
+        transport = await harness.connect()
+        yield Desk(harness, transport, transport.dead_letters())
         await harness.close()

@@ -1,15 +1,16 @@
-"""The transport contract on a real nats-server, which is killed and wiped for real."""
+"""The contracts of transport and dead letters on a real nats-server, which is killed and wiped for real."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.transport import NatsTransport, connect
-from saga_engine.ports import Transport
+from saga_engine.testing.dead_letters_contract import DeadLettersContract, Desk
 from saga_engine.testing.transport_contract import TransportContract
 from tests.nats_fixtures import NatsServer
 
@@ -23,7 +24,7 @@ class NatsHarness:
         self._server = server
         self._transports: list[NatsTransport] = []
 
-    async def connect(self) -> Transport:
+    async def connect(self) -> NatsTransport:
         settings = NatsSettings(
             servers=(self._server.url,),
             ack_wait=self.ack_wait,
@@ -48,12 +49,26 @@ class NatsHarness:
             await transport.close()
 
 
+@asynccontextmanager
+async def own_server(directory: Path) -> AsyncIterator[NatsHarness]:
+    server = NatsServer(directory, f"max_payload: {NatsHarness.max_payload}\n")
+    server.start()
+    harness = NatsHarness(server)
+    yield harness
+    await harness.close()
+    server.kill()
+
+
 class TestNatsTransport(TransportContract):
     @pytest.fixture
     async def harness(self, tmp_path: Path) -> AsyncIterator[NatsHarness]:
-        server = NatsServer(tmp_path, f"max_payload: {NatsHarness.max_payload}\n")
-        server.start()
-        harness = NatsHarness(server)
-        yield harness
-        await harness.close()
-        server.kill()
+        async with own_server(tmp_path) as harness:
+            yield harness
+
+
+class TestNatsDeadLetters(DeadLettersContract):
+    @pytest.fixture
+    async def desk(self, tmp_path: Path) -> AsyncIterator[Desk]:
+        async with own_server(tmp_path) as harness:
+            transport = await harness.connect()
+            yield Desk(harness, transport, transport.dead_letters())

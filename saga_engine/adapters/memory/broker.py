@@ -53,7 +53,7 @@ class MemoryBroker:
     ) -> None:
         self.ack_wait = ack_wait
         self.events: list[Message] = []
-        self.dead: list[Message] = []
+        self.letters: dict[int, tuple[float, Message]] = {}
         self.up = asyncio.Event()
         self.up.set()
         self._duplicate_window = duplicate_window
@@ -63,6 +63,7 @@ class MemoryBroker:
         self._queues: dict[str, _Queue] = {}
         self._ids: dict[str, float] = {}
         self._sequence = 0
+        self._letter = 0
         self._wipes: list[float] = []
         # Not a set: who waits must be woken in the same order on every run.
         self._watchers: dict[Callable[[], None], None] = {}
@@ -86,12 +87,17 @@ class MemoryBroker:
         self._queues.clear()
         self._ids.clear()
         self.events.clear()
-        self.dead.clear()
+        self.letters.clear()
         self._wipes.append(_now())
 
     def wipes_noticed(self) -> int:
         """How many wipes a transport has found out about by now: it looks every few seconds."""
         return sum(at + self._check_interval <= _now() for at in self._wipes)
+
+    @property
+    def dead(self) -> list[Message]:
+        """The dead letters, oldest first; `letters` has them by sequence, with the time of each."""
+        return [message for _, message in self.letters.values()]
 
     @property
     def unsettled(self) -> int:
@@ -116,7 +122,8 @@ class MemoryBroker:
             self._queue(queue).line.append(self._sequence)
             self._notify()
         elif message.subject.startswith("saga.dead."):
-            self.dead.append(message)
+            self._letter += 1
+            self.letters[self._letter] = (_now(), message)
         else:
             self.events.append(message)
         return True

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from saga_engine.adapters.memory.broker import MemoryBroker
+from saga_engine.adapters.memory.dead_letters import MemoryDeadLetters
 from saga_engine.envelope import Message
 from saga_engine.errors import TransportUnavailableError
 from saga_engine.ports import Delivery, Subscription
@@ -58,6 +59,10 @@ class MemoryTransport:
             end()
 
         return stop
+
+    def dead_letters(self) -> MemoryDeadLetters:
+        """The dead letters of this broker."""
+        return MemoryDeadLetters(self._broker)
 
     def losses(self) -> int:
         """See `ports.Transport`."""

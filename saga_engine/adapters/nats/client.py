@@ -32,6 +32,11 @@ class FastClient(Client):
                 headers[name.strip()] = value.strip()
         return headers
 
+    @classmethod
+    def parse_headers(cls, block: bytes) -> dict[str, str]:
+        """The headers of an encoded block, as those of a delivered message are read."""
+        return cls._parse_header_lines(block)
+
     async def _send_publish(
         self, subject: str, reply: str, payload: bytes, payload_size: int, headers: dict[str, str] | None
     ) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from nats.js.errors import NotFoundError
 
 from saga_engine.adapters.nats.connection import Connection
+from saga_engine.adapters.nats.dead_letters import NatsDeadLetters
 from saga_engine.adapters.nats.doorbell import Doorbell
 from saga_engine.adapters.nats.publisher import Publisher
 from saga_engine.adapters.nats.session import Session
@@ -60,6 +61,10 @@ class NatsTransport:
     async def on_ring(self, ringing: Callable[[int], None]) -> Callable[[], Awaitable[None]]:
         """See `ports.Transport`."""
         return await self._doorbell.listen(ringing)
+
+    def dead_letters(self) -> NatsDeadLetters:
+        """The dead letters, over this connection."""
+        return NatsDeadLetters(self._connection)
 
     def losses(self) -> int:
         """See `ports.Transport`. Streams that did not exist when we connected count as one loss."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -67,6 +68,19 @@ async def test_after_ten_crashed_tries_a_command_is_given_up(engine: Engine) -> 
     assert isinstance(disposition, Dead)
     assert (disposition.answer.outcome, disposition.answer.code) == (Outcome.FAILED, "poison")
     assert "10 tries" in disposition.reason
+
+
+async def test_what_an_operator_sends_again_is_tried_once_however_often_it_had_crashed(engine: Engine) -> None:
+    command = again(forward())
+    for _ in range(MAX_CRASHED_TRIES):
+        await crash(engine, command, repeated=True)
+    resent = replace(command, resent=True)
+    await crash(engine, resent, repeated=False)
+    buried = await executor(engine, AssertionError("must not run")).execute(resent, True)
+    assert isinstance(buried, Dead)
+    healed = await executor(engine).execute(resent, False)
+    assert isinstance(healed, Answered)
+    assert healed.answer.outcome is Outcome.SUCCEEDED
 
 
 async def test_a_worker_that_can_do_it_removes_the_count(engine: Engine) -> None:

@@ -23,7 +23,7 @@ from saga_engine.participant.calls import LONGEST_RUN_US
 from saga_engine.participant.registry import merge
 from saga_engine.participant.worker import Worker
 from saga_engine.sql.schema import inbox, inbox_tries
-from saga_engine.wire import REASON, command_to_message
+from saga_engine.wire import REASON, RESENT, command_to_message
 from tests.unit.participant.support import (
     DAY,
     NOW,
@@ -445,6 +445,21 @@ async def test_an_unfenced_handler_is_not_run_past_the_deadline(unfenced: Bench)
         unfenced.subscription.deliver(replace(forward(), deadline=NOW))
         await until(lambda: unfenced.subscription.acked)
     assert unfenced.transport.published == []
+
+
+async def test_a_letter_sent_past_its_deadline_is_with_the_dead_letters_again(
+    unfenced: Bench,
+) -> None:
+    @unfenced.payment.command
+    async def debit(ctx: Context) -> None:
+        raise AssertionError("must not run")
+
+    late = command_to_message(replace(forward(), deadline=NOW))
+    async with unfenced.working():
+        unfenced.subscription.deliver(replace(late, headers={**late.headers, RESENT: "7"}))
+        await until(lambda: unfenced.subscription.acked)
+    assert "deadline" in unfenced.transport.buried[0].headers[REASON]
+    assert [reply.code for reply in unfenced.transport.replied] == ["deadline_passed"]
 
 
 async def test_an_unfenced_handler_is_stopped_at_the_deadline(unfenced: Bench) -> None:
