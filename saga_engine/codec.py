@@ -38,32 +38,33 @@ class UnknownEventError(SagaEngineError):
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """How one event type is stored: its fields, and what an absent one means."""
+    """How one event type is stored: its fields, and what an absent one means (`...`: it is never absent)."""
 
     type: type[Event]
-    names: tuple[str, ...]
-    defaults: Mapping[str, object]
+    name: str
+    fields: tuple[tuple[str, object], ...]
 
 
 def _shape(event_type: type[Event]) -> _Shape:
     described = [field for field in fields(event_type) if field.name != "at"]
-    defaults = {field.name: field.default for field in described if field.default is not MISSING}
-    return _Shape(event_type, tuple(field.name for field in described), defaults)
+    defaults = tuple((field.name, ... if field.default is MISSING else field.default) for field in described)
+    return _Shape(event_type, event_type.__name__, defaults)
 
 
-_SHAPES: Final[Mapping[str, _Shape]] = {cls.__name__: _shape(cls) for cls in get_args(Event)}
+_SHAPES: Final[Mapping[type[Event], _Shape]] = {cls: _shape(cls) for cls in get_args(Event)}
+_BY_NAME: Final[Mapping[str, _Shape]] = {shape.name: shape for shape in _SHAPES.values()}
 _ENUMS: Final[Mapping[str, Callable[[str], object]]] = {"direction": Direction, "effect": Effect, "verb": Verb}
 
 
 def encode_event(event: Event, version: int) -> EventRecord:
     """The record of one event. Fields that hold their default are left out."""
-    shape = _SHAPES[type(event).__name__]
+    shape = _SHAPES[type(event)]
     data: dict[str, object] = {}
-    for name in shape.names:
+    for name, default in shape.fields:
         value = getattr(event, name)
-        if name not in shape.defaults or value != shape.defaults[name]:
+        if value is not default and value != default:
             data[name] = value
-    return EventRecord(version, type(event).__name__, orjson.dumps(data), event.at)
+    return EventRecord(version, shape.name, orjson.dumps(data), event.at)
 
 
 def decode_event(record: EventRecord) -> Event:
@@ -72,7 +73,7 @@ def decode_event(record: EventRecord) -> Event:
     Raises:
         UnknownEventError: its type or a field of it is not known to this release, or it is no event at all.
     """
-    shape = _SHAPES.get(record.type)
+    shape = _BY_NAME.get(record.type)
     if shape is None:
         raise _unknown(record, "its type is not known")
     try:
@@ -109,6 +110,8 @@ def encode_state(state: SagaState) -> bytes:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
     if isinstance(value, frozenset):
         return sorted(cast(frozenset[str], value))
     raise TypeError(f"{type(value).__name__} is no part of a state")

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from dataclasses import field
+from functools import lru_cache
+from typing import Final
 from uuid import UUID
 
 from saga_engine.core.events import Direction, Effect
@@ -18,8 +21,12 @@ PARTITIONS = 16
 """How many shares the sagas are dealt into. Fixed when a store is created: it stands in every stream's row."""
 
 
-_MOST_DIGITS = 9
+_MOST_DIGITS: Final = 9
 """Of the number of an item. A longer one is no item's: it may have been written to keep us busy reading it."""
+
+_UUID_LENGTH: Final = 36
+_SAGAS_AT_HAND: Final = 16_384
+_DIRECTIONS: Final = {direction.value: direction for direction in Direction}
 
 
 def partition_of(stream_id: UUID) -> int:
@@ -67,12 +74,13 @@ class Address:
     step: str
     item: int | None
     direction: Direction
+    key: str = field(init=False, compare=False, repr=False)
+    """The idempotency key `<saga>/<step>[/<i>]/<forward|compensate>`: the same for ever."""
 
-    @property
-    def key(self) -> str:
-        """The idempotency key `<saga>/<step>[/<i>]/<forward|compensate>`: the same for ever."""
+    def __post_init__(self) -> None:
         item = "" if self.item is None else f"/{self.item}"
-        return f"{self.saga_id}/{self.step}{item}/{self.direction}"
+        # Made once: token, headers and message id of every send ask for it.
+        object.__setattr__(self, "key", f"{self.saga_id}/{self.step}{item}/{self.direction}")
 
     @property
     def undoes(self) -> str:
@@ -82,18 +90,28 @@ class Address:
 
 def parse_key(key: str) -> Address | None:
     """The address that an idempotency key names, or None when the text is no idempotency key."""
-    head, _, direction = key.rpartition("/")
+    head, _, way = key.rpartition("/")
     saga, _, step = head.partition("/")
-    if direction not in ("forward", "compensate") or not step:
-        return None
-    try:
-        saga_id = UUID(saga)
-    except ValueError:
+    direction = _DIRECTIONS.get(way)
+    saga_id = _saga_id(saga) if len(saga) == _UUID_LENGTH else None
+    if direction is None or saga_id is None or not step:
         return None
     place, _, last = step.rpartition("/")
     if last.isascii() and last.isdecimal() and len(last) <= _MOST_DIGITS:
-        return Address(saga_id, place, int(last), Direction(direction)) if place else None
-    return Address(saga_id, step, None, Direction(direction))
+        return Address(saga_id, place, int(last), direction) if place else None
+    return Address(saga_id, step, None, direction)
+
+
+@lru_cache(maxsize=_SAGAS_AT_HAND)
+def _saga_id(text: str) -> UUID | None:
+    """The id of a saga. The same object for the replies of one saga, so that what is kept by id is found by identity:
+
+    reading a UUID costs a third of reading a reply, and comparing two costs more than all else of a look-up.
+    """
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

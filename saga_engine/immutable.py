@@ -32,6 +32,10 @@ else:
     @cache
     def _copier(kind):
         """A function that copies one value of a class: generated, as the standard library's `__init__` is."""
+        if hasattr(kind, "__post_init__"):
+            raise TypeError(
+                f"a {kind.__name__} derives fields from others; take dataclasses.replace, which does so anew"
+            )
         lines = [f"    copy.{field.name} = value.{field.name}" for field in dataclasses.fields(kind)]
         code = "\n".join(["def copied(value):", "    copy = new(kind)", *lines, "    return copy"])
         scope = {"new": object.__new__, "kind": kind}

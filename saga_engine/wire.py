@@ -63,7 +63,7 @@ _MOST_HEADER_BYTES: Final = 64 * 1024
 _SENDABLE: Final = re.compile(r"saga\.command\.[a-z0-9_]+\.[a-z0-9_]+|saga\.reply\.[0-9]{1,4}\.[a-z0-9_]+")
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_OUTCOMES: Final = frozenset(outcome.value for outcome in Outcome)
+_OUTCOMES: Final = {outcome.value: outcome for outcome in Outcome}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +93,13 @@ def command_to_message(command: Command) -> Message:
     """The message of one send. Body and key are the same for all sends of a command."""
     key = command.key
     message_id = f"{key}/{command.attempt}/{command.send}"
+    subject = command_subject(command.participant, command.command)
     headers = {
         MESSAGE_ID: message_id,
         "ce-specversion": "1.0",
         "ce-id": message_id,
         "ce-source": f"saga/{command.saga}",
-        "ce-type": f"saga.command.{command.participant}.{command.command}",
+        "ce-type": subject,
         KEY: key,
         SAGA: command.saga,
         ATTEMPT: str(command.attempt),
@@ -118,7 +119,7 @@ def command_to_message(command: Command) -> Message:
         headers[UNDOES_COMMAND] = command.undone_command
     if command.traceparent is not None:
         headers[TRACEPARENT] = command.traceparent
-    return Message(command_subject(command.participant, command.command), headers, orjson.dumps(body), message_id)
+    return Message(subject, headers, orjson.dumps(body), message_id)
 
 
 def message_to_command(message: Message) -> Command | Unreadable:
@@ -207,8 +208,8 @@ def message_to_reply(message: Message) -> Reply | Unreadable:
     address = parse_key(headers.get(KEY, ""))
     if address is None:
         return Unreadable(f"header {KEY} is missing or is no idempotency key")
-    outcome = headers.get(OUTCOME, "")
-    if outcome not in _OUTCOMES:
+    outcome = _OUTCOMES.get(headers.get(OUTCOME, ""))
+    if outcome is None:
         return Unreadable(f"header {OUTCOME} must be one of {', '.join(Outcome)}")
     numbers = _integers(headers, (ATTEMPT, SEND))
     if isinstance(numbers, Unreadable):
@@ -225,7 +226,7 @@ def message_to_reply(message: Message) -> Reply | Unreadable:
         partition=int(tokens[2]),
         attempt=numbers[0],
         send=numbers[1],
-        outcome=Outcome(outcome),
+        outcome=outcome,
         result=body.get("result"),
         code=code,
         message=text,

@@ -26,11 +26,10 @@ from saga_engine.core.events import (
 )
 from saga_engine.core.inputs import Cancel, Due, Input, Operate, ReplyReceived, Resume, Signal, Start, Suspend
 from saga_engine.core.outgoing import Outgoing
-from saga_engine.core.plan import Plan, compensation_of
+from saga_engine.core.plan import Node, Plan, compensation_of
 from saga_engine.core.state import Phase, SagaState, StepState, StepStatus, address, split
-from saga_engine.core.timing import may_give_up
+from saga_engine.core.timing import Follows, falls_due
 from saga_engine.core.verbs import ALLOWED
-from saga_engine.definition.model import Call
 from saga_engine.immutable import dataclass
 
 CANCELLED = "cancelled"
@@ -182,50 +181,34 @@ def _saga_timeout(draft: Draft) -> None:
 
 
 def _due_step(draft: Draft, place: str, step: StepState) -> None:
-    """Fire what is due at one step: a timer, the next attempt, or the end of waiting."""
-    name, item = split(place)
-    node, at, call = draft.node(name), draft.at, draft.node(name).call
-    if step.due is not None and step.due <= at:
+    """Bring about what is due at one step, and what follows from that."""
+    node, item = draft.plan.at(place), split(place)[1]
+    follows = next((what for at, what in falls_due(draft.plan, draft.state, node, step) if at <= draft.at), None)
+    if follows is Follows.TIMER:
         forward.fire_timer(draft, node, place, step)
-        if call is not None:
+        if node.call is not None:
             backward.undo_tolerated(draft, node)
             backward.advance_from(draft, node)
-    elif call is None:
-        return
-    elif step.undo is not None and step.undo.in_flight:
-        _due_undo(draft, place, step)
-    elif step.status.in_flight and step.forward is not None:
-        began = draft.state.compensation_began_at
-        if began is not None:
-            if at >= began + call.timeout.reply_us:
-                forward.give_up(draft, node, item, "no answer when the saga was being compensated")
-                backward.advance_from(draft, node)
-        elif _over_limit(draft, place, step, call):
-            forward.give_up(draft, node, item, "no answer within timeout.total")
-            backward.undo_tolerated(draft, node)
-        elif step.forward.retry_at is not None and step.forward.retry_at <= at:
-            forward.reissue(draft, place, step)
+    elif follows is not None and step.undo is not None:
+        _due_undo(draft, node, place, follows)
+    elif follows is Follows.ATTEMPT:
+        forward.reissue(draft, place, step)
+    elif follows is Follows.GIVING_UP and draft.state.compensation_began_at is not None:
+        forward.give_up(draft, node, item, "no answer when the saga was being compensated")
+        backward.advance_from(draft, node)
+    elif follows is Follows.GIVING_UP:
+        forward.give_up(draft, node, item, "no answer within timeout.total")
+        backward.undo_tolerated(draft, node)
 
 
-def _over_limit(draft: Draft, place: str, step: StepState, call: Call) -> bool:
-    limit = call.timeout.total_us
-    if limit is None or step.forward is None or draft.at < step.forward.since + limit:
-        return False
-    return may_give_up(draft.plan, draft.state, draft.node(split(place)[0]))
-
-
-def _due_undo(draft: Draft, place: str, step: StepState) -> None:
-    name, item = split(place)
-    node, progress = draft.node(name), step.backward
-    compensation = compensation_of(node)
-    assert compensation is not None
-    assert progress is not None
-    limit = compensation.timeout.total_us
-    if limit is not None and draft.at >= progress.since + limit:
-        backward.give_up_undo(draft, node, item, compensation)
-        _after_undo(draft, name)
-    elif progress.retry_at is not None and progress.retry_at <= draft.at:
-        backward.reissue_undo(draft, place, step)
+def _due_undo(draft: Draft, node: Node, place: str, follows: Follows) -> None:
+    if follows is Follows.ATTEMPT:
+        backward.reissue_undo(draft, place, draft.state.steps[place])
+    else:
+        compensation = compensation_of(node)
+        assert compensation is not None
+        backward.give_up_undo(draft, node, split(place)[1], compensation)
+        _after_undo(draft, node.place)
 
 
 def _after_undo(draft: Draft, name: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from saga_engine.core import events as e
 from saga_engine.core.events import Direction, Effect, Event, Verb
+from saga_engine.core.layers import with_entry
 from saga_engine.core.state import (
     Failure,
     PendingSignal,
@@ -20,6 +21,7 @@ from saga_engine.core.state import (
     StepStatus,
     UndoStatus,
     address,
+    split,
 )
 from saga_engine.definition.model import Json
 from saga_engine.immutable import replace
@@ -88,14 +90,20 @@ def evolve(state: SagaState, event: Event) -> SagaState:
             return _closed(state, event)
 
 
-def _with(state: SagaState, place: str, step: StepState, *, closed: int = 0) -> SagaState:
-    """One more version, in which `place` is `step`."""
+def _with(
+    state: SagaState, place: str, step: StepState, *, closed: int = 0, counted: StepState | None = None
+) -> SagaState:
+    """One more version, in which `place` is `step`. `counted`: of an item, its step as a whole, which counts it."""
+    steps = with_entry(state.steps, place, step)
+    if counted is not None:
+        steps = with_entry(steps, split(place)[0], counted)
     active = state.active
     if step.waits:
         if place not in active:
             active = {**active, place: None}
     elif place in active:
-        active = {name: None for name in active if name != place}
+        active = dict(active)
+        del active[place]
     blocked = state.blocked
     if step.needs_operator:
         if place not in blocked:
@@ -105,23 +113,26 @@ def _with(state: SagaState, place: str, step: StepState, *, closed: int = 0) -> 
     return replace(
         state,
         version=state.version + 1,
-        steps={**state.steps, place: step},
+        steps=steps,
         active=active,
         blocked=blocked,
         closed=state.closed + closed,
     )
 
 
-def _count(state: SagaState, step: str, *, issued: int = 0, succeeded: int = 0, failed: int = 0) -> SagaState:
-    """Count an item on its step, within the version of the event that was just folded."""
+def _counted(
+    state: SagaState, step: str, item: int | None, *, issued: int = 0, succeeded: int = 0, failed: int = 0
+) -> StepState | None:
+    """The step of an item, with that item counted; None where there is no item."""
+    if item is None:
+        return None
     known = state.steps[step]
-    counted = replace(
+    return replace(
         known,
         items_issued=known.items_issued + issued,
         items_succeeded=known.items_succeeded + succeeded,
         items_failed=known.items_failed + failed,
     )
-    return replace(state, steps={**state.steps, step: counted})
 
 
 def _started(state: SagaState, event: e.SagaStarted) -> SagaState:
@@ -150,8 +161,9 @@ def _issued(state: SagaState, event: e.CommandIssued) -> SagaState:
             state, place, replace(known, undo=UndoStatus.ISSUED, backward=_progress(known.backward, event), due=None)
         )
     if known is None or known.forward is None:
-        state = _with(state, place, StepState(StepStatus.ISSUED, forward=_progress(None, event), opened_at=event.at))
-        return _count(state, event.step, issued=1) if known is None and event.item is not None else state
+        step = StepState(StepStatus.ISSUED, forward=_progress(None, event), opened_at=event.at)
+        counted = _counted(state, event.step, event.item, issued=1) if known is None else None
+        return _with(state, place, step, counted=counted)
     return _with(state, place, replace(known, status=StepStatus.ISSUED, forward=_progress(known.forward, event)))
 
 
@@ -178,7 +190,7 @@ def _succeeded(state: SagaState, event: e.StepSucceeded) -> SagaState:
     )
     if event.item is None:
         return _with(state, place, step, closed=1)
-    return _count(_with(state, place, step), event.step, succeeded=1)
+    return _with(state, place, step, counted=_counted(state, event.step, event.item, succeeded=1))
 
 
 def _take_signal(state: SagaState, name: str | None) -> SagaState:
@@ -199,8 +211,8 @@ def _rejected(state: SagaState, event: e.StepRejected) -> SagaState:
         ended_at=event.at,
         due=None,
     )
-    state = _with(state, place, step)
-    return state if event.item is None else _count(state, event.step, issued=1 if first else 0, failed=1)
+    counted = _counted(state, event.step, event.item, issued=1 if first else 0, failed=1)
+    return _with(state, place, step, counted=counted)
 
 
 def _failed(state: SagaState, event: e.StepFailed) -> SagaState:
@@ -216,16 +228,15 @@ def _failed(state: SagaState, event: e.StepFailed) -> SagaState:
         fenced=event.fenced,
         ended_at=event.at if final else 0,
     )
-    state = _with(state, place, step)
-    return _count(state, event.step, failed=1) if final and event.item is not None else state
+    counted = _counted(state, event.step, event.item, failed=1) if final else None
+    return _with(state, place, step, counted=counted)
 
 
 def _given_up(state: SagaState, event: e.StepGivenUp) -> SagaState:
     place = address(event.step, event.item)
     known = state.steps[place]
     step = replace(known, status=StepStatus.UNKNOWN, code=event.code, message=event.message, ended_at=event.at)
-    state = _with(state, place, step)
-    return state if event.item is None else _count(state, event.step, failed=1)
+    return _with(state, place, step, counted=_counted(state, event.step, event.item, failed=1))
 
 
 def _timer_set(state: SagaState, event: e.TimerSet) -> SagaState:
@@ -288,8 +299,8 @@ def _blocked(state: SagaState, event: e.StepBlocked) -> SagaState:
         step = replace(known, status=StepStatus.BLOCKED, forward=asked, code=event.code, message=event.message)
     else:
         step = StepState(StepStatus.BLOCKED, code=event.code, message=event.message, opened_at=event.at)
-    state = _with(state, place, step)
-    return _count(state, event.step, issued=1) if known is None and event.item is not None else state
+    counted = _counted(state, event.step, event.item, issued=1) if known is None else None
+    return _with(state, place, step, counted=counted)
 
 
 def _operator_acted(state: SagaState, event: e.OperatorActed) -> SagaState:

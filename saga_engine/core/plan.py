@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import Final, TypeAlias
 
-from saga_engine.core.state import SagaState, StepState, StepStatus, address
+from saga_engine.core.state import SagaState, StepState, StepStatus, address, split
 from saga_engine.definition.model import (
     Call,
     Child,
@@ -89,6 +89,11 @@ class Plan:
     roots: tuple[str, ...]
     pivot: str | None
     gates: tuple[str, ...]
+
+    def at(self, place: str) -> Node:
+        """The node of an address: of a step, or of the step of an item."""
+        node = self.nodes.get(place)
+        return self.nodes[split(place)[0]] if node is None else node
 
     def past_no_return(self, state: SagaState) -> bool:
         """Whether the pivot or a first retriable step was issued, and the pivot not rejected since."""

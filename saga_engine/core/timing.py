@@ -6,13 +6,14 @@ Pure arithmetic on microseconds. Jitter is drawn from the command's identity, so
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from enum import Enum
 from typing import Final
 from uuid import UUID
 
 from saga_engine.core.events import Direction
 from saga_engine.core.plan import Node, Plan
-from saga_engine.core.state import Phase, Progress, SagaState, StepState, StepStatus, UndoStatus, split
+from saga_engine.core.state import Phase, Progress, SagaState, StepState, StepStatus, UndoStatus
 from saga_engine.definition.model import Jitter, Kind, Retry, Timeout
 from saga_engine.immutable import dataclass
 
@@ -71,6 +72,9 @@ def reply_waits(reply_us: int, issued_at: int) -> Iterator[int]:
 
 def next_send(reply_us: int, issued_at: int, now: int) -> int:
     """The first time after `now` at which an unanswered attempt is sent again."""
+    first = issued_at + reply_us
+    if first > now:
+        return first
     if now - issued_at > 20 * LONGEST_REPLY_WAIT:
         step = max(reply_us, LONGEST_REPLY_WAIT)
         return now + step - (now - issued_at) % step
@@ -99,67 +103,94 @@ def open_commands(plan: Plan, state: SagaState) -> Iterator[OpenCommand]:
 
     Forward commands are not sent again once compensation began; nothing is sent while the saga is suspended.
     """
-    if state.suspended:
-        return
     for place in state.active:
-        step = state.steps[place]
-        node = plan.nodes[split(place)[0]]
-        call = node.call
-        if call is None:
-            continue
-        if step.undo is UndoStatus.ISSUED and step.backward is not None and call.compensation is not None:
-            yield OpenCommand(place, node, step, step.backward, call.compensation.timeout, Direction.COMPENSATE)
-        elif step.status is StepStatus.ISSUED and step.forward is not None and state.phase is Phase.FORWARD:
-            yield OpenCommand(place, node, step, step.forward, call.timeout, Direction.FORWARD)
+        out = open_command(plan, state, place)
+        if out is not None:
+            yield out
+
+
+def open_command(plan: Plan, state: SagaState, place: str) -> OpenCommand | None:
+    """The command at one place, if it is out and unanswered. See `open_commands`."""
+    step, node = state.steps[place], plan.at(place)
+    call = node.call
+    if call is None or state.suspended:
+        return None
+    if step.undo is UndoStatus.ISSUED and step.backward is not None and call.compensation is not None:
+        return OpenCommand(place, node, step, step.backward, call.compensation.timeout, Direction.COMPENSATE)
+    if step.status is StepStatus.ISSUED and step.forward is not None and state.phase is Phase.FORWARD:
+        return OpenCommand(place, node, step, step.forward, call.timeout, Direction.FORWARD)
+    return None
+
+
+class Follows(Enum):
+    """What a time brings at a step."""
+
+    TIMER = "timer"
+    """A `sleep` or `wait` is over, or a command of unknown outcome cannot run any more."""
+    GIVING_UP = "giving up"
+    """A command that is out is waited for no longer."""
+    ATTEMPT = "attempt"
+    """The back-off is over: the next attempt is issued."""
+
+
+def falls_due(plan: Plan, state: SagaState, node: Node, step: StepState) -> tuple[tuple[int, Follows], ...]:
+    """What time alone will bring at one step that is waited for, in the order in which it is looked at.
+
+    The one source for what is due, for when it is, and for what is shown of it.
+    """
+    if step.due is not None:
+        return ((step.due, Follows.TIMER),)
+    call = node.call
+    if call is None:
+        return ()
+    if step.undo is not None:
+        compensation = call.compensation
+        if compensation is None or step.backward is None or not step.undo.in_flight:
+            return ()
+        return _limits(step.backward, compensation.timeout.total_us)
+    if step.forward is None or not step.status.in_flight:
+        return ()
+    if state.compensation_began_at is not None:
+        return ((state.compensation_began_at + call.timeout.reply_us, Follows.GIVING_UP),)
+    total = call.timeout.total_us
+    return _limits(step.forward, total if total is not None and may_give_up(plan, state, node) else None)
+
+
+def _limits(progress: Progress, total: int | None) -> tuple[tuple[int, Follows], ...]:
+    times = () if total is None else ((progress.since + total, Follows.GIVING_UP),)
+    return times if progress.retry_at is None else (*times, (progress.retry_at, Follows.ATTEMPT))
 
 
 def next_due(plan: Plan, state: SagaState, now: int) -> int | None:
     """When somebody must look at the saga again if nothing arrives before; None: never."""
-    times = _limits(plan, state)
-    late = late_from(plan, state)
-    if late is not None and late > now:
-        times.append(late)
+    return due_at(plan, state, state.active, now)
+
+
+def due_at(plan: Plan, state: SagaState, places: Iterable[str], now: int) -> int | None:
+    """As `next_due`, as far as the saga itself and these of its active places go."""
+    times = [time for time in (_saga_limit(plan, state), late_from(plan, state, after=now)) if time is not None]
     if not state.suspended:
-        times += [next_send(out.timeout.reply_us, out.progress.at, now) for out in open_commands(plan, state)]
-        for place in state.active:
-            times += _step_times(plan, state, plan.nodes[split(place)[0]], state.steps[place])
+        for place in places:
+            out = open_command(plan, state, place)
+            if out is not None:
+                times.append(next_send(out.timeout.reply_us, out.progress.at, now))
+            times += [time for time, _ in falls_due(plan, state, plan.at(place), state.steps[place])]
     return min(times, default=None)
 
 
-def late_from(plan: Plan, state: SagaState) -> int | None:
-    """From when on an open saga is over its `sla`, which only warns; None: it has none, or has ended."""
+def late_from(plan: Plan, state: SagaState, after: int = 0) -> int | None:
+    """From when on an open saga is over its `sla`, which only warns; None: it has none, has ended, or not `after`."""
     sla = plan.definition.sla_us
-    return None if sla is None or state.phase is Phase.ENDED else state.started_at + sla
+    if sla is None or state.phase is Phase.ENDED or state.started_at + sla <= after:
+        return None
+    return state.started_at + sla
 
 
-def _limits(plan: Plan, state: SagaState) -> list[int]:
+def _saga_limit(plan: Plan, state: SagaState) -> int | None:
     timeout = plan.definition.timeout_us
     if timeout is None or state.phase is not Phase.FORWARD or plan.past_no_return(state):
-        return []
-    return [state.started_at + timeout]
-
-
-def _step_times(plan: Plan, state: SagaState, node: Node, step: StepState) -> list[int]:
-    times = [] if step.due is None else [step.due]
-    call = node.call
-    if call is None:
-        return times
-    undo = call.compensation
-    if undo is not None and step.backward is not None and step.undo is not None and step.undo.in_flight:
-        times += _progress_times(step.backward, undo.timeout, limited=True)
-    elif step.status.in_flight and step.forward is not None:
-        if state.compensation_began_at is not None:
-            times.append(state.compensation_began_at + call.timeout.reply_us)
-        else:
-            times += _progress_times(step.forward, call.timeout, limited=may_give_up(plan, state, node))
-    return times
-
-
-def _progress_times(progress: Progress, timeout: Timeout, *, limited: bool) -> list[int]:
-    times = [] if progress.retry_at is None else [progress.retry_at]
-    if limited and timeout.total_us is not None:
-        times.append(progress.since + timeout.total_us)
-    return times
+        return None
+    return state.started_at + timeout
 
 
 def quiet_from(state: SagaState, step: StepState, call_timeout: Timeout) -> int:

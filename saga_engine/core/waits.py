@@ -5,15 +5,15 @@ Pure, times in microseconds of the store. Owns no wording and decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from saga_engine.core.events import Direction
-from saga_engine.core.plan import Node, Plan, compensation_of
-from saga_engine.core.state import Progress, SagaState, StepState, StepStatus, UndoStatus, split
-from saga_engine.core.timing import may_give_up, next_send
-from saga_engine.definition.model import Call
+from saga_engine.core.plan import Node, Plan
+from saga_engine.core.state import SagaState, StepState, StepStatus, UndoStatus, address, split
+from saga_engine.core.timing import Follows, falls_due, next_send, open_command
+from saga_engine.definition.model import Call, Compensation
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,44 +107,40 @@ def _blocked(place: str, step: StepState) -> AwaitedOperator:
 def _at(plan: Plan, state: SagaState, place: str, step: StepState, now: int) -> Iterator[Awaited]:
     name, item = split(place)
     node = plan.nodes[name]
-    undo = compensation_of(node)
-    if undo is not None and step.undo is not None and step.undo.in_flight and step.backward is not None:
-        limit = undo.timeout.total_us
-        until = None if limit is None else step.backward.since + limit
-        how = (undo.participant, undo.command)
-        sends = None if state.suspended else next_send(undo.timeout.reply_us, step.backward.at, now)
-        yield _asked(name, item, Direction.COMPENSATE, how, step, step.backward, sends, until)
-    elif node.call is not None and step.status.in_flight and step.forward is not None:
-        how = (node.call.participant, node.call.command)
-        quiet = state.suspended or state.compensation_began_at is not None
-        sends = None if quiet else next_send(node.call.timeout.reply_us, step.forward.at, now)
-        until = _forward_limit(plan, state, node, node.call, step.forward)
-        yield _asked(name, item, Direction.FORWARD, how, step, step.forward, sends, until)
-    elif step.status is StepStatus.WAITING and step.event is not None:
+    times = {what: at for at, what in falls_due(plan, state, node, step)}
+    if step.status is StepStatus.WAITING and step.event is not None:
         yield AwaitedSignal(name, step.event, step.due)
-    elif step.due is not None:
-        yield AwaitedTime(name, item, step.due)
+    elif Follows.TIMER in times:
+        yield AwaitedTime(name, item, times[Follows.TIMER])
+    elif node.call is not None:
+        yield from _command(plan, state, node, node.call, item, step, times, now)
 
 
-def _asked(
-    step: str,
+def _command(
+    plan: Plan,
+    state: SagaState,
+    node: Node,
+    call: Call,
     item: int | None,
-    direction: Direction,
-    how: tuple[str, str],
-    known: StepState,
-    progress: Progress,
-    sends: int | None,
-    until: int | None,
-) -> AwaitedReply | AwaitedAttempt:
+    step: StepState,
+    times: Mapping[Follows, int],
+    now: int,
+) -> Iterator[AwaitedReply | AwaitedAttempt]:
     """A command that is out, or, after a failure, the attempt that follows."""
+    how: Call | Compensation | None = call if step.undo is None else call.compensation
+    direction, progress = (
+        (Direction.FORWARD, step.forward) if step.undo is None else (Direction.COMPENSATE, step.backward)
+    )
+    if how is None or progress is None:
+        return
     if progress.retry_at is not None:
-        return AwaitedAttempt(step, item, direction, progress.attempt + 1, progress.retry_at, known.code, known.message)
-    return AwaitedReply(step, item, direction, *how, progress.attempt, progress.at, sends, until)
-
-
-def _forward_limit(plan: Plan, state: SagaState, node: Node, call: Call, progress: Progress) -> int | None:
-    if state.compensation_began_at is not None:
-        return state.compensation_began_at + call.timeout.reply_us
-    if call.timeout.total_us is None or not may_give_up(plan, state, node):
-        return None
-    return progress.since + call.timeout.total_us
+        yield AwaitedAttempt(
+            node.place, item, direction, progress.attempt + 1, progress.retry_at, step.code, step.message
+        )
+        return
+    out = open_command(plan, state, address(node.place, item))
+    sends = None if out is None else next_send(out.timeout.reply_us, progress.at, now)
+    until = times.get(Follows.GIVING_UP)
+    yield AwaitedReply(
+        node.place, item, direction, how.participant, how.command, progress.attempt, progress.at, sends, until
+    )

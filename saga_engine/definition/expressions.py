@@ -34,6 +34,12 @@ class Fragment:
     plain: tuple[PathPart, ...] | None
     alone: bool
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The path, when the whole scalar is one and goes through fields only; else empty."""
+        names = tuple(part for part in self.plain or () if isinstance(part, str))
+        return names if self.alone and self.plain is not None and len(names) == len(self.plain) else ()
+
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
@@ -109,6 +115,7 @@ class _Compiler:
         return None
 
     def _mapping(self, source: Mapping[str, Json], path: tuple[PathPart, ...]) -> Evaluate | None:
+        first = len(self.fragments)
         runs = {key: self.value(value, (*path, key)) for key, value in source.items()}
         if not any(runs.values()):
             return None
@@ -123,6 +130,10 @@ class _Compiler:
                 made[key] = value
             return made
 
+        here = [one for one in self.fragments[first:] if len(one.path) == len(path) + 1]
+        plain = {one.path[-1]: one.names for one in here if one.names}
+        if all(run is None or key in plain for key, run in runs.items()):
+            return _of_paths(dict(source), tuple((key, plain[key]) for key in source if key in plain), evaluate)
         return evaluate
 
     def _list(self, source: list[Json] | tuple[Json, ...], path: tuple[PathPart, ...]) -> Evaluate | None:
@@ -171,6 +182,27 @@ class _Compiler:
 
     def _malformed(self, leaf: Leaf, path: tuple[PathPart, ...], offset: int, code: str, message: str) -> None:
         self.malformed.append(Malformed(path, leaf.occurrence, offset, leaf.text, code, message))
+
+
+def _of_paths(whole: dict[str, Json], paths: tuple[tuple[str, tuple[str, ...]], ...], otherwise: Evaluate) -> Evaluate:
+    """A mapping whose values are plain paths or stand as they are: the usual payload, made without a call for each.
+
+    `otherwise` tells what is missing.
+    """
+
+    def evaluate(roots: Mapping[str, Json]) -> Json | ExpressionFailed:
+        made = dict(whole)
+        try:
+            for key, names in paths:
+                value: Json = roots
+                for name in names:
+                    value = value[name]  # type: ignore[index,call-overload]  # what cannot be indexed raises TypeError
+                made[key] = value
+        except (KeyError, TypeError):
+            return otherwise(roots)
+        return made
+
+    return evaluate
 
 
 def _mixed(runs: tuple[Evaluate, ...]) -> Evaluate:

@@ -91,7 +91,14 @@ def _inner_size(value: object, limit: int, depth: int) -> int:
         for key, item in value.items():
             if type(key) is not str:
                 raise OutOfBoundsError("a key of a mapping is not a text")
-            limit = size_within(item, limit - len(key) - 4, depth - 1)
+            limit -= len(key) + 4
+            if type(item) is str and "\x00" not in item:
+                # Most of what payloads hold, and nothing to look at beyond its length: not worth a call each.
+                limit -= len(item) + 2
+            else:
+                limit = size_within(item, limit, depth - 1)
+        if limit < 0:
+            raise OutOfBoundsError("the value is too large")
     elif isinstance(value, Sequence):
         for item in value:
             limit = size_within(item, limit - 1, depth - 1)

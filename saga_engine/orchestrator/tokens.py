@@ -15,19 +15,22 @@ class Tokens:
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         if not keys:
             raise ValueError("at least one reply key is needed")
-        self._keys = dict(keys)
-        self._newest = list(self._keys)[-1]
+        # Keyed once: a copy goes on from there, at half the cost of starting from the secret.
+        self._keyed = {key_id: hmac.new(secret, digestmod="sha256") for key_id, secret in keys.items()}
+        self._newest = list(keys)[-1]
 
     def make(self, key: str, participant: str) -> str:
         """The token of a command with idempotency key `key`, sent to `participant`."""
-        return f"{self._newest}.{_mac(self._keys[self._newest], key, participant)}"
+        return f"{self._newest}.{_mac(self._keyed[self._newest], key, participant)}"
 
     def check(self, token: str, key: str, participant: str) -> bool:
         """Whether `participant` was asked this, in constant time for a known key id."""
         key_id, _, mac = token.partition(".")
-        secret = self._keys.get(key_id)
-        return secret is not None and hmac.compare_digest(mac.encode(), _mac(secret, key, participant).encode())
+        keyed = self._keyed.get(key_id)
+        return keyed is not None and hmac.compare_digest(mac.encode(), _mac(keyed, key, participant).encode())
 
 
-def _mac(secret: bytes, key: str, participant: str) -> str:
-    return hmac.digest(secret, f"{key}\n{participant}".encode(), "sha256").hex()
+def _mac(keyed: hmac.HMAC, key: str, participant: str) -> str:
+    mac = keyed.copy()
+    mac.update(f"{key}\n{participant}".encode())
+    return mac.hexdigest()

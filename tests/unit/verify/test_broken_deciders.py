@@ -90,7 +90,7 @@ def an_end_that_does_not_wait(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_retry_that_is_never_due(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(timing, "_progress_times", lambda *_args, **_named: [])
+    patch.setattr(timing, "falls_due", lambda *_args: ())
 
 
 def a_command_that_is_never_sent_again(patch: pytest.MonkeyPatch) -> None:
