@@ -52,7 +52,11 @@ def read_json(option: str, text: str) -> Json:
 
     Raises `UsageError` with every mistake. A repeated key and NaN are mistakes here as everywhere.
     """
-    source, content = _content(option, text)
+    return parsed(option, *_content(option, text))
+
+
+def parsed(option: str, source: str, content: bytes) -> Json:
+    """The JSON that an option gave, read from `source`. Raises as `read_json`."""
     value = parse_json(content)
     if isinstance(value, InputRejected):
         raise UsageError("\n".join(f"{source}: {problem}; {_example(option)}" for problem in value.problems))

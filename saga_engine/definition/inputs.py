@@ -15,7 +15,7 @@ from saga_engine.definition.model import Definition, Json
 from saga_engine.definition.problems import PathPart
 from saga_engine.definition.values import MAX_DEPTH, MAX_INTEGER, MAX_PAYLOAD, canonical_json, sha256_hex
 
-_MAX_TEXT: Final = 4 * MAX_PAYLOAD
+MAX_TEXT: Final = 4 * MAX_PAYLOAD
 """Characters of JSON text that are looked at: spaces and escapes may make it longer than what it says."""
 
 
@@ -97,8 +97,8 @@ def input_hash(value: Json) -> str:
 
 def parse_json(text: bytes) -> Json | InputRejected:
     """Strict JSON: no NaN (E301), no repeated key (E302), bounded depth, numbers and size. Never raises."""
-    if len(text) > _MAX_TEXT:
-        return InputRejected((InputProblem("E402", "$", f"{len(text):,} bytes of JSON, at most {_MAX_TEXT:,}"),))
+    if len(text) > MAX_TEXT:
+        return InputRejected((InputProblem("E402", "$", f"{len(text):,} bytes of JSON, at most {MAX_TEXT:,}"),))
     try:
         decoded = text.decode("utf-8")
         if _depth(decoded) > MAX_DEPTH:

@@ -12,9 +12,10 @@ from uuid import UUID
 
 from saga_engine.core.inputs import Start
 from saga_engine.core.state import Status
-from saga_engine.definition.canonical import definition_bytes, definition_hash
-from saga_engine.definition.inputs import input_hash
+from saga_engine.definition.canonical import definition_bytes
+from saga_engine.definition.inputs import InputCheck, input_hash
 from saga_engine.definition.model import Definition, ExpressionFailed, Json
+from saga_engine.definition.values import sha256_hex
 from saga_engine.errors import SagaEngineError
 from saga_engine.identifiers import TimeOrderedIds
 from saga_engine.orchestrator.transact import Transactor, Turn, Turned
@@ -22,15 +23,31 @@ from saga_engine.ports import Clock, DefinitionRecord, EventStore, KeyRecord, Ne
 
 
 @dataclass(frozen=True, slots=True)
+class Pinned:
+    """A definition that sagas are started with, its children expanded, and the hash of its content."""
+
+    definition: Definition
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What all starts of one definition share, made once: the stored definition, and the check of an input."""
+
+    pinned: Pinned
+    check: InputCheck
+
+
+@dataclass(frozen=True, slots=True)
 class StartRequest:
-    """One saga to start. `definition` has its children expanded, `input` has passed its schema.
+    """One saga to start; `input` has passed the definition's schema.
 
     `key` None: as the definition says.
 
     `again`: open the next generation of a key whose saga was compensated or closed.
     """
 
-    definition: Definition
+    pinned: Pinned
     input: Json
     key: str | None = None
     again: bool = False
@@ -90,13 +107,16 @@ def register(store: EventStore, definitions: Sequence[Definition]) -> Sequence[D
     ]
 
 
-def pin(store: EventStore, expanded: Definition) -> None:
+def pin(store: EventStore, expanded: Definition) -> Pinned:
     """Keep the definition that sagas are started with, its children as they are now, under its content alone."""
-    store.register([_record(expanded, None)])
+    record = _record(expanded, None)
+    store.register([record])
+    return Pinned(expanded, record.hash)
 
 
 def _record(definition: Definition, version: int | None) -> DefinitionRecord:
-    return DefinitionRecord(definition_hash(definition), definition.saga, version, definition_bytes(definition))
+    content = definition_bytes(definition)
+    return DefinitionRecord(sha256_hex(content), definition.saga, version, content)
 
 
 class Starter:
@@ -133,14 +153,14 @@ class Starter:
         key = request.key if request.key is not None else _key(request, saga_id)
         if isinstance(key, StartRefused):
             return key
-        definition, digest, generation = request.definition, input_hash(request.input), 1
+        definition, pinned = request.pinned.definition, request.pinned.hash
+        digest, generation = input_hash(request.input), 1
         if request.again:
             known = self._store.find(key, definition.saga)
             generation = known[0].generation + 1 if known else 1
             refused = self._not_again(known)
             if refused is not None:
                 return refused
-        pinned = definition_hash(definition)
         new = NewStream(definition.saga, key, generation, digest, definition.version, pinned)
         start = Start(now, pinned, key, generation, request.input, request.traceparent)
         return Turn(saga_id, (start,), new=new, looked_after=False)
@@ -167,13 +187,15 @@ class Starter:
 
 def _key(request: StartRequest, saga_id: UUID) -> str | StartRefused:
     """The business key that the definition gives to this input; without one, the saga's own id."""
-    if request.definition.key is None:
+    written = request.pinned.definition.key
+    if written is None:
         return str(saga_id)
     roots: dict[str, Json] = {"input": request.input}
-    value = request.definition.key.evaluate(roots)
+    value = written.evaluate(roots)
     if isinstance(value, ExpressionFailed):
         return StartRefused(f"the key has no value: {value.message}")
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        shown = request.definition.key.source
-        return StartRefused(f"the business key {shown} must be an integer or text that is not empty, not {value!r}")
+        return StartRefused(
+            f"the business key {written.source} must be an integer or text that is not empty, not {value!r}"
+        )
     return str(value)

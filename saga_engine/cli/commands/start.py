@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from saga_engine.cli.arguments import Duration, read_json
+from saga_engine.cli.arguments import Duration
 from saga_engine.cli.frame import Frame, pass_frame
+from saga_engine.cli.lines import Lines, given_input
 from saga_engine.cli.output import Format, Styled, output_option, write, write_json
 from saga_engine.core.state import Status
 from saga_engine.definition.durations import format_duration
@@ -40,7 +41,13 @@ def _names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
 
 @click.command("start")
 @click.argument("name", shell_complete=_names)
-@click.option("--input", "given", metavar="JSON|@FILE|-", default="{}", help="The input. Default: an empty object.")
+@click.option(
+    "--input",
+    "given",
+    metavar="JSON|@FILE|-",
+    default="{}",
+    help="The input. @FILE.jsonl, or several lines on stdin: an input each. Default: an empty object.",
+)
 @click.option("--key", help="The business key, instead of the one that the definition makes from the input.")
 @click.option("--version", type=click.IntRange(min=1), help="The definition's version. Default: the highest.")
 @click.option("--again", is_flag=True, help="Once more under the same key, after it was compensated or closed.")
@@ -62,10 +69,34 @@ def start(
     """Start a saga.
 
     The same key with the same input gives the saga there is, whatever its status; with another input it is a conflict.
+
+    From lines of input many are started with each commit. Lines that are refused are told, and the others started;
+    doing it again starts what is missing.
     """
     if timeout is not None and not wait:
         raise click.UsageError("--timeout goes with --wait")
-    saga_input = read_json("--input", given)
+    with given_input(given) as saga_input:
+        if not isinstance(saga_input, Lines):
+            _start_one(frame, name, saga_input, key, version, again, wait, timeout, output)
+            return
+        if key is not None or wait:
+            raise click.UsageError("--key and --wait go with one input, not with lines of them")
+        from saga_engine.cli.bulk import start_from
+
+        start_from(frame, name, saga_input, version, again, output)
+
+
+def _start_one(
+    frame: Frame,
+    name: str,
+    saga_input: Json,
+    key: str | None,
+    version: int | None,
+    again: bool,
+    wait: bool,
+    timeout: int | None,
+    output: Format,
+) -> None:
     settings = frame.settings()
     with frame.client(settings) as client:
         outcome = _start(client, name, saga_input, key, version, again)

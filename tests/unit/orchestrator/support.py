@@ -14,12 +14,13 @@ from saga_engine.core.inputs import Due, Input, Outcome, ReplyReceived
 from saga_engine.core.outgoing import PublishEvent, SendCommand
 from saga_engine.core.state import SagaState
 from saga_engine.core.timing import OpenCommand
+from saga_engine.definition.canonical import definition_hash
 from saga_engine.definition.loader import Loaded, load_text
 from saga_engine.definition.model import Definition, Json
 from saga_engine.identifiers import TimeOrderedIds
 from saga_engine.orchestrator.cache import StateCache
 from saga_engine.orchestrator.plans import Plans
-from saga_engine.orchestrator.starting import Started, Starter, StartOutcome, StartRequest, register
+from saga_engine.orchestrator.starting import Pinned, Started, Starter, StartOutcome, StartRequest, register
 from saga_engine.orchestrator.transact import Transactor, Turn, Turned
 from saga_engine.ports import EventStore, StreamFilter
 from tests.unit.core.sagas import saga
@@ -82,7 +83,8 @@ class Office:
     def request(self, input: Json = None, **more: str | bool | None) -> StartRequest:
         key, again = more.get("key"), more.get("again", False)
         assert key is None or isinstance(key, str)
-        return StartRequest(self.definitions[0], {} if input is None else input, key, bool(again))
+        pinned = Pinned(self.definitions[0], definition_hash(self.definitions[0]))
+        return StartRequest(pinned, {} if input is None else input, key, bool(again))
 
     def start_all(self, requests: Sequence[StartRequest]) -> Sequence[StartOutcome]:
         return Starter(self.store, self.transactor(), self.ids, self.clock).start(requests)

@@ -1,0 +1,136 @@
+"""`saga start` with lines of input: progress while it goes on, what was refused and why, and a summary.
+
+Owns what is printed. The starting is the orchestrator's.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+from uuid import UUID
+
+import click
+
+from saga_engine.cli.output import Format, plain, write, write_rows
+from saga_engine.definition.inputs import InputRejected
+from saga_engine.envelope import partition_of
+from saga_engine.errors import SagaEngineError
+from saga_engine.orchestrator.bulk import LineStarted, read_lines, start_lines
+from saga_engine.orchestrator.starting import DefinitionChanged, Started
+from saga_engine.refusals import refusal
+
+if TYPE_CHECKING:
+    from saga_engine.cli.frame import Frame
+    from saga_engine.cli.lines import Lines
+    from saga_engine.definition.model import Json
+
+Row: TypeAlias = "Mapping[str, Json]"
+Advance: TypeAlias = Callable[[str], None]
+
+REFUSED = 1
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What has become of the lines so far. `to_ring`: a saga of each partition that has new ones."""
+
+    began: float = field(default_factory=time.monotonic)
+    started: int = 0
+    there: int = 0
+    refused: int = 0
+    to_ring: dict[int, UUID] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        seconds = time.monotonic() - self.began
+        return f"started {self.started:,}, there already {self.there:,}, refused {self.refused:,} in {seconds:.1f} s"
+
+
+def start_from(frame: Frame, name: str, lines: Lines, version: int | None, again: bool, output: Format) -> None:
+    """Start a saga for each line; exit code 1 when some were refused."""
+    settings = frame.settings()
+    tally = _Tally()
+    with frame.client(settings) as client, _progress(lines) as advance:
+        keyed = client.definition(name, version).key is not None
+
+        def rows() -> Iterator[Row]:
+            rung = False
+            for commit in start_lines(client, name, read_lines(lines), version=version, again=again):
+                for line in commit:
+                    yield from _rows(name, lines.name, line, tally, output)
+                if tally.to_ring and not rung:
+                    # At once, so that work begins; what follows is found by who works, and rung for at the end.
+                    frame.ring(settings, list(tally.to_ring.values()))
+                    rung = True
+                advance(str(tally))
+
+        try:
+            write_rows(rows(), Format.JSONL if output is Format.TEXT else output)
+        except (KeyboardInterrupt, SagaEngineError):
+            again_safely = (
+                "do it again: what is there already is not started twice"
+                if keyed
+                else ("the definition has no `key`, so that doing it again starts all of them once more")
+            )
+            click.echo(f"Stopped early: {tally}; {again_safely}", err=True)
+            raise
+        finally:
+            if tally.to_ring:
+                frame.ring(settings, list(tally.to_ring.values()))
+    if output is Format.TEXT:
+        write([str(tally)])
+    if tally.refused:
+        click.get_current_context().exit(REFUSED)
+
+
+def _rows(name: str, source: str, line: LineStarted, tally: _Tally, output: Format) -> Iterator[Row]:
+    """Counts an outcome. As text only what was refused is told, on stderr."""
+    if isinstance(line.result, DefinitionChanged):
+        raise _refused(refusal(line.result))
+    if isinstance(line.result, InputRejected):
+        reason = "; ".join(map(str, line.result.problems))
+    else:
+        done = refusal(line.result)
+        if not isinstance(done, SagaEngineError):
+            created = isinstance(done, Started)
+            tally.started += created
+            tally.there += not created
+            tally.to_ring[partition_of(done.saga_id)] = done.saga_id
+            if output is not Format.TEXT:
+                yield {
+                    "line": line.number,
+                    "id": str(done.saga_id),
+                    "saga": name,
+                    "key": done.key,
+                    "created": created,
+                }
+            return
+        reason = str(done)
+    tally.refused += 1
+    if output is Format.TEXT:
+        click.echo(f"{source}:{line.number}: {plain(reason)}", err=True)
+    else:
+        yield {"line": line.number, "saga": name, "error": reason}
+
+
+def _refused(refusal: object) -> SagaEngineError:
+    assert isinstance(refusal, SagaEngineError)
+    return refusal
+
+
+@contextmanager
+def _progress(lines: Lines) -> Iterator[Advance]:
+    """A bar on a terminal's stderr; elsewhere nothing."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("starting", total=lines.size)
+        yield lambda told: progress.update(task, completed=lines.done, description=told)
