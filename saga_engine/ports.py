@@ -240,6 +240,10 @@ class EventStore(Protocol):
         """How many sagas there are, by (saga name, status)."""
         ...
 
+    def open_sagas(self, saga: str, most: int) -> int:
+        """How many sagas of that name have not ended, counted up to `most`."""
+        ...
+
     def save_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
         """Keep snapshots; an older one of the same stream is replaced, a newer one stays."""
         ...

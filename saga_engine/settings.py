@@ -137,6 +137,12 @@ class OrchestratorSection(Section):
     due_poll: Duration = Field(default=1_000_000, ge=10_000)
 
 
+class LimitsSection(Section):
+    """What may not be passed. `open_sagas`: of one definition that have not ended, when one more is started."""
+
+    open_sagas: int | None = Field(default=None, ge=1)
+
+
 class DemoSaga(Section):
     """Sagas that `saga demo` starts. In the strings of `input`, `{id}` is replaced by an id that is new for each."""
 
@@ -173,6 +179,7 @@ class Config(Section):
     nats: NatsSection = NatsSection()
     participants: Mapping[Name, ParticipantSection] = Field(default_factory=dict)
     orchestrator: OrchestratorSection = OrchestratorSection()
+    limits: LimitsSection = LimitsSection()
     demo: DemoSection | None = None
 
 
@@ -195,6 +202,7 @@ class Settings:
     nats: NatsSection = field(default_factory=NatsSection)
     participants: Mapping[str, ParticipantSettings] = field(default_factory=dict)
     orchestrator: OrchestratorSection = field(default_factory=OrchestratorSection)
+    limits: LimitsSection = field(default_factory=LimitsSection)
     demo: DemoSection | None = None
 
     @property
@@ -215,6 +223,7 @@ def settle(config: Config, root: Path) -> Settings:
         nats=_absolute_paths(config.nats, root),
         participants={name: _participant(root, name, section) for name, section in config.participants.items()},
         orchestrator=config.orchestrator,
+        limits=config.limits,
         demo=config.demo,
     )
 

@@ -40,6 +40,8 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "orchestrator.backlog": "How many inputs may wait before no more replies are received.",
     "orchestrator.cached_sagas": "How many folded sagas are kept in memory.",
     "orchestrator.due_poll": "How often due sagas are looked for, as a backstop.",
+    "limits.open_sagas": "How many sagas of one definition may be open; a start beyond that is refused. "
+    "Every start counts them, so that a large limit costs time.",
     "demo.saga": "The saga that `saga demo` starts.",
     "demo.runs[].title": "What this kind of run shows.",
     "demo.runs[].input": "The input. `{id}` in its texts is replaced by an id that is new for every saga.",

@@ -28,7 +28,7 @@ def client(settings: Settings) -> Client:
     """
     store = open_store(settings)
     load = partial(project_definitions, settings.root)
-    return Client(store, load, TimeOrderedIds(secrets.token_bytes), StoreClock(store.now))
+    return Client(store, load, TimeOrderedIds(secrets.token_bytes), StoreClock(store.now), settings.limits.open_sagas)
 
 
 def broker_url(settings: Settings) -> str | None:

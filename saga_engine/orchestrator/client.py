@@ -59,7 +59,7 @@ class Client:
     """The engine as its users see it.
 
     `load_definitions` gives the project's, by saga name and version; it is called when a saga is started, so that a
-    broken file keeps nobody from looking or acting.
+    broken file keeps nobody from looking or acting. `open_sagas`: how many of one name may be open when one is started.
     """
 
     def __init__(
@@ -68,7 +68,9 @@ class Client:
         load_definitions: Callable[[], Mapping[str, Mapping[int, Definition]]],
         ids: TimeOrderedIds,
         clock: Clock,
+        open_sagas: int | None = None,
     ) -> None:
+        self._open_sagas = open_sagas
         self._store = store
         self._load_definitions = load_definitions
         self._ids = ids
@@ -102,7 +104,7 @@ class Client:
         with the same key one is started. A commit is quickest with some hundred. Raises as `start`.
         """
         from saga_engine.definition.inputs import InputRejected
-        from saga_engine.orchestrator.starting import DefinitionChanged, Starter, StartRequest
+        from saga_engine.orchestrator.starting import Bounds, DefinitionChanged, Starter, StartRequest
 
         ready = self._ready(self.definition(name, version))
         if isinstance(ready, DefinitionChanged):
@@ -112,7 +114,8 @@ class Client:
         requests = [
             StartRequest(ready.pinned, one, key, again) for one, key in checked if not isinstance(one, InputRejected)
         ]
-        outcomes = iter(Starter(self._store, self._transactor, self._ids, self._clock).start(requests))
+        bounds = Bounds(self._open_sagas)
+        outcomes = iter(Starter(self._store, self._transactor, self._ids, self._clock, bounds).start(requests))
         return [one if isinstance(one, InputRejected) else next(outcomes) for one, _ in checked]
 
     def act(self, saga_id: UUID, input: Callable[[int], Input]) -> Decision:
@@ -143,9 +146,13 @@ class Client:
         ]
 
     def _act(self, saga_ids: Sequence[UUID], input: Callable[[int], Input]) -> Sequence[Turned]:
+        from saga_engine.core.inputs import Signal
+        from saga_engine.definition.values import MAX_PAYLOAD, canonical_json
         from saga_engine.orchestrator.transact import Turn
 
         given = input(self._clock.now())
+        if isinstance(given, Signal) and (size := len(canonical_json(given.data))) > MAX_PAYLOAD:
+            raise UsageError(f"the data of signal {given.name} has {size:,} bytes, at most {MAX_PAYLOAD:,} may be")
         return self._transactor.transact([Turn(saga_id, (given,), looked_after=False) for saga_id in saga_ids])
 
     @property

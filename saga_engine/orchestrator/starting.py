@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from saga_engine.core.inputs import Start
@@ -20,6 +20,9 @@ from saga_engine.errors import SagaEngineError
 from saga_engine.identifiers import TimeOrderedIds
 from saga_engine.orchestrator.transact import Transactor, Turn, Turned
 from saga_engine.ports import Clock, DefinitionRecord, EventStore, KeyRecord, NewStream
+
+MOST_KEY: Final = 512
+"""Characters of a business key: it is indexed, and stands in a header of every event that is published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,13 @@ class StartRefused:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a start may not pass. `open_sagas`: of one definition at a time, None for any number."""
+
+    open_sagas: int | None = None
+
+
 StartOutcome: TypeAlias = Started | AlreadyStarted | KeyConflict | StartRefused
 
 
@@ -119,10 +129,21 @@ def _record(definition: Definition, version: int | None) -> DefinitionRecord:
     return DefinitionRecord(sha256_hex(content), definition.saga, version, content)
 
 
+NO_BOUNDS: Final = Bounds()
+
+
 class Starter:
     """Starts sagas through the transactor. Blocking."""
 
-    def __init__(self, store: EventStore, transactor: Transactor, ids: TimeOrderedIds, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: EventStore,
+        transactor: Transactor,
+        ids: TimeOrderedIds,
+        clock: Clock,
+        bounds: Bounds = NO_BOUNDS,
+    ) -> None:
+        self._bounds = bounds
         self._store = store
         self._transactor = transactor
         self._ids = ids
@@ -136,10 +157,15 @@ class Starter:
         """
         outcomes: dict[int, StartOutcome] = {}
         turns: dict[int, Turn] = {}
+        room: dict[str, int] = {}
         for i, request in enumerate(requests):
             turn = self._turn(request)
             if isinstance(turn, Turn):
-                turns[i] = turn
+                refused = self._too_many(turn, room)
+                if refused is None:
+                    turns[i] = turn
+                else:
+                    outcomes[i] = refused
             else:
                 outcomes[i] = turn
         turned = self._transactor.transact(list(turns.values()))
@@ -153,6 +179,8 @@ class Starter:
         key = request.key if request.key is not None else _key(request, saga_id)
         if isinstance(key, StartRefused):
             return key
+        if len(key) > MOST_KEY:
+            return StartRefused(f"the business key has {len(key):,} characters, at most {MOST_KEY:,}: use a hash of it")
         definition, pinned = request.pinned.definition, request.pinned.hash
         digest, generation = input_hash(request.input), 1
         if request.again:
@@ -164,6 +192,25 @@ class Starter:
         new = NewStream(definition.saga, key, generation, digest, definition.version, pinned)
         start = Start(now, pinned, key, generation, request.input, request.traceparent)
         return Turn(saga_id, (start,), new=new, looked_after=False)
+
+    def _too_many(self, turn: Turn, room: dict[str, int]) -> StartRefused | None:
+        """Whether a new saga would be one too many. `room`: how many more may be started, by saga, in this call.
+
+        Who asks for a saga that is there already gets it. Starters at the same time do not see each other's.
+        """
+        most = self._bounds.open_sagas
+        if most is None or turn.new is None:
+            return None
+        saga = turn.new.saga
+        if saga not in room:
+            room[saga] = most - self._store.open_sagas(saga, most)
+        if room[saga] > 0:
+            room[saga] -= 1
+            return None
+        if any(known.generation >= turn.new.generation for known in self._store.find(turn.new.key, saga)):
+            return None
+        what = f"{most:,} sagas named {saga} are open, and limits.open_sagas allows no more"
+        return StartRefused(f"{what}; let some of them end, or look at `saga list --saga {saga} --status blocked`")
 
     def _not_again(self, known: Sequence[KeyRecord]) -> StartRefused | None:
         """Another generation is only for a key whose saga has left nothing standing, or was closed."""

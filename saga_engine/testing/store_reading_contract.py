@@ -157,3 +157,11 @@ class ReadingContract:
         store.append([advance(one, 1, status="completed")])
         expected = Counter({("place_order", "running"): 1, ("place_order", "completed"): 1, ("refund", "running"): 1})
         assert Counter(store.counts()) == expected
+
+    def test_open_sagas_are_counted_up_to_a_bound(self, store: EventStore) -> None:
+        samples = Samples()
+        statuses = ("running", "compensating", "blocked", "suspended", "completed", "compensated", "closed")
+        started(store, *(samples.start(status=status) for status in statuses), samples.start(saga="refund"))
+        assert store.open_sagas("place_order", 100) == 4
+        assert store.open_sagas("place_order", 3) == 3
+        assert store.open_sagas("nothing", 3) == 0

@@ -30,6 +30,7 @@ class NatsHarness:
             ack_wait=self.ack_wait,
             publish_timeout=self.publish_timeout,
             check_interval=0.2,
+            least_payload=self.max_payload,
         )
         transport = await connect(settings)
         self._transports.append(transport)

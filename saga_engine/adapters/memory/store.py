@@ -14,6 +14,7 @@ from dataclasses import replace
 from uuid import UUID, uuid4
 
 from saga_engine.adapters.batch import check_batch
+from saga_engine.core.state import Status
 from saga_engine.envelope import EventRecord, StreamHead, partition_of
 from saga_engine.errors import StoreUnavailableError
 from saga_engine.ports import (
@@ -191,6 +192,11 @@ class MemoryEventStore:
     def counts(self) -> Mapping[tuple[str, str], int]:
         with self._opened():
             return Counter((head.saga, head.status) for head in self._heads.values())
+
+    def open_sagas(self, saga: str, most: int) -> int:
+        with self._opened():
+            found = sum(head.saga == saga and not Status(head.status).ended for head in self._heads.values())
+            return min(found, most)
 
     def save_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
         with self._opened():

@@ -42,6 +42,7 @@ class NatsSettings:
     and `nkey_seed` name files. `tls_first`: encrypt before a word is said, which the server must be set to
     (`handshake_first`); else its greeting comes in the clear. `provision` False: streams and consumers are created by
     somebody else, and nothing beyond pulling, acknowledging and publishing is asked of the server (least privilege).
+    `least_payload`: bytes of a message that the server must take; the largest command has about 700 KiB.
     `replicas`, `event_age` and `dead_age` apply to streams that are created here; existing ones keep what they have.
     """
 
@@ -67,6 +68,7 @@ class NatsSettings:
     close_timeout: float = 5.0
     ack_wait: float = 5.0
     check_interval: float = 3.0
+    least_payload: int = 1_048_576
 
     def __repr__(self) -> str:
         return f"NatsSettings(servers={self.address!r}, name={self.name!r})"

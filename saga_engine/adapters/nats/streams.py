@@ -103,6 +103,15 @@ def check_version(client: Client) -> None:
         )
 
 
+def check_payload_limit(client: Client, least: int) -> None:
+    """Raise `UsageError` for a server that would refuse large commands, which would be sent again for ever."""
+    if client.max_payload < least:
+        raise UsageError(
+            f"nats: the server takes messages of at most {client.max_payload:,} bytes; expected at least {least:,}; "
+            "set max_payload in its configuration"
+        )
+
+
 async def ensure_stream(client: Client, wanted: StreamConfig) -> tuple[StreamMark, bool]:
     """Find a stream or create it; its mark, and whether it was created now.
 

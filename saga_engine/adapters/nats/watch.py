@@ -20,6 +20,7 @@ from saga_engine.adapters.nats.streams import (
     StreamMark,
     capture_event_subject,
     check_jetstream,
+    check_payload_limit,
     check_version,
     ensure_stream,
     stream_configs,
@@ -43,6 +44,7 @@ class StreamWatch:
         self._interval = settings.check_interval
         self._configs = {config.name or "": config for config in stream_configs(settings)}
         self._provision = settings.provision
+        self._least_payload = settings.least_payload
         self._publisher = publisher
         self._marks: dict[str, StreamMark] = {}
         self._lock = asyncio.Lock()
@@ -86,6 +88,7 @@ class StreamWatch:
 
     async def _prepare(self, session: Session) -> None:
         check_version(session.client)
+        check_payload_limit(session.client, self._least_payload)
         if self._provision:
             await check_jetstream(session.client, self._connection.address)
             await self.check(session)

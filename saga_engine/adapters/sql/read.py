@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, Select, bindparam, func, select
 
 from saga_engine.adapters.sql.rows import HeadRow, head_of, select_events, select_heads
 from saga_engine.adapters.sql.writer import Writer
+from saga_engine.core.state import Status
 from saga_engine.envelope import EventRecord, StreamHead
 from saga_engine.ports import KeyRecord, LoadedStream, Snapshot, StreamFilter
 from saga_engine.sql.schema import events, keys, snapshots, streams
@@ -46,6 +47,7 @@ _UNPUBLISHED: Final = (
     .limit(bindparam("most"))
 )
 _COUNTS: Final = select(streams.c.saga, streams.c.status, func.count()).group_by(streams.c.saga, streams.c.status)
+_OPEN: Final = tuple(status.value for status in Status if not status.ended)
 _LOWEST_ID: Final = UUID(int=0)
 
 
@@ -156,6 +158,16 @@ class Reader:
     def counts(self) -> Mapping[tuple[str, str], int]:
         rows = run_query(self._engine, lambda connection: connection.execute(_COUNTS).all())
         return {(saga, status): count for saga, status, count in rows}
+
+    def open_sagas(self, saga: str, most: int) -> int:
+        few = (
+            select(streams.c.stream_id)
+            .where(streams.c.status.in_(_OPEN), streams.c.saga == saga)
+            .limit(most)
+            .subquery()
+        )
+        counted = select(func.count()).select_from(few)
+        return run_query(self._engine, lambda connection: connection.execute(counted).scalar_one())
 
     def _heads(self, statement: Select[HeadRow], parameters: Mapping[str, object]) -> Sequence[StreamHead]:
         rows = run_query(self._engine, lambda connection: connection.execute(statement, dict(parameters)).all())

@@ -130,6 +130,10 @@ class SqlEventStore:
         self._check_open()
         return self._reader.counts()
 
+    def open_sagas(self, saga: str, most: int) -> int:
+        self._check_open()
+        return self._reader.open_sagas(saga, most)
+
     def save_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
         self._check_open()
         save_snapshots(self._engine, self._isolation, snapshots)

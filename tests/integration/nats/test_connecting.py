@@ -14,7 +14,7 @@ from nats.js.api import RetentionPolicy, StreamConfig
 
 from saga_engine.adapters.embedded.place import is_free
 from saga_engine.adapters.nats.settings import NatsSettings, client_options, without_secrets
-from saga_engine.adapters.nats.streams import check_version
+from saga_engine.adapters.nats.streams import check_payload_limit, check_version
 from saga_engine.adapters.nats.transport import connect
 from saga_engine.envelope import Message
 from saga_engine.errors import TransportUnavailableError, UsageError
@@ -122,6 +122,15 @@ def test_an_old_server_is_refused(version: str) -> None:
 @pytest.mark.parametrize("version", ["2.11.16", "2.12.7", "2.13.0", "2.15.1", "3.0.0"])
 def test_a_recent_server_is_accepted(version: str) -> None:
     check_version(_VersionedClient(version))
+
+
+def test_a_server_that_would_refuse_large_commands_is_refused_itself() -> None:
+    client = Client()
+    client._max_payload = 65_536
+    with pytest.raises(UsageError, match="at most 65,536 bytes; expected at least 1,048,576; set max_payload"):
+        check_payload_limit(client, NatsSettings().least_payload)
+    client._max_payload = 1_048_576
+    check_payload_limit(client, NatsSettings().least_payload)
 
 
 class _VersionedClient(Client):

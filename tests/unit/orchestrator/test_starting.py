@@ -11,10 +11,13 @@ from saga_engine.core.state import Status
 from saga_engine.errors import SagaEngineError
 from saga_engine.orchestrator.plans import DefinitionMissingError
 from saga_engine.orchestrator.starting import (
+    MOST_KEY,
     AlreadyStarted,
+    Bounds,
     DefinitionChanged,
     KeyConflict,
     Started,
+    Starter,
     StartRefused,
     pin,
     register,
@@ -179,6 +182,30 @@ def test_a_cancelled_saga_frees_its_key_for_another_generation() -> None:
     refused = office.start_all([office.request({"id": "o-1"}, again=True)])[0]
     assert isinstance(refused, StartRefused)
     assert "is compensating" in refused.reason
+
+
+def test_no_more_sagas_of_a_definition_are_started_than_may_be_open() -> None:
+    office = Office(KEYED)
+    starter = Starter(office.store, office.transactor(), office.ids, office.clock, Bounds(open_sagas=2))
+    outcomes = starter.start([office.request({"id": f"o-{number}"}) for number in range(3)])
+    assert [type(outcome) for outcome in outcomes] == [Started, Started, StartRefused]
+    assert isinstance(outcomes[2], StartRefused)
+    assert "2 sagas named trip are open, and limits.open_sagas allows no more" in outcomes[2].reason
+    assert isinstance(outcomes[0], Started)
+    # Who asks for a saga that is there gets it, limit or not.
+    (again,) = starter.start([office.request({"id": "o-0"})])
+    assert again == AlreadyStarted(outcomes[0].saga_id, "o-0")
+    cancelled = turn(office.transactor(), outcomes[0].saga_id, office.reply("one", Outcome.REJECTED))
+    assert cancelled.state is not None
+    assert cancelled.state.status.ended
+    assert isinstance(starter.start([office.request({"id": "o-3"})])[0], Started)
+
+
+@pytest.mark.parametrize(("length", "kind"), [(MOST_KEY, Started), (MOST_KEY + 1, StartRefused)])
+def test_a_business_key_is_bounded(length: int, kind: type[object]) -> None:
+    office = Office(KEYED)
+    assert isinstance(office.start_all([office.request({"id": "k" * length})])[0], kind)
+    assert isinstance(office.start_all([office.request({"id": "o-1"}, key="g" * length)])[0], kind)
 
 
 def _generations(office: Office, key: str) -> list[tuple[int, UUID]]:
