@@ -231,7 +231,9 @@ class Deliveries:
             return 0
         waiting = self._runners.waiting
         free = self._concurrency + self._calls.hanging - waiting if waiting else self._at_once
-        return min(free, self._batches.room, MOST_OPEN - len(self._open))
+        if self._executor.batching:
+            free = min(free, self._batches.room)
+        return min(free, MOST_OPEN - len(self._open))
 
     def _tell(self) -> None:
         self._changed.set()

@@ -61,6 +61,7 @@ class Executor:
         self._fence = None if engine is None else Fence(participant, engine, settings)
         self._tries = None if engine is None else Tries(engine)
         self._unknown: set[str] = set()
+        self.batching = participant.batching
 
     def fences(self, command: str) -> bool:
         """Whether the replies of this command say that an inbox protects it."""

@@ -71,6 +71,11 @@ class MergedParticipant:
         return tuple(handler for handler in self.handlers.values() if handler.fenced)
 
     @property
+    def batching(self) -> bool:
+        """Whether some handlers share transactions."""
+        return any(handler.batch for handler in self.handlers.values())
+
+    @property
     def mixed(self) -> bool:
         """Whether some handlers are fenced and some are not: the inbox then does not know of every effect."""
         return 0 < len(self.fenced) < len(self.handlers)

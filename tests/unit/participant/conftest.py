@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.schema import inbox_tables
+from tests.unit.participant.bench import Bench
 
 
 @pytest.fixture
@@ -18,3 +19,13 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     inbox_tables.create_all(engine)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def bench(engine: Engine) -> Bench:
+    return Bench(engine)
+
+
+@pytest.fixture
+def unfenced() -> Bench:
+    return Bench(None)
