@@ -41,7 +41,8 @@ class Append:
     """Events for one stream, to be written if its version is still `expected_version` (0, with `new`: a start).
 
     Events carry versions `expected_version + 1` and up. `published` moves the row's cursor. `due`: the stored
-    `next_due` becomes the earlier of the two (None leaves it). `ended_at` set: the saga ended with these events.
+    `next_due` becomes the earlier of the two (None leaves it), or with `moves_due` just that (None: never due), which
+    costs the store more. `ended_at` set: the saga ended with these events.
     """
 
     stream_id: UUID
@@ -52,6 +53,7 @@ class Append:
     due: int | None
     ended_at: int | None
     new: NewStream | None
+    moves_due: bool = False
 
 
 @dataclass(frozen=True, slots=True)

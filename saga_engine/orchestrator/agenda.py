@@ -8,18 +8,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 from uuid import UUID
 
 from saga_engine.core.inputs import Due, Input
-from saga_engine.orchestrator.transact import Turn
+from saga_engine.orchestrator.turns import Turn
 from saga_engine.ports import Delivery
 
 MOST_REPLIES: Final = 2_000
 """Of one saga at a time: twice what the items of a loop can send."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Entry:
     """All that waits for one saga. `replies` by message id: their deliveries are settled once the turn is committed."""
 
@@ -49,18 +50,20 @@ class Agenda:
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[UUID, Entry] = {}
+        self._ready: dict[UUID, Entry] = {}
         self._busy: set[UUID] = set()
+        self._held: dict[UUID, Entry] = {}
+        """What has come for sagas that are busy."""
         self._room = asyncio.Event()
         self.work = asyncio.Event()
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._ready) + len(self._held)
 
     @property
-    def ready(self) -> bool:
-        """Whether some saga can be worked on now."""
-        return any(saga_id not in self._busy for saga_id in self._waiting)
+    def ready(self) -> int:
+        """How many sagas can be worked on now."""
+        return len(self._ready)
 
     def reply(self, saga_id: UUID, given: Input, delivery: Delivery) -> bool:
         """An input that arrived as a message. One that waits already, delivered again, waits once.
@@ -84,43 +87,47 @@ class Agenda:
 
     async def room(self, backlog: int) -> None:
         """Wait until fewer sagas than `backlog` wait."""
-        while len(self._waiting) >= backlog:
+        while len(self) >= backlog:
             self._room.clear()
             await self._room.wait()
 
     def take(self, limit: int) -> dict[UUID, Entry]:
         """The next batch; its sagas are busy until they are released or put back."""
-        batch: dict[UUID, Entry] = {}
-        for saga_id in self._waiting:
-            if saga_id not in self._busy:
-                batch[saga_id] = self._waiting[saga_id]
-                if len(batch) == limit:
-                    break
-        for saga_id in batch:
-            del self._waiting[saga_id]
+        if len(self._ready) <= limit:
+            batch, self._ready = self._ready, {}
+        else:
+            batch = dict(islice(self._ready.items(), limit))
+            self._ready = dict(islice(self._ready.items(), limit, None))
         self._busy.update(batch)
         self._room.set()
         return batch
 
     def release(self, saga_ids: Iterable[UUID]) -> None:
+        """These may be worked on again."""
         self._busy.difference_update(saga_ids)
+        if self._held:
+            for saga_id in saga_ids:
+                entry = self._held.pop(saga_id, None)
+                if entry is not None:
+                    self._ready[saga_id] = entry
         self.work.set()
 
     def put_back(self, batch: dict[UUID, Entry]) -> None:
         """A batch that could not be committed waits again, before what has come since."""
         for saga_id, entry in batch.items():
-            later = self._waiting.pop(saga_id, None)
+            later = self._held.pop(saga_id, None)
             if later is not None:
                 entry.replies |= later.replies
                 entry.seen = max(entry.seen, later.seen)
                 entry.ask_again = entry.ask_again or later.ask_again
                 entry.due_since = later.due_since if entry.due_since is None else entry.due_since
-        self._waiting = {**batch, **self._waiting}
+        self._ready = {**batch, **self._ready}
         self.release(batch)
 
     def _entry(self, saga_id: UUID) -> Entry:
-        entry = self._waiting.get(saga_id)
+        waiting = self._held if saga_id in self._busy else self._ready
+        entry = waiting.get(saga_id)
         if entry is None:
-            entry = self._waiting[saga_id] = Entry()
-        self.work.set()
+            entry = waiting[saga_id] = Entry()
+            self.work.set()
         return entry

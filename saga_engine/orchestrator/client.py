@@ -20,7 +20,7 @@ from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState
 from saga_engine.envelope import StreamHead
 from saga_engine.errors import NotFoundError, SagaEngineError, UsageError
-from saga_engine.orchestrator.loading import revive
+from saga_engine.orchestrator.loading import Unloadable, load
 from saga_engine.orchestrator.plans import Plans
 from saga_engine.ports import WHOLE, Clock, DefinitionRecord, EventStore, StreamFilter
 
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from saga_engine.definition.model import Definition, Json
     from saga_engine.identifiers import TimeOrderedIds
     from saga_engine.orchestrator.starting import DefinitionChanged, Ready, StartOutcome
-    from saga_engine.orchestrator.transact import Transactor, Turned
+    from saga_engine.orchestrator.transact import Transactor
+    from saga_engine.orchestrator.turns import Turned
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +149,14 @@ class Client:
     def _act(self, saga_ids: Sequence[UUID], input: Callable[[int], Input]) -> Sequence[Turned]:
         from saga_engine.core.inputs import Signal
         from saga_engine.definition.values import MAX_PAYLOAD, canonical_json
-        from saga_engine.orchestrator.transact import Turn
+        from saga_engine.orchestrator.inline import finish
+        from saga_engine.orchestrator.turns import Turn
 
         given = input(self._clock.now())
         if isinstance(given, Signal) and (size := len(canonical_json(given.data))) > MAX_PAYLOAD:
             raise UsageError(f"the data of signal {given.name} has {size:,} bytes, at most {MAX_PAYLOAD:,} may be")
-        return self._transactor.transact([Turn(saga_id, (given,), looked_after=False) for saga_id in saga_ids])
+        turns = [Turn(saga_id, (given,), looked_after=False) for saga_id in saga_ids]
+        return finish(self._transactor.transact(turns))
 
     @property
     def now(self) -> int:
@@ -258,12 +261,15 @@ class Client:
         """The states of many sagas, without their histories. Unknown ids are absent.
 
         Raises:
-            UnknownEventError: a newer release wrote to one of them.
+            SagaEngineError: one of them cannot be read, as when a newer release wrote to it.
         """
-        return {
-            saga_id: revive(stream, self._plans, self._store).state
-            for saga_id, stream in self._store.load(dict.fromkeys(saga_ids, 0)).items()
-        }
+        loaded = load(self._store, self._plans, saga_ids)
+        states: dict[UUID, SagaState] = {}
+        for saga_id, one in loaded.items():
+            if isinstance(one, Unloadable):
+                raise SagaEngineError(f"saga {saga_id} cannot be read: {one.reason}") from one.cause
+            states[saga_id] = one.state
+        return states
 
     def plan(self, definition_hash: str) -> Plan:
         """The plan of a stored definition, as `StreamHead.definition_hash` names it.

@@ -18,7 +18,7 @@ from saga_engine.core.timing import OpenCommand, must_succeed
 from saga_engine.definition.model import Json
 from saga_engine.envelope import Address, Command, DomainEvent, Message, partition_of
 from saga_engine.orchestrator.tokens import Tokens
-from saga_engine.orchestrator.transact import Turned
+from saga_engine.orchestrator.turns import Turned
 from saga_engine.ports import Transport
 from saga_engine.wire import command_to_message, event_to_message
 

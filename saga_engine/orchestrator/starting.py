@@ -18,7 +18,9 @@ from saga_engine.definition.model import Definition, ExpressionFailed, Json
 from saga_engine.definition.values import sha256_hex
 from saga_engine.errors import SagaEngineError
 from saga_engine.identifiers import TimeOrderedIds
-from saga_engine.orchestrator.transact import Transactor, Turn, Turned
+from saga_engine.orchestrator.inline import finish
+from saga_engine.orchestrator.transact import Transactor
+from saga_engine.orchestrator.turns import Turn, Turned
 from saga_engine.ports import Clock, DefinitionRecord, EventStore, KeyRecord, NewStream
 
 MOST_KEY: Final = 512
@@ -133,7 +135,7 @@ NO_BOUNDS: Final = Bounds()
 
 
 class Starter:
-    """Starts sagas through the transactor. Blocking."""
+    """Starts sagas through the transactor, whose store calls are inline. Blocking."""
 
     def __init__(
         self,
@@ -168,7 +170,7 @@ class Starter:
                     outcomes[i] = refused
             else:
                 outcomes[i] = turn
-        turned = self._transactor.transact(list(turns.values()))
+        turned = finish(self._transactor.transact(list(turns.values())))
         for (i, turn), result in zip(turns.items(), turned, strict=True):
             outcomes[i] = self._outcome(turn, result)
         return [outcomes[i] for i in range(len(requests))]

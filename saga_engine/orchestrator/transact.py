@@ -6,34 +6,24 @@ the result, and may be sent only because this returned.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
-from uuid import UUID
 
 from saga_engine.codec import encode_event, encode_state
 from saga_engine.core.decider import Decided, Decision, decide
 from saga_engine.core.events import Event
-from saga_engine.core.inputs import Input
 from saga_engine.core.outgoing import AskAgain, Outgoing, SendCommand
-from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState, address
 from saga_engine.core.timing import OpenCommand, late_from, next_due, open_commands, send_is_due
-from saga_engine.errors import SagaEngineError, UnavailableError
 from saga_engine.orchestrator.cache import Cached, StateCache
-from saga_engine.orchestrator.loading import revive, still_wanted
+from saga_engine.orchestrator.inline import inline
+from saga_engine.orchestrator.loading import Unloadable, load, still_wanted
 from saga_engine.orchestrator.plans import Plans
-from saga_engine.ports import (
-    WHOLE,
-    Append,
-    Appended,
-    EventStore,
-    KeyTaken,
-    LoadedStream,
-    NewStream,
-    Settlement,
-    Snapshot,
-)
+from saga_engine.orchestrator.turns import Turn, Turned
+from saga_engine.orchestrator.upkeep import Upkeep
+from saga_engine.ports import Append, Appended, EventStore, KeyTaken, RunSync, Snapshot
 
 SNAPSHOT_EVERY: Final = 200
 """Events after which a snapshot is written, so that a long stream is never read from its start."""
@@ -45,302 +35,238 @@ _LOST_RACES: Final = 8
 """How often one turn may lose its commit before its inputs are put back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """Inputs for one saga, in order; none at all just looks what is still to be sent.
-
-    `seen`: a version that somebody read in the store; an older cached state is stale. `due_since`: the saga was found
-    due, and was to be looked at from that time on: what should have been asked again since then is. `ask_again`: ask
-    again for everything open. `new` begins the stream. `looked_after`: this process owns the saga's partition; else the
-    saga is made due at once, so that its owner looks.
-    """
-
-    saga_id: UUID
-    inputs: Sequence[Input] = ()
-    seen: int = 0
-    due_since: int | None = None
-    ask_again: bool = False
-    new: NewStream | None = None
-    looked_after: bool = True
-
-
-@dataclass(slots=True)
-class Turned:
-    """What a turn led to. `answers` stand beside its inputs.
-
-    `late`: it has passed its `sla` since it was looked at last.
-    `unsent` is everything that is not acknowledged yet, `again` the commands to ask again. `taken` is set when a start
-    lost its key. `missing`: there is no such saga. `trouble`: it could not be read or decided; nothing was written.
-    `cause` is the exception behind it where that is a defect or corruption, which somebody has to look into.
-    """
-
-    saga_id: UUID
-    answers: Sequence[Decision] = ()
-    plan: Plan | None = None
-    state: SagaState | None = None
-    unsent: Sequence[Outgoing] = ()
-    again: Sequence[OpenCommand] = ()
-    committed: bool = False
-    late: bool = False
-    next_due: int | None = None
-    taken: KeyTaken | None = None
-    missing: bool = False
-    trouble: str = ""
-    cause: Exception | None = None
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Work:
-    """A turn under way."""
+    """A turn under way: the `index`-th of its batch. `next_due` is known once all its inputs are decided."""
 
+    index: int
     turn: Turn
     base: Cached
     fresh: bool
     state: SagaState
+    unsent: Sequence[Outgoing]
     answers: list[Decision] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    unsent: list[Outgoing] = field(default_factory=list)
+    due: int | None = None
+    rests: bool = False
+    moves_due: bool = False
+
+    @property
+    def over(self) -> bool:
+        """Nothing is left to do: it has ended, and the world knows all about it."""
+        return not self.unsent and self.state.ended_as is not None
 
 
 class Transactor:
-    """Runs turns against the store. Blocking; one call at a time, since it owns the cache."""
+    """Runs turns against the store. Owns the cache, so that only one thread may call it.
 
-    def __init__(self, store: EventStore, plans: Plans, cache: StateCache, now: Callable[[], int]) -> None:
+    Several batches may be under way at once as long as they share no saga: while the store works on one (`run_sync`),
+    the next is decided.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        plans: Plans,
+        cache: StateCache,
+        now: Callable[[], int],
+        run_sync: RunSync = inline,
+    ) -> None:
         self._store = store
         self._plans = plans
         self._cache = cache
         self._now = now
+        self._run_sync = run_sync
+        self.upkeep = Upkeep(store, cache, run_sync)
 
-    def transact(self, turns: Sequence[Turn]) -> Sequence[Turned]:
+    async def transact(self, turns: Sequence[Turn]) -> Sequence[Turned]:
         """Run turns of distinct sagas in one commit; those that lost theirs to somebody else are decided again.
 
         Raises:
             StoreUnavailableError: nothing or all may be committed; repeating the turns is safe.
         """
-        done: dict[UUID, Turned] = {}
-        waiting = list(turns)
+        done: dict[int, Turned] = {}
+        waiting: Sequence[tuple[int, Turn]] = list(enumerate(turns))
         for _ in range(_LOST_RACES):
-            waiting = self._round(waiting, done)
+            waiting = await self._round(waiting, done)
             if not waiting:
                 break
-        for turn in waiting:
-            done[turn.saga_id] = Turned(turn.saga_id, trouble="its commit was lost to others too often")
-        self._make_room()
-        return [done[turn.saga_id] for turn in turns]
+        for index, turn in waiting:
+            done[index] = Turned(turn.saga_id, trouble="its commit was lost to others too often")
+        await self.upkeep.make_room()
+        return [done[index] for index in range(len(turns))]
 
-    def acknowledged(self, sent: Iterable[tuple[UUID, int]]) -> None:
-        """The broker has acknowledged everything these sagas sent out up to a version: nothing of it is sent again.
-
-        Of a saga that goes on the store learns it with the next append; ended ones are settled now, in one statement.
-        May be repeated.
-        """
-        ended = []
-        for saga_id, version in sent:
-            cached = self._cache.get(saga_id)
-            if cached is not None:
-                cached.unsent = tuple(each for each in cached.unsent if each.version > version)
-                if cached.state.ended_as is not None and not cached.unsent:
-                    ended.append(Settlement(saga_id, cached.state.version, cached.state.version, None))
-        if ended:
-            self._store.settle(ended)
-            for settlement in ended:
-                self._cache.drop(settlement.stream_id)
-
-    def looked_at(self, turned: Iterable[Turned]) -> None:
-        """Push out the due times of sagas that were due: a commit only ever makes them earlier."""
-        behind = [
-            Settlement(t.saga_id, t.state.version, t.unsent[0].version - 1 if t.unsent else t.state.version, t.next_due)
-            for t in turned
-            if t.state is not None
-        ]
-        if behind:
-            self._store.settle(behind)
-
-    def hand_over(self, leaving: Callable[[UUID], bool]) -> None:
-        """Forget sagas that others will look after, once the store knows all that was acknowledged for them."""
-        out = [(saga_id, cached) for saga_id, cached in self._cache if leaving(saga_id)]
-        self._settle(out)
-        for saga_id, _ in out:
-            self._cache.drop(saga_id)
-
-    def _round(self, turns: Sequence[Turn], done: dict[UUID, Turned]) -> list[Turn]:
+    async def _round(self, turns: Sequence[tuple[int, Turn]], done: dict[int, Turned]) -> list[tuple[int, Turn]]:
         """One try for all; returns the turns that must be decided again."""
-        works = [work for work in self._load(turns, done) if self._decide(work, done)]
+        works = await self._begin(turns, done)
+        now = self._now()
+        works = [work for work in works if self._decide(work, done, now)]
         writing = [work for work in works if work.events]
-        outcomes = self._store.append([self._append(work) for work in writing]) if writing else ()
-        lost: list[Turn] = []
-        for work, outcome in zip(writing, outcomes, strict=True):
-            if isinstance(outcome, Appended):
-                done[work.turn.saga_id] = self._committed(work)
-            elif isinstance(outcome, KeyTaken):
-                done[work.turn.saga_id] = Turned(work.turn.saga_id, taken=outcome)
-            else:
-                self._cache.drop(work.turn.saga_id)
-                lost.append(work.turn)
-        self._snapshot(work for work, outcome in zip(writing, outcomes, strict=True) if isinstance(outcome, Appended))
-        return lost + self._unchanged([work for work in works if not work.events], done)
+        lost: list[tuple[int, Turn]] = []
+        if writing:
+            appends = [self._append(work, now) for work in writing]
+            outcomes = await self._run_sync(partial(self._store.append, appends))
+            for work, outcome in zip(writing, outcomes, strict=True):
+                if isinstance(outcome, Appended):
+                    done[work.index] = self._committed(work, now)
+                elif isinstance(outcome, KeyTaken):
+                    done[work.index] = Turned(work.turn.saga_id, taken=outcome)
+                else:
+                    self._cache.drop(work.turn.saga_id)
+                    lost.append((work.index, work.turn))
+            await self._snapshot(work for work in writing if work.index in done and done[work.index].committed)
+        unchanged = [work for work in works if not work.events]
+        if unchanged:
+            lost += await self._unchanged(unchanged, done, now)
+        return lost
 
-    def _load(self, turns: Sequence[Turn], done: dict[UUID, Turned]) -> list[_Work]:
+    async def _begin(self, turns: Sequence[tuple[int, Turn]], done: dict[int, Turned]) -> list[_Work]:
         works: list[_Work] = []
-        absent: dict[UUID, Turn] = {}
-        for turn in turns:
+        absent: list[tuple[int, Turn]] = []
+        for index, turn in turns:
             cached = self._cache.get(turn.saga_id)
             if turn.new is not None:
                 plan = self._plans.get(turn.new.definition_hash)
-                new = Cached(plan, SagaState(turn.saga_id), (), 0)
-                works.append(_Work(turn, new, True, new.state))
+                cached = Cached(plan, SagaState(turn.saga_id), (), 0)
+                works.append(_Work(index, turn, cached, True, cached.state, ()))
             elif cached is not None and cached.state.version >= turn.seen:
-                works.append(_Work(turn, cached, False, cached.state))
+                works.append(_Work(index, turn, cached, False, cached.state, cached.unsent))
             else:
-                absent[turn.saga_id] = turn
-        loaded = self._read(list(absent)) if absent else {}
-        for saga_id, turn in absent.items():
-            stream = loaded.get(saga_id)
-            if stream is None:
-                done[saga_id] = Turned(saga_id, missing=True)
-                continue
-            try:
-                base = revive(stream, self._plans, self._store)
-            except UnavailableError:
-                raise
-            except SagaEngineError as error:
-                done[saga_id] = Turned(saga_id, trouble=str(error))
-            except Exception as error:  # noqa: BLE001 - one corrupt stream must not stop all others
-                done[saga_id] = _defect(saga_id, error)
-            else:
-                works.append(_Work(turn, base, True, base.state))
+                absent.append((index, turn))
+        if absent:
+            works += await self._load(absent, done)
         return works
 
-    def _read(self, saga_ids: Sequence[UUID]) -> Mapping[UUID, LoadedStream]:
-        """Streams from their snapshots; whole, where events before the snapshot may still have to be sent."""
-        loaded = self._store.load(dict.fromkeys(saga_ids, 0))
-        behind = [
-            saga_id
-            for saga_id, stream in loaded.items()
-            if stream.snapshot is not None and stream.snapshot.version > stream.head.published
-        ]
-        return {**loaded, **self._store.load(dict.fromkeys(behind, WHOLE))} if behind else loaded
+    async def _load(self, absent: Sequence[tuple[int, Turn]], done: dict[int, Turned]) -> list[_Work]:
+        works: list[_Work] = []
+        ids = [turn.saga_id for _, turn in absent]
+        loaded = await self._run_sync(partial(load, self._store, self._plans, ids))
+        for index, turn in absent:
+            base = loaded.get(turn.saga_id)
+            if base is None:
+                done[index] = Turned(turn.saga_id, missing=True)
+            elif isinstance(base, Unloadable):
+                done[index] = Turned(turn.saga_id, trouble=base.reason, cause=base.cause)
+            else:
+                works.append(_Work(index, turn, base, True, base.state, base.unsent))
+        return works
 
-    def _decide(self, work: _Work, done: dict[UUID, Turned]) -> bool:
+    def _decide(self, work: _Work, done: dict[int, Turned], now: int) -> bool:
         """Decide all inputs of a turn. False: the saga cannot be decided on, and the others go on without it."""
-        work.unsent = list(work.base.unsent)
+        unsent, plan = list(work.unsent), work.base.plan
         try:
             for given in work.turn.inputs:
-                answer = decide(work.base.plan, work.state, given)
+                answer = decide(plan, work.state, given)
                 work.answers.append(answer)
                 if isinstance(answer, Decided):
                     work.state = answer.state
                     work.events += answer.events
-                    work.unsent += answer.outgoing
+                    unsent += answer.outgoing
+            work.unsent = [sent for sent in unsent if still_wanted(work.state, sent)]
+            if work.turn.looked_after:
+                work.due = next_due(plan, work.state, now)
         except Exception as error:  # noqa: BLE001 - a defect that one saga uncovers must not stop all others
-            done[work.turn.saga_id] = _defect(work.turn.saga_id, error)
+            done[work.index] = Turned(work.turn.saga_id, trouble=f"{type(error).__name__}: {error}", cause=error)
             return False
-        work.unsent = [sent for sent in work.unsent if still_wanted(work.state, sent)]
+        work.rests = work.due is None
+        if work.rests and work.unsent:
+            # A saga that has something left to send is never forgotten.
+            work.due = now + RECOVERED_AFTER
         return True
 
-    def _append(self, work: _Work) -> Append:
-        state, base = work.state, work.base.state.version
-        after = Cached(work.base.plan, state, tuple(work.unsent), work.base.settled)
-        now = self._now()
+    def _append(self, work: _Work, now: int) -> Append:
+        turn, state, base = work.turn, work.state, work.base.state.version
+        work.moves_due = _moves_due(work, now)
         return Append(
-            stream_id=work.turn.saga_id,
+            stream_id=turn.saga_id,
             expected_version=base,
             events=[encode_event(event, base + i) for i, event in enumerate(work.events, start=1)],
             status=state.status.value,
-            published=after.published,
-            due=_look_at(after, now) if work.turn.looked_after else now,
+            published=work.unsent[0].version - 1 if work.unsent else state.version,
+            due=work.due if turn.looked_after else now,
             ended_at=state.ended_at,
-            new=work.turn.new,
+            new=turn.new,
+            moves_due=work.moves_due,
         )
 
-    def _committed(self, work: _Work) -> Turned:
-        settled = Cached(work.base.plan, work.state, tuple(work.unsent), 0).published
-        cached = Cached(work.base.plan, work.state, tuple(work.unsent), settled)
-        if work.turn.looked_after:
-            self._cache.put(work.turn.saga_id, cached)
-        return self._turned(work, cached, committed=True)
+    def _committed(self, work: _Work, now: int) -> Turned:
+        cached, turn = work.base, work.turn
+        turned = self._turned(work, now, committed=True)
+        if not turn.looked_after:
+            return turned
+        cached.row_due = work.due if work.moves_due else _earlier(cached.row_due, work.due)
+        cached.state, cached.unsent, cached.due, cached.rests = work.state, work.unsent, work.due, work.rests
+        cached.settled = cached.published
+        self.upkeep.told(turn.saga_id)
+        if work.over:
+            self._cache.drop(turn.saga_id)
+        else:
+            self._cache.put(turn.saga_id, cached)
+        return turned
 
-    def _turned(self, work: _Work, cached: Cached, *, committed: bool) -> Turned:
-        now = self._now()
-        return Turned(
-            work.turn.saga_id,
-            answers=work.answers,
-            plan=cached.plan,
-            state=cached.state,
-            unsent=cached.unsent,
-            again=self._again(work, cached, now),
-            committed=committed,
-            late=_has_become_late(cached, work.turn.due_since, now),
-            next_due=_look_at(cached, now),
-        )
+    def _turned(self, work: _Work, now: int, *, committed: bool) -> Turned:
+        turn, plan, state = work.turn, work.base.plan, work.state
+        turned = Turned(turn.saga_id, work.answers, plan, state, work.unsent)
+        turned.committed = committed
+        turned.next_due = work.due
+        turned.again = _again(work, now)
+        if turn.due_since is not None:
+            late = late_from(plan, state)
+            turned.late = late is not None and turn.due_since <= late <= now
+        return turned
 
-    def _again(self, work: _Work, cached: Cached, now: int) -> list[OpenCommand]:
-        since = work.turn.due_since
-        everything = work.turn.ask_again or any(isinstance(sent, AskAgain) for sent in cached.unsent)
-        if since is None and not everything:
-            return []
-        sending = {(address(s.step, s.item), s.direction) for s in cached.unsent if isinstance(s, SendCommand)}
-        again = []
-        for out in open_commands(cached.plan, cached.state):
-            due = since is not None and send_is_due(out.timeout.reply_us, out.progress.at, since, now)
-            if (due or everything) and (out.place, out.direction) not in sending:
-                again.append(out)
-        return again
-
-    def _unchanged(self, works: Sequence[_Work], done: dict[UUID, Turned]) -> list[Turn]:
+    async def _unchanged(self, works: Sequence[_Work], done: dict[int, Turned], now: int) -> list[tuple[int, Turn]]:
         """Nothing followed. That is only true if nobody else has written: an input judged by a stale state is not."""
-        doubtful = [work for work in works if not work.fresh and work.turn.inputs]
-        versions = self._store.versions([work.turn.saga_id for work in doubtful]) if doubtful else {}
-        stale: list[Turn] = []
+        doubtful = [work.turn.saga_id for work in works if not work.fresh and work.turn.inputs]
+        versions = await self._run_sync(partial(self._store.versions, doubtful)) if doubtful else {}
+        stale: list[tuple[int, Turn]] = []
         for work in works:
-            stored = versions.get(work.turn.saga_id)
-            if stored is not None and stored != work.base.state.version:
-                self._cache.drop(work.turn.saga_id)
-                stale.append(work.turn)
+            saga_id, cached = work.turn.saga_id, work.base
+            stored = versions.get(saga_id) if doubtful else None
+            if stored is not None and stored != cached.state.version:
+                self._cache.drop(saga_id)
+                stale.append((work.index, work.turn))
                 continue
+            done[work.index] = self._turned(work, now, committed=False)
             if work.turn.looked_after:
-                self._cache.put(work.turn.saga_id, work.base)
-            done[work.turn.saga_id] = self._turned(work, work.base, committed=False)
+                cached.unsent, cached.due, cached.rests = work.unsent, work.due, work.rests
+                self._cache.put(saga_id, cached)
+                if work.turn.due_since is not None:
+                    self.upkeep.found_due(saga_id, cached)
         return stale
 
-    def _snapshot(self, works: Iterable[_Work]) -> None:
+    async def _snapshot(self, works: Iterable[_Work]) -> None:
         crossed = [
             Snapshot(work.turn.saga_id, work.state.version, encode_state(work.state))
             for work in works
-            if work.base.state.version // SNAPSHOT_EVERY < work.state.version // SNAPSHOT_EVERY
+            if work.state.version >= SNAPSHOT_EVERY
+            and (work.state.version - len(work.events)) // SNAPSHOT_EVERY < work.state.version // SNAPSHOT_EVERY
         ]
         if crossed:
-            self._store.save_snapshots(crossed)
-
-    def _make_room(self) -> None:
-        out = self._cache.overflow()
-        if out:
-            self._settle(out)
-            self._store.save_snapshots(
-                [Snapshot(saga_id, cached.state.version, encode_state(cached.state)) for saga_id, cached in out]
-            )
-
-    def _settle(self, sagas: Sequence[tuple[UUID, Cached]]) -> None:
-        now = self._now()
-        behind = [
-            Settlement(saga_id, cached.state.version, cached.published, _look_at(cached, now))
-            for saga_id, cached in sagas
-            if cached.settled < cached.published
-        ]
-        if behind:
-            self._store.settle(behind)
+            await self._run_sync(partial(self._store.save_snapshots, crossed))
 
 
-def _has_become_late(cached: Cached, since: int | None, now: int) -> bool:
-    late = late_from(cached.plan, cached.state)
-    return late is not None and since is not None and since <= late <= now
+def _again(work: _Work, now: int) -> Sequence[OpenCommand]:
+    since = work.turn.due_since
+    everything = work.turn.ask_again or any(isinstance(sent, AskAgain) for sent in work.unsent)
+    if since is None and not everything:
+        return ()
+    sending = {(address(s.step, s.item), s.direction) for s in work.unsent if isinstance(s, SendCommand)}
+    again = []
+    for out in open_commands(work.base.plan, work.state):
+        due = since is not None and send_is_due(out.timeout.reply_us, out.progress.at, since, now)
+        if (due or everything) and (out.place, out.direction) not in sending:
+            again.append(out)
+    return again
 
 
-def _look_at(cached: Cached, now: int) -> int | None:
-    """When the saga must be looked at next: a saga that has something left to send is never forgotten."""
-    due = next_due(cached.plan, cached.state, now)
-    return now + RECOVERED_AFTER if due is None and cached.unsent else due
+def _moves_due(work: _Work, now: int) -> bool:
+    """Whether the row is told when the saga is due even if that is later: its own time has passed, or it is over."""
+    if not work.turn.looked_after:
+        return False
+    row_due = work.base.row_due
+    return work.over or work.turn.due_since is not None or (row_due is not None and row_due <= now)
 
 
-def _defect(saga_id: UUID, error: Exception) -> Turned:
-    return Turned(saga_id, trouble=f"{type(error).__name__}: {error}", cause=error)
+def _earlier(one: int | None, other: int | None) -> int | None:
+    return one if other is None or (one is not None and one <= other) else other

@@ -16,6 +16,7 @@ from saga_engine.core.state import Status
 from saga_engine.envelope import StreamHead
 from saga_engine.errors import UnavailableError
 from saga_engine.orchestrator.agenda import Agenda
+from saga_engine.orchestrator.upkeep import Upkeep
 from saga_engine.ports import Clock, EventStore, RunSync, StreamFilter, Transport
 
 _PAGE = 500
@@ -28,7 +29,14 @@ class Watch:
     """Watches over the partitions held. `poll` is the backstop, in seconds, for times that nobody told us of."""
 
     def __init__(
-        self, store: EventStore, transport: Transport, clock: Clock, run_sync: RunSync, agenda: Agenda, poll: float
+        self,
+        store: EventStore,
+        transport: Transport,
+        clock: Clock,
+        run_sync: RunSync,
+        agenda: Agenda,
+        poll: float,
+        upkeep: Upkeep,
     ) -> None:
         self._store = store
         self._transport = transport
@@ -36,6 +44,7 @@ class Watch:
         self._run_sync = run_sync
         self._agenda = agenda
         self._poll = poll
+        self._upkeep = upkeep
         self._partitions: frozenset[int] = frozenset()
         self._soonest: int | None = None
         self._look = asyncio.Event()
@@ -69,27 +78,31 @@ class Watch:
             # Before we look, not after: a ring that comes while the store answers is about something newer.
             self._look.clear()
             self._soonest = None
-            heads = await self._patiently(self._due_soon)
-            now = self._clock.now()
-            due = [head for head in heads if head.next_due is not None and head.next_due <= now]
-            awake = [head for head in due if head.stream_id not in self._resting]
-            for head in awake:
-                self._agenda.look(head.stream_id, seen=head.version, due_since=head.next_due)
-            if len(awake) >= _PAGE:
+            heads = await self._patiently(self._due_soon())
+            now, awake = self._clock.now(), 0
+            later: list[int] = []
+            for head in heads:
+                due = self._upkeep.knows_better(head) or head.next_due
+                if due is None or due > now:
+                    later += [] if due is None else [due]
+                elif head.stream_id not in self._resting:
+                    self._agenda.look(head.stream_id, seen=head.version, due_since=due)
+                    awake += 1
+            if awake >= _PAGE:
                 await self._agenda.room(_PAGE)
                 continue
-            later = [head.next_due for head in heads[len(due) :] if head.next_due is not None]
             self._soonest = min([*later, *([] if self._soonest is None else [self._soonest])], default=None)
             await self._until_next()
 
-    def _due_soon(self) -> Sequence[StreamHead]:
-        """What is due, and what falls due before the next poll, earliest first."""
-        if not self._partitions:
-            return ()
+    def _due_soon(self) -> Callable[[], Sequence[StreamHead]]:
+        """Ask for what is due, and what falls due before the next poll, earliest first."""
         now = self._clock.now()
         self._resting = {saga_id: until for saga_id, until in self._resting.items() if until > now}
-        most = _PAGE + len(self._resting)
-        return self._store.due(sorted(self._partitions), now + int(self._poll * 1_000_000), most)
+        partitions = sorted(self._partitions)
+        # Those that rest, or whose rows are behind, must not stand before others.
+        most = _PAGE + len(self._resting) + len(self._upkeep)
+        until = now + int(self._poll * 1_000_000)
+        return lambda: self._store.due(partitions, until, most) if partitions else ()
 
     async def _until_next(self) -> None:
         """Wait for the poll, or for the soonest known time, which may come nearer meanwhile."""

@@ -121,6 +121,12 @@ class AppendingContract:
             store.append([advance(saga, version, due=due)])
             assert loaded(store, saga).head.next_due == expected
 
+    def test_next_due_becomes_later_only_where_the_append_says_so(self, store: EventStore) -> None:
+        (saga,) = started(store, Samples().start(due=DUE))
+        for version, due in ((1, DUE + HOUR_US), (2, DUE), (3, None), (4, DUE)):
+            store.append([replace(advance(saga, version, due=due), moves_due=True)])
+            assert loaded(store, saga).head.next_due == due
+
     def test_a_due_time_is_set_where_there_was_none(self, store: EventStore) -> None:
         (saga,) = started(store, Samples().start(due=None))
         assert loaded(store, saga).head.next_due is None

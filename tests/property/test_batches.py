@@ -19,9 +19,11 @@ from saga_engine.core.state import SagaState
 from saga_engine.definition.canonical import definition_hash
 from saga_engine.definition.model import Definition
 from saga_engine.orchestrator.cache import StateCache
+from saga_engine.orchestrator.inline import finish
 from saga_engine.orchestrator.plans import Plans
 from saga_engine.orchestrator.starting import register
-from saga_engine.orchestrator.transact import Transactor, Turn, Turned
+from saga_engine.orchestrator.transact import Transactor
+from saga_engine.orchestrator.turns import Turn, Turned
 from saga_engine.ports import WHOLE, NewStream
 from tests.property.courses import SAGA_ID, Cut, play, tapes
 from tests.property.definitions import definitions
@@ -44,7 +46,7 @@ class Desk:
 
     def take(self, member: int, inputs: Sequence[Input]) -> Turned:
         new = self.new if isinstance(inputs[0], Start) else None
-        turned = self.members[member].transact([Turn(SAGA_ID, inputs, new=new)])[0]
+        turned = finish(self.members[member].transact([Turn(SAGA_ID, inputs, new=new)]))[0]
         assert turned.trouble == ""
         return turned
 
@@ -83,7 +85,7 @@ def test_everything_that_goes_out_is_found_again_in_the_stream_after_a_crash(
         desk.now = each.at
         last = desk.take(0, [each])
     assert last is not None
-    crashed = desk.members[1].transact([Turn(SAGA_ID)])[0]
+    crashed = finish(desk.members[1].transact([Turn(SAGA_ID)]))[0]
     assert list(crashed.unsent) == list(last.unsent)
     assert crashed.state == course.state == fold(SagaState(SAGA_ID), desk.stream)
     events = [sent for decision in course.decisions if isinstance(decision, Decided) for sent in decision.outgoing]

@@ -78,7 +78,7 @@ class MemoryEventStore:
             version=append.expected_version + len(append.events),
             published=max(head.published, append.published),
             status=append.status,
-            next_due=_earlier(head.next_due, append.due),
+            next_due=append.due if append.moves_due else _earlier(head.next_due, append.due),
             ended_at=head.ended_at if append.ended_at is None else append.ended_at,
         )
         return Appended(append.expected_version + len(append.events))

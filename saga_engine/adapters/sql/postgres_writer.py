@@ -15,6 +15,7 @@ from sqlalchemy import (
     CTE,
     JSON,
     BigInteger,
+    Boolean,
     ColumnClause,
     ColumnElement,
     Connection,
@@ -28,6 +29,7 @@ from sqlalchemy import (
     Uuid,
     any_,
     bindparam,
+    case,
     cast,
     column,
     func,
@@ -41,7 +43,9 @@ from saga_engine.ports import Append, Settlement
 from saga_engine.sql.schema import Id, events, keys, streams
 
 
-def _records(parameter: str, *columns: ColumnClause[UUID] | ColumnClause[int] | ColumnClause[str]) -> TableValuedAlias:
+def _records(
+    parameter: str, *columns: ColumnClause[UUID] | ColumnClause[int] | ColumnClause[str] | ColumnClause[bool]
+) -> TableValuedAlias:
     """The rows of a JSON parameter: `json_to_recordset(:parameter) AS parameter_rows(column type, ...)`."""
     document = cast(bindparam(parameter, type_=Text()), JSON)
     rows = func.json_to_recordset(document).table_valued(*columns)
@@ -57,6 +61,7 @@ _ADVANCES: Final = _records(
     column("status", Text),
     column("next_due", BigInteger),
     column("ended_at", BigInteger),
+    column("moves_due", Boolean),
 )
 _STARTS: Final = _records(
     "starts",
@@ -123,9 +128,12 @@ def advance_statement() -> Select[tuple[UUID]]:
             version=_ADVANCES.c.version,
             published=func.greatest(streams.c.published, _ADVANCES.c.published),
             status=_ADVANCES.c.status,
-            # The earlier of the two; a missing one does not count.
-            next_due=func.coalesce(
-                func.least(streams.c.next_due, _ADVANCES.c.next_due), streams.c.next_due, _ADVANCES.c.next_due
+            next_due=case(
+                (_ADVANCES.c.moves_due, _ADVANCES.c.next_due),
+                # The earlier of the two; a missing one does not count.
+                else_=func.coalesce(
+                    func.least(streams.c.next_due, _ADVANCES.c.next_due), streams.c.next_due, _ADVANCES.c.next_due
+                ),
             ),
             ended_at=func.coalesce(_ADVANCES.c.ended_at, streams.c.ended_at),
         )
@@ -202,6 +210,7 @@ class PostgresWriter:
                 "status": append.status,
                 "next_due": append.due,
                 "ended_at": append.ended_at,
+                "moves_due": append.moves_due,
             }
             for append in advances
         ]

@@ -10,12 +10,14 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     Connection,
     Insert,
     LargeBinary,
     Update,
     bindparam,
+    case,
     func,
     insert,
     select,
@@ -52,10 +54,15 @@ _ADVANCE: Final = _text(
         (streams.c.version, bindparam("new_version")),
         (streams.c.published, func.max(streams.c.published, bindparam("new_published"))),
         (streams.c.status, bindparam("new_status")),
-        # The earlier of the two; a missing one does not count (SQLite's two-argument min gives null for a null).
         (
             streams.c.next_due,
-            func.coalesce(func.min(streams.c.next_due, bindparam("due_1")), streams.c.next_due, bindparam("due_2")),
+            case(
+                (bindparam("moves", type_=Boolean()), bindparam("due_0")),
+                # The earlier of the two; a missing one does not count (SQLite's two-argument min makes null of a null).
+                else_=func.coalesce(
+                    func.min(streams.c.next_due, bindparam("due_1")), streams.c.next_due, bindparam("due_2")
+                ),
+            ),
         ),
         (streams.c.ended_at, func.coalesce(bindparam("new_ended_at"), streams.c.ended_at)),
     )
@@ -137,6 +144,8 @@ def _advance_row(append: Append) -> _Row:
         append.expected_version + len(append.events),
         append.published,
         append.status,
+        append.moves_due,
+        append.due,
         append.due,
         append.due,
         append.ended_at,

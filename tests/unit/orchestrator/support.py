@@ -19,9 +19,11 @@ from saga_engine.definition.loader import Loaded, load_text
 from saga_engine.definition.model import Definition, Json
 from saga_engine.identifiers import TimeOrderedIds
 from saga_engine.orchestrator.cache import StateCache
+from saga_engine.orchestrator.inline import finish
 from saga_engine.orchestrator.plans import Plans
 from saga_engine.orchestrator.starting import Pinned, Started, Starter, StartOutcome, StartRequest, register
-from saga_engine.orchestrator.transact import Transactor, Turn, Turned
+from saga_engine.orchestrator.transact import Transactor
+from saga_engine.orchestrator.turns import Turn, Turned
 from saga_engine.ports import EventStore, StreamFilter
 from tests.unit.core.sagas import saga
 
@@ -110,7 +112,17 @@ class Office:
 
 def turn(transactor: Transactor, saga_id: UUID, *inputs: Input, **more: int) -> Turned:
     """One turn of one saga."""
-    return transactor.transact([Turn(saga_id, inputs, seen=more.get("seen", 0))])[0]
+    return turns(transactor, Turn(saga_id, inputs, seen=more.get("seen", 0)))[0]
+
+
+def turns(transactor: Transactor, *wanted: Turn) -> Sequence[Turned]:
+    """One batch."""
+    return finish(transactor.transact(wanted))
+
+
+def settle(transactor: Transactor) -> None:
+    """Tell the store what it does not know yet."""
+    finish(transactor.upkeep.settle())
 
 
 def sent(turned: Turned) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from uuid import UUID
@@ -300,6 +301,30 @@ async def test_only_the_partitions_that_are_held_are_listened_to(desk: Desk) -> 
     await desk.intake.done_with([])
     await desk.intake.listen(frozenset({partition_of(SAGA)}))
     await desk.until(lambda: desk.counters.replies == 1)
+
+
+def test_a_token_is_the_hmac_of_key_and_participant_whoever_made_it() -> None:
+    for secret in (b"s", b"s" * 64, b"s" * 65):
+        expected = hmac.digest(secret, b"saga/step/forward\npayment", "sha256").hex()
+        made = Tokens({"k": secret}).make("saga/step/forward", "payment")
+        assert made == f"k.{expected}"
+        assert Tokens({"k": secret}).check(made, "saga/step/forward", "payment")
+
+
+def test_a_token_is_good_for_its_own_participant_only_and_as_often_as_it_comes() -> None:
+    tokens = Tokens({"k": b"secret"})
+    made = tokens.make("key", "payment")
+    assert not tokens.check(made, "key", "order")
+    assert not tokens.check(made[:-1], "key", "payment")
+    assert tokens.check(made, "key", "payment")
+    assert tokens.check(made, "key", "payment")
+
+
+def test_tokens_that_are_never_answered_are_not_remembered_for_ever() -> None:
+    tokens = Tokens({"k": b"secret"})
+    made = [tokens.make(str(number), "payment") for number in range(20_001)]
+    assert len(tokens._made) <= 10_000
+    assert all(tokens.check(token, str(number), "payment") for number, token in enumerate(made))
 
 
 def test_tokens_need_a_key() -> None:

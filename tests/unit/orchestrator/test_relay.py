@@ -12,10 +12,11 @@ from saga_engine.core.inputs import Outcome
 from saga_engine.envelope import Command, Message, partition_of
 from saga_engine.orchestrator.relay import Relay
 from saga_engine.orchestrator.tokens import Tokens
-from saga_engine.orchestrator.transact import Transactor, Turn, Turned
+from saga_engine.orchestrator.transact import Transactor
+from saga_engine.orchestrator.turns import Turn, Turned
 from saga_engine.wire import message_to_command
 from tests.unit.core.sagas import saga
-from tests.unit.orchestrator.support import BEGIN, SECOND, Office, turn
+from tests.unit.orchestrator.support import BEGIN, SECOND, Office, turn, turns
 
 TOKENS = Tokens({"1": b"secret"})
 
@@ -55,7 +56,7 @@ def looked(transactor: Transactor, office: Office, turned: Turned, after: int) -
     """The saga as it is found due after so many seconds."""
     since = office.clock.time
     office.clock.time += after * SECOND
-    return transactor.transact([Turn(turned.saga_id, (office.due(),), due_since=since)])[0]
+    return turns(transactor, Turn(turned.saga_id, (office.due(),), due_since=since))[0]
 
 
 async def test_commands_and_events_go_out_in_the_order_of_the_stream(wire: Wire) -> None:
@@ -92,7 +93,7 @@ async def test_all_sends_of_a_command_have_one_key_and_body_and_each_a_message_i
     for after in (0, 30, 60, 120):
         found = looked(transactor, office, found, after)
         await sender.send([found])
-        transactor.acknowledged([(saga_id, 2)])
+        transactor.upkeep.acknowledged(saga_id, 2)
     commands = wire.asked()
     assert len(commands) == 4
     assert len({message.message_id for message in wire.messages}) == 4
@@ -122,7 +123,7 @@ async def test_the_first_send_that_was_not_acknowledged_is_repeated_as_itself(wi
 async def test_a_saga_is_complete_only_when_all_it_had_to_send_was_acknowledged(wire: Wire) -> None:
     office = Office()
     first, second = office.start(key="a"), office.start(key="b")
-    done = office.transactor().transact([Turn(first, (office.reply("one"),)), Turn(second, ())])
+    done = turns(office.transactor(), Turn(first, (office.reply("one"),)), Turn(second, ()))
     wire.lost.add("saga.command.q.two")
     sent = await relay(office, wire).send(done)
     assert sent.complete == [(second, 2)]
@@ -133,7 +134,7 @@ async def test_who_has_nothing_to_send_is_complete_and_who_has_trouble_is_neithe
     office = Office()
     saga_id, transactor = office.start(), office.transactor()
     turn(transactor, saga_id)
-    transactor.acknowledged([(saga_id, 2)])
+    transactor.upkeep.acknowledged(saga_id, 2)
     trouble = Turned(office.start(key="x"), trouble="cannot be read")
     sent = await relay(office, wire).send([turn(transactor, saga_id), trouble])
     assert (sent.complete, sent.failed, wire.messages) == ([(saga_id, 2)], [], [])
@@ -174,7 +175,7 @@ async def test_past_the_point_of_no_return_a_command_must_succeed(wire: Wire) ->
     office = Office(saga("step: one, call: p.one, compensate: none\nstep: two, call: q.two, kind: retriable"))
     saga_id, transactor = office.start(), office.transactor()
     await relay(office, wire).send([turn(transactor, saga_id)])
-    transactor.acknowledged([(saga_id, 2)])
+    transactor.upkeep.acknowledged(saga_id, 2)
     await relay(office, wire).send([turn(transactor, saga_id, office.reply("one"))])
     assert [command.must_succeed for command in wire.asked()] == [False, True]
 
@@ -204,7 +205,7 @@ async def test_a_second_event_of_a_saga_is_not_sent_before_the_first_is_acknowle
     office = Office(TWO_EVENTS)
     saga_id, transactor = office.start(), office.transactor()
     turn(transactor, saga_id, office.reply("one"))
-    transactor.acknowledged([(saga_id, 5)])
+    transactor.upkeep.acknowledged(saga_id, 5)
     both = turn(transactor, saga_id, office.reply("two"), office.reply("three"))
     first, second = (f"saga.event.{office.definitions[0].saga}.{name}" for name in ("Second", "Third"))
     wire.lost = {first}

@@ -15,7 +15,9 @@ from saga_engine.core.decider import Decided, Ignored, Refused
 from saga_engine.core.inputs import Cancel, Input, Outcome, Resume, Suspend
 from saga_engine.core.state import Status
 from saga_engine.errors import StoreUnavailableError
-from saga_engine.orchestrator.transact import RECOVERED_AFTER, Turn
+from saga_engine.orchestrator.inline import finish
+from saga_engine.orchestrator.transact import RECOVERED_AFTER
+from saga_engine.orchestrator.turns import Turn
 from saga_engine.ports import Append, AppendOutcome, LoadedStream, Settlement, Snapshot
 from tests.unit.core.sagas import saga
 from tests.unit.orchestrator.support import (
@@ -27,8 +29,10 @@ from tests.unit.orchestrator.support import (
     Office,
     again,
     sent,
+    settle,
     state_of,
     turn,
+    turns,
 )
 
 
@@ -40,11 +44,17 @@ class WatchedStore(MemoryEventStore):
         self.before_append: Callable[[], None] = lambda: None
         self.appends: list[int] = []
         self.loads: list[dict[UUID, int]] = []
+        self.away = False
 
     def append(self, appends: Sequence[Append]) -> Sequence[AppendOutcome]:
         self.before_append()
         self.appends.append(len(appends))
         return super().append(appends)
+
+    def settle(self, settlements: Sequence[Settlement]) -> None:
+        if self.away:
+            raise StoreUnavailableError("away")
+        super().settle(settlements)
 
     def load(self, wanted: Mapping[UUID, int]) -> Mapping[UUID, LoadedStream]:
         self.loads.append(dict(wanted))
@@ -95,7 +105,7 @@ def test_many_sagas_are_committed_at_once(watched: tuple[Office, WatchedStore]) 
     office, store = watched
     ids, transactor = [office.start(key=f"k-{n}") for n in range(5)], office.transactor()
     store.appends.clear()
-    done = transactor.transact([Turn(saga_id, (office.reply("one"),)) for saga_id in ids])
+    done = turns(transactor, *[Turn(saga_id, (office.reply("one"),)) for saga_id in ids])
     assert [each.saga_id for each in done] == ids
     assert all(each.committed for each in done)
     assert store.appends == [5]
@@ -113,7 +123,7 @@ def test_a_commit_that_was_lost_to_another_is_decided_again_on_what_the_other_wr
         turn(theirs, contested, office.reply("one"))
 
     store.before_append = first
-    done = mine.transact([Turn(contested, (office.reply("one"),)), Turn(other, (office.reply("one"),))])
+    done = turns(mine, Turn(contested, (office.reply("one"),)), Turn(other, (office.reply("one"),)))
     assert [type(answer) for answer in done[0].answers] == [Ignored]
     assert done[1].committed
     assert office.events(contested).count("StepSucceeded") == 1
@@ -164,7 +174,7 @@ def test_a_refused_input_is_answered_and_writes_nothing(office: Office) -> None:
 def test_the_published_cursor_never_passes_what_was_not_acknowledged(office: Office) -> None:
     saga_id, transactor = office.start(), office.transactor()
     turn(transactor, saga_id)
-    transactor.acknowledged([(saga_id, 2)])
+    transactor.upkeep.acknowledged(saga_id, 2)
     turn(transactor, saga_id, office.reply("one"))
     assert office.store.heads([saga_id])[saga_id].published == 2, "OneDone, version 3, is not acknowledged yet"
     done = turn(transactor, saga_id, office.reply("two"))
@@ -177,19 +187,21 @@ def test_an_acknowledgement_counts_up_to_the_version_that_was_sent(office: Offic
     saga_id, transactor = office.start(), office.transactor()
     version = state_of(turn(transactor, saga_id)).version
     done = turn(transactor, saga_id, office.reply("one"))
-    transactor.acknowledged([(saga_id, version)])
-    transactor.acknowledged([(saga_id, version)])
+    transactor.upkeep.acknowledged(saga_id, version)
+    transactor.upkeep.acknowledged(saga_id, version)
     assert sent(turn(transactor, saga_id)) == sent(done) == ["3 OneDone", "4 two forward 1"]
-    transactor.acknowledged([(saga_id, 4)])
+    transactor.upkeep.acknowledged(saga_id, 4)
     assert sent(turn(transactor, saga_id)) == []
 
 
 def test_an_ended_saga_is_settled_when_all_of_it_is_acknowledged_and_never_before(office: Office) -> None:
     saga_id, transactor = office.start(), office.transactor()
     turn(transactor, saga_id, office.reply("one"), office.reply("two"))
-    transactor.acknowledged([(saga_id, 5)])
+    transactor.upkeep.acknowledged(saga_id, 5)
+    settle(transactor)
     assert office.store.heads([saga_id])[saga_id].next_due is not None
-    transactor.acknowledged([(saga_id, 6)])
+    transactor.upkeep.acknowledged(saga_id, 6)
+    settle(transactor)
     head = office.store.heads([saga_id])[saga_id]
     assert (head.published, head.next_due) == (6, None)
 
@@ -205,40 +217,82 @@ def test_a_crash_between_commit_and_send_loses_nothing(office: Office) -> None:
 def test_a_saga_that_waits_for_no_time_is_still_found_while_it_has_something_to_send() -> None:
     office = Office(saga("step: one, call: p.one, emit: OneDone, compensate: none\nstep: news, wait: {event: News}"))
     saga_id, transactor = office.start(), office.transactor()
-    turn(transactor, saga_id)
-    transactor.acknowledged([(saga_id, 2)])
-    transactor.looked_at([turn(transactor, saga_id)])
+    turns(transactor, Turn(saga_id, (office.due(),), due_since=BEGIN))
+    transactor.upkeep.acknowledged(saga_id, 2)
     office.clock.time += SECOND
     done = turn(transactor, saga_id, office.reply("one"))
     assert done.next_due == office.clock.now() + RECOVERED_AFTER
     found = office.store.unpublished(office.store.heads([saga_id])[saga_id].partition, None, 10)
     assert [head.stream_id for head in found] == [saga_id]
     assert sent(turn(office.transactor(), saga_id)) == ["3 OneDone"]
-    transactor.looked_at([replace(done, committed=False)])
     assert office.store.heads([saga_id])[saga_id].next_due == office.clock.now() + RECOVERED_AFTER
-    transactor.acknowledged([(saga_id, 4)])
-    transactor.looked_at([turn(transactor, saga_id)])
+    transactor.upkeep.acknowledged(saga_id, 4)
+    settle(transactor)
     head = office.store.heads([saga_id])[saga_id]
     assert (head.published, head.next_due) == (4, None)
 
 
 def test_a_due_time_that_was_found_too_early_is_pushed_out(office: Office) -> None:
     saga_id, transactor = office.start(), office.transactor()
-    assert office.store.heads([saga_id])[saga_id].next_due == BEGIN, "started elsewhere: its owner must look at once"
-    done = turn(transactor, saga_id, office.due())
+    head = office.store.heads([saga_id])[saga_id]
+    assert head.next_due == BEGIN, "started elsewhere: its owner must look at once"
+    assert transactor.upkeep.knows_better(head) is None
+    done = turns(transactor, Turn(saga_id, (office.due(),), due_since=BEGIN))[0]
     assert not done.committed
-    transactor.looked_at([done])
+    assert transactor.upkeep.knows_better(head) == BEGIN + 30 * SECOND, "found again, it need not be looked at"
+    settle(transactor)
+    assert office.store.heads([saga_id])[saga_id].next_due == BEGIN + 30 * SECOND
+    assert len(transactor.upkeep) == 0
+
+
+def test_a_row_that_is_behind_learns_its_due_time_with_the_next_append(office: Office) -> None:
+    saga_id, transactor = office.start(), office.transactor()
+    turns(transactor, Turn(saga_id, (office.due(),), due_since=BEGIN))
+    office.clock.time += SECOND
+    turn(transactor, saga_id, office.reply("one"))
+    assert len(transactor.upkeep) == 0
+    assert office.store.heads([saga_id])[saga_id].next_due == BEGIN + 31 * SECOND
+
+
+def test_a_row_that_is_behind_is_believed_again_once_somebody_else_has_written(office: Office) -> None:
+    saga_id, transactor = office.start(), office.transactor()
+    turns(transactor, Turn(saga_id, (office.due(),), due_since=BEGIN))
+    client = office.transactor()
+    turns(client, Turn(saga_id, (Suspend(BEGIN, "who", "why"),), looked_after=False))
+    assert transactor.upkeep.knows_better(office.store.heads([saga_id])[saga_id]) is None
+    settle(transactor)
+    assert office.store.heads([saga_id])[saga_id].next_due == BEGIN, "what was known of an earlier version is not said"
+
+
+def test_a_saga_that_ends_with_nothing_left_to_send_needs_no_more_telling() -> None:
+    office = Office(saga("step: one, call: p.one, compensate: none"))
+    saga_id, transactor = office.start(), office.transactor()
+    turn(transactor, saga_id, office.reply("one"))
+    head = office.store.heads([saga_id])[saga_id]
+    assert (head.version, head.published, head.next_due) == (4, 4, None)
+    assert len(transactor.upkeep) == 0
+
+
+def test_what_the_store_could_not_be_told_is_told_later(watched: tuple[Office, WatchedStore]) -> None:
+    office, store = watched
+    saga_id, transactor = office.start(), office.transactor()
+    turns(transactor, Turn(saga_id, (office.due(),), due_since=BEGIN))
+    store.away = True
+    with pytest.raises(StoreUnavailableError):
+        settle(transactor)
+    store.away = False
+    settle(transactor)
     assert office.store.heads([saga_id])[saga_id].next_due == BEGIN + 30 * SECOND
 
 
 def test_an_unanswered_command_is_asked_again_when_that_is_due_and_only_then(office: Office) -> None:
     saga_id, transactor = office.start(), office.transactor()
     turn(transactor, saga_id)
-    transactor.acknowledged([(saga_id, 2)])
+    transactor.upkeep.acknowledged(saga_id, 2)
 
     def look(at: int, since: int) -> list[str]:
         office.clock.time = BEGIN + at * SECOND
-        return again(transactor.transact([Turn(saga_id, (office.due(),), due_since=BEGIN + since * SECOND)])[0])
+        return again(turns(transactor, Turn(saga_id, (office.due(),), due_since=BEGIN + since * SECOND))[0])
 
     assert look(29, 0) == []
     assert look(30, 30) == ["one forward 1"]
@@ -249,7 +303,7 @@ def test_an_unanswered_command_is_asked_again_when_that_is_due_and_only_then(off
 def test_what_was_never_sent_is_sent_and_not_asked_again_besides(office: Office) -> None:
     saga_id = office.start()
     office.clock.time += 60 * SECOND
-    done = office.transactor().transact([Turn(saga_id, (office.due(),), due_since=BEGIN, ask_again=True)])[0]
+    done = turns(office.transactor(), Turn(saga_id, (office.due(),), due_since=BEGIN, ask_again=True))[0]
     assert sent(done) == ["2 one forward 1"]
     assert again(done) == []
 
@@ -257,10 +311,10 @@ def test_what_was_never_sent_is_sent_and_not_asked_again_besides(office: Office)
 def test_everything_open_is_asked_again_when_the_broker_lost_it_or_the_saga_is_resumed(office: Office) -> None:
     saga_id, transactor = office.start(), office.transactor()
     turn(transactor, saga_id)
-    transactor.acknowledged([(saga_id, 2)])
-    assert again(transactor.transact([Turn(saga_id, ask_again=True)])[0]) == ["one forward 1"]
+    transactor.upkeep.acknowledged(saga_id, 2)
+    assert again(turns(transactor, Turn(saga_id, ask_again=True))[0]) == ["one forward 1"]
     turn(transactor, saga_id, Suspend(BEGIN, "who", "why"))
-    assert again(transactor.transact([Turn(saga_id, ask_again=True)])[0]) == []
+    assert again(turns(transactor, Turn(saga_id, ask_again=True))[0]) == []
     assert again(turn(transactor, saga_id, Resume(BEGIN, "who", "why"))) == ["one forward 1"]
 
 
@@ -287,7 +341,7 @@ def test_a_saga_that_cannot_be_decided_on_stops_only_itself(office: Office, monk
         raise RuntimeError("a defect")
 
     monkeypatch.setattr("saga_engine.core.forward._lost", explode)
-    done = transactor.transact([Turn(bad, (broken,)), Turn(good, (office.reply("one"),))])
+    done = turns(transactor, Turn(bad, (broken,)), Turn(good, (office.reply("one"),)))
     assert done[0].trouble == "RuntimeError: a defect"
     assert isinstance(done[0].cause, RuntimeError)
     assert done[1].committed
@@ -302,8 +356,8 @@ def test_a_stream_that_cannot_be_read_stops_only_itself(office: Office) -> None:
     events[strange["unknown"]][1] = replace(events[strange["unknown"]][1], type="FromTheFuture")
     events[strange["illegal"]][1] = replace(events[strange["illegal"]][1], type="StepSucceeded", data=b'{"step":"one"}')
     events[strange["torn"]][1] = replace(events[strange["torn"]][1], data=b'{"step":')
-    turns = [Turn(saga_id, (office.reply("one"),)) for saga_id in (*strange.values(), good)]
-    done = office.transactor().transact(turns)
+    wanted = [Turn(saga_id, (office.reply("one"),)) for saga_id in (*strange.values(), good)]
+    done = turns(office.transactor(), *wanted)
     assert "FromTheFuture" in done[0].trouble
     assert done[1].trouble.startswith("KeyError")
     # A release that is too old is nobody's defect; a stream that breaks the rules is one to look into.
@@ -335,13 +389,13 @@ def test_a_snapshot_is_written_every_two_hundred_events_and_revives_the_saga(
     saga_id, transactor = office.start({"items": list(range(150))}), office.transactor()
     first = turn(transactor, saga_id)
     assert store.load({saga_id: 0})[saga_id].snapshot is None
-    transactor.acknowledged([(saga_id, state_of(first).version)])
+    transactor.upkeep.acknowledged(saga_id, state_of(first).version)
     turn(transactor, saga_id, *[office.reply("each", item=n) for n in range(60)])
     snapshot = store.load({saga_id: 0})[saga_id].snapshot
     assert snapshot is not None
     assert snapshot.version == 2 + 150 + 60
     done = turn(transactor, saga_id, office.reply("each", item=60))
-    transactor.acknowledged([(saga_id, state_of(done).version)])
+    transactor.upkeep.acknowledged(saga_id, state_of(done).version)
     turn(transactor, saga_id, office.reply("each", item=61))
     store.loads.clear()
     revived = turn(office.transactor(), saga_id)
@@ -379,24 +433,48 @@ def test_a_start_that_lost_its_key_leaves_no_snapshot() -> None:
     assert list(office.store._snapshots) == [first]
 
 
-def test_sagas_that_are_not_used_leave_the_cache_with_a_snapshot_and_their_cursor(office: Office) -> None:
+def test_sagas_that_are_not_used_leave_the_cache_and_their_cursor_behind(office: Office) -> None:
     ids, transactor = [office.start(key=f"k-{n}") for n in range(3)], office.transactor(capacity=2)
     turn(transactor, ids[0])
-    transactor.acknowledged([(ids[0], 2)])
+    transactor.upkeep.acknowledged(ids[0], 2)
     for saga_id in ids[1:]:
         turn(transactor, saga_id)
     assert office.store.heads(ids[:1])[ids[0]].published == 2
-    assert office.store.load({ids[0]: 0})[ids[0]].snapshot is not None
     assert sent(turn(transactor, ids[0])) == []
     assert sent(turn(transactor, ids[1])) == ["2 one forward 1"], "left the cache unsent, and is sent now"
+
+
+def test_a_saga_that_was_used_since_stays_in_the_cache_before_one_that_was_not(
+    watched: tuple[Office, WatchedStore],
+) -> None:
+    office, store = watched
+    ids, transactor = [office.start(key=f"k-{n}") for n in range(3)], office.transactor(capacity=2)
+    for saga_id in (ids[0], ids[1], ids[0], ids[2]):
+        turn(transactor, saga_id)
+    store.loads.clear()
+    turn(transactor, ids[0])
+    assert store.loads == []
+    turn(transactor, ids[1])
+    assert store.loads == [{ids[1]: 0}]
+
+
+@pytest.mark.parametrize(("items", "kept"), [(2, False), (30, True)], ids=["short", "long"])
+def test_only_a_long_saga_leaves_the_cache_with_a_snapshot(items: int, kept: bool) -> None:
+    office = Office(LOOP)
+    first, second = (office.start({"items": list(range(items))}, key=key) for key in ("a", "b"))
+    transactor = office.transactor(capacity=1)
+    turn(transactor, first)
+    turn(transactor, second)
+    assert (office.store.load({first: 0})[first].snapshot is not None) is kept
 
 
 def test_sagas_that_are_handed_over_are_forgotten_once_the_store_knows_what_was_acknowledged(office: Office) -> None:
     gone, kept = office.start(key="gone"), office.start(key="kept")
     mine, theirs = office.transactor(), office.transactor()
-    mine.transact([Turn(gone), Turn(kept)])
-    mine.acknowledged([(gone, 2), (kept, 2)])
-    mine.hand_over(lambda saga_id: saga_id == gone)
+    turns(mine, Turn(gone), Turn(kept))
+    mine.upkeep.acknowledged(gone, 2)
+    mine.upkeep.acknowledged(kept, 2)
+    finish(mine.upkeep.hand_over(lambda saga_id: saga_id == gone))
     assert {head.published for head in office.store.heads([gone]).values()} == {2}
     assert {head.published for head in office.store.heads([kept]).values()} == {1}
     turn(theirs, gone, office.reply("one"))
@@ -418,15 +496,15 @@ def test_a_saga_that_somebody_else_resumed_asks_again_at_its_owner(office: Offic
     """A client resumes; what it sends nobody: the owner finds it in the stream, before a reply time-out has passed."""
     saga_id, owner = office.start(), office.transactor()
     turn(owner, saga_id, Suspend(BEGIN, "who", "why"))
-    owner.acknowledged([(saga_id, 3)])
+    owner.upkeep.acknowledged(saga_id, 3)
     client = office.transactor()
-    client.transact([Turn(saga_id, (Resume(BEGIN, "who", "why"),), looked_after=False)])
+    turns(client, Turn(saga_id, (Resume(BEGIN, "who", "why"),), looked_after=False))
     found = office.store.due(range(16), office.clock.now(), 10)
     assert [head.stream_id for head in found] == [saga_id]
     due = Turn(saga_id, (office.due(),), seen=found[0].version, due_since=found[0].next_due)
-    assert again(owner.transact([due])[0]) == ["one forward 1"]
-    owner.acknowledged([(saga_id, found[0].version)])
-    assert again(owner.transact([due])[0]) == []
+    assert again(turns(owner, due)[0]) == ["one forward 1"]
+    owner.upkeep.acknowledged(saga_id, found[0].version)
+    assert again(turns(owner, due)[0]) == []
 
 
 def test_a_due_saga_that_was_decided_on_is_not_found_due_again(office: Office) -> None:
@@ -434,9 +512,8 @@ def test_a_due_saga_that_was_decided_on_is_not_found_due_again(office: Office) -
     turn(transactor, saga_id)
     office.clock.time += 31 * SECOND
     since = office.store.heads([saga_id])[saga_id].next_due
-    turned = transactor.transact([Turn(saga_id, (office.reply("one"), office.due()), due_since=since)])
+    turned = turns(transactor, Turn(saga_id, (office.reply("one"), office.due()), due_since=since))
     assert turned[0].committed
-    transactor.looked_at(turned)
     assert office.store.due(range(16), office.clock.now(), 10) == []
 
 
@@ -444,15 +521,15 @@ def test_a_saga_that_passes_its_sla_is_told_once_and_goes_on() -> None:
     office = Office("saga: s\nsla: 40s\nsteps:\n  - {step: one, call: p.one, compensate: none}\n")
     saga_id, transactor = office.start(), office.transactor()
     turn(transactor, saga_id)
-    transactor.acknowledged([(saga_id, 2)])
+    transactor.upkeep.acknowledged(saga_id, 2)
     told = []
     for seconds in (0, 30, 40, 90, 210):
         office.clock.time = BEGIN + seconds * SECOND
         head = office.store.heads([saga_id])[saga_id]
         assert head.next_due is not None
         assert head.next_due <= office.clock.time, "it is looked at then"
-        turned = transactor.transact([Turn(saga_id, (office.due(),), due_since=head.next_due)])
-        transactor.looked_at(turned)
+        turned = turns(transactor, Turn(saga_id, (office.due(),), due_since=head.next_due))
+        settle(transactor)
         told.append(turned[0].late)
     assert told == [False, False, True, False, False]
     assert office.events(saga_id) == ["SagaStarted", "CommandIssued"]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
 
 from saga_engine.adapters.memory.broker import MemoryBroker
 from saga_engine.adapters.memory.store import MemoryEventStore
@@ -12,11 +11,13 @@ from saga_engine.adapters.memory.transport import MemoryTransport
 from saga_engine.envelope import StreamHead, partition_of
 from saga_engine.identifiers import TimeOrderedIds
 from saga_engine.orchestrator.agenda import Agenda
+from saga_engine.orchestrator.cache import StateCache
+from saga_engine.orchestrator.inline import inline
+from saga_engine.orchestrator.upkeep import Upkeep
 from saga_engine.orchestrator.watch import Watch
 from saga_engine.ports import StreamFilter
 from saga_engine.testing.virtual_time import VirtualClock, VirtualLoop, run
 
-T = TypeVar("T")
 POLL = 3600.0
 
 
@@ -51,13 +52,6 @@ class Losing(MemoryTransport):
         return self.lost
 
 
-def inline(call: Callable[[], T], /) -> Awaitable[T]:
-    async def answer() -> T:
-        return call()
-
-    return answer()
-
-
 class Watching:
     """A watch over all partitions for a while, and the times at which it looked. `then` happens when it looks."""
 
@@ -74,7 +68,8 @@ class Watching:
         self.transport = Losing(MemoryBroker())
         self.store = Looking(asked, self.clock)
         self.agenda = Agenda()
-        self.watch = Watch(self.store, self.transport, self.clock, inline, self.agenda, POLL)
+        upkeep = Upkeep(self.store, StateCache(1), inline)
+        self.watch = Watch(self.store, self.transport, self.clock, inline, self.agenda, POLL, upkeep)
         self.watch.over(frozenset(range(16)))
 
     async def until(self, seconds: float) -> list[float]:

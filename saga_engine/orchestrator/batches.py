@@ -1,0 +1,267 @@
+"""Works off the agenda in batches: transact, then send, then acknowledge.
+
+Owns that order, how many batches are under way, and what becomes of one that fails. Decides nothing about sagas.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from saga_engine.core.bounds import MANY_EVENTS, MOST_EVENTS
+from saga_engine.core.decider import Decided, Ignored
+from saga_engine.core.inputs import ReplyReceived
+from saga_engine.errors import UnavailableError
+from saga_engine.orchestrator.agenda import Agenda, Entry
+from saga_engine.orchestrator.counters import Counters
+from saga_engine.orchestrator.intake import Intake
+from saga_engine.orchestrator.relay import Relay
+from saga_engine.orchestrator.transact import Transactor
+from saga_engine.orchestrator.turns import Turn, Turned
+from saga_engine.orchestrator.watch import Watch
+from saga_engine.ports import Clock, Delivery
+
+_COMMITTING: Final = 2
+"""Batches between decision and commit at a time: while the store works on one, the next is decided."""
+
+_WORTH_OVERLAPPING: Final = 4
+"""A second batch does not wait for the commit of the first once it is at least this part of a full one."""
+
+_MOST_BEHIND: Final = 1_000
+"""Rows that may be behind what is known before the store is told, whatever the time."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Sizes in sagas, times in seconds.
+
+    `batch`: in one commit at most. `backlog`: waiting, above which nothing more is received. `cached`: kept in memory.
+    `sending`: batches whose messages may be under way at a time. `due_poll`: the backstop for what is due.
+    `settle_after`: how long a stream's row may be behind what is known of it.
+    """
+
+    batch: int = 500
+    backlog: int = 4_000
+    cached: int = 20_000
+    sending: int = 16
+    due_poll: float = 1.0
+    lease_interval: float = 1.0
+    again_after: float = 1.0
+    trouble_after: float = 5.0
+    settle_after: float = 0.25
+
+
+class Batches:
+    """The loop over the agenda. A saga is in one batch at a time, from its decision until what it sends is sent."""
+
+    def __init__(
+        self,
+        agenda: Agenda,
+        transactor: Transactor,
+        relay: Relay,
+        intake: Intake,
+        watch: Watch,
+        clock: Clock,
+        counters: Counters,
+        tuning: Tuning,
+    ) -> None:
+        self._agenda = agenda
+        self._transactor = transactor
+        self._relay = relay
+        self._intake = intake
+        self._watch = watch
+        self._clock = clock
+        self._counters = counters
+        self._tuning = tuning
+        self._committing = 0
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._settling: asyncio.Task[None] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._held = False
+        self._stopping = False
+        self._failure: BaseException | None = None
+
+    def stop(self) -> None:
+        """Begin no more batches; `run` ends when those under way are through."""
+        self._stopping = True
+        self._agenda.work.set()
+
+    async def run(self) -> None:
+        """Work until `stop`, one batch after the other, each as large as what has come in the meantime.
+
+        Raises what a batch failed with, if that is a defect.
+        """
+        try:
+            while not self._stopping:
+                await self._agenda.work.wait()
+                self._agenda.work.clear()
+                while self._may_begin():
+                    self._begin()
+            while self._under_way:
+                await asyncio.wait(self._under_way)
+        finally:
+            tasks = [*self._under_way, *([] if self._settling is None else [self._settling])]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if self._failure is not None:
+            raise self._failure
+
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """For what must not meet a batch between decision and commit."""
+        self._held = True
+        try:
+            await self._idle.wait()
+            yield
+        finally:
+            self._held = False
+            self._agenda.work.set()
+
+    def _may_begin(self) -> bool:
+        """Whether there is a batch to begin: a small one waits for the commit under way, so that it grows."""
+        ready = self._agenda.ready
+        if not ready or self._held or self._stopping or len(self._under_way) >= self._tuning.sending:
+            return False
+        if not self._committing:
+            return True
+        return self._committing < _COMMITTING and ready * _WORTH_OVERLAPPING >= self._tuning.batch
+
+    def _begin(self) -> None:
+        self._committing += 1
+        self._idle.clear()
+        task = asyncio.create_task(self._work(self._agenda.take(self._tuning.batch)))
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        failure = None if task.cancelled() else task.exception()
+        if failure is not None:
+            self._failure = self._failure or failure
+            self._stopping = True
+        self._agenda.work.set()
+
+    async def _work(self, batch: dict[UUID, Entry]) -> None:
+        now = self._clock.now()
+        turns = [entry.turn(saga_id, now) for saga_id, entry in batch.items()]
+        try:
+            turned = await self._transactor.transact(turns)
+        except UnavailableError as error:
+            _log.warning("the store is not available; trying again", error=str(error))
+            # Before others begin: they would not fare better.
+            await self._clock.sleep(self._tuning.again_after)
+            self._agenda.put_back(batch)
+            return
+        finally:
+            self._committing -= 1
+            if not self._committing:
+                self._idle.set()
+            self._agenda.work.set()
+        self._count(turns, turned)
+        await self._send(batch, turned)
+        self._settle_soon()
+
+    def _count(self, turns: Sequence[Turn], turned: Sequence[Turned]) -> None:
+        counters = self._counters
+        counters.batches += 1
+        for turn, result in zip(turns, turned, strict=True):
+            counters.commits += result.committed
+            self._watch.expect(result.next_due)
+            if result.late and result.state is not None:
+                counters.over_sla += 1
+                _log.warning(
+                    "a saga is over its sla",
+                    saga=result.state.saga,
+                    key=result.state.key,
+                    saga_id=str(result.saga_id),
+                    status=result.state.status.value,
+                )
+            self._warn_of_length(result)
+            for given, answer in zip(turn.inputs, result.answers, strict=False):
+                if isinstance(answer, Ignored) and isinstance(given, ReplyReceived):
+                    counters.ignored[answer.reason] += 1
+
+    def _warn_of_length(self, result: Turned) -> None:
+        """Once, when a stream has become remarkably long: there is time to look at it before it reaches its limit."""
+        state = result.state
+        if state is None or state.version < MANY_EVENTS or not result.committed:
+            return
+        new = sum(len(answer.events) for answer in result.answers if isinstance(answer, Decided))
+        if state.version - new < MANY_EVENTS:
+            self._counters.long += 1
+            _log.warning(
+                "a saga has many events",
+                saga=state.saga,
+                key=state.key,
+                saga_id=str(result.saga_id),
+                events=state.version,
+                limit=MOST_EVENTS,
+            )
+
+    async def _send(self, batch: Mapping[UUID, Entry], turned: Sequence[Turned]) -> None:
+        """Send what was committed; only then are the messages that led to it acknowledged.
+
+        What goes wrong here is tried again: it is committed, and must be sent.
+        """
+        try:
+            sent = await self._relay.send(turned)
+            self._counters.commands += sent.commands
+            self._counters.sent_again += sent.again
+            self._counters.unacknowledged += len(sent.failed)
+            for saga_id, version in sent.complete:
+                self._transactor.upkeep.acknowledged(saga_id, version)
+            self._later(sent.failed, self._tuning.again_after)
+            await self._acknowledge(batch, turned)
+        except Exception:  # noqa: BLE001 - a batch that cannot be sent must not take the others down
+            _log.exception("a batch could not be sent; trying again")
+            self._later(batch, self._tuning.trouble_after)
+        finally:
+            self._agenda.release(batch)
+
+    async def _acknowledge(self, batch: Mapping[UUID, Entry], turned: Sequence[Turned]) -> None:
+        troubled = {turn.saga_id: turn for turn in turned if turn.trouble}
+        for saga_id, turn in troubled.items():
+            trouble, cause = turn.trouble, turn.cause
+            _log.error("a saga cannot be worked on", saga_id=str(saga_id), trouble=trouble, exc_info=cause)
+        self._watch.rest(troubled, self._tuning.trouble_after)
+        done: list[Delivery] = []
+        for saga_id, entry in batch.items():
+            if entry.replies and saga_id not in troubled:
+                done += entry.deliveries
+        await self._intake.done_with(done)
+        back = [delivery for saga_id in troubled for delivery in batch[saga_id].deliveries]
+        await self._intake.put_back(back, self._tuning.trouble_after)
+
+    def _later(self, saga_ids: Iterable[UUID], delay: float) -> None:
+        """Look at sagas again that could not send all they had to."""
+        for saga_id in saga_ids:
+            asyncio.get_running_loop().call_later(delay, partial(self._agenda.look, saga_id))
+
+    def _settle_soon(self) -> None:
+        """Tell the store in a while about rows that are behind; most are told sooner, by their next append."""
+        if len(self._transactor.upkeep) and self._settling is None:
+            self._settling = asyncio.create_task(self._settle())
+
+    async def _settle(self) -> None:
+        upkeep = self._transactor.upkeep
+        try:
+            if len(upkeep) < _MOST_BEHIND:
+                await self._clock.sleep(self._tuning.settle_after)
+            await upkeep.settle()
+        except UnavailableError as error:
+            _log.warning("the store is not available; trying again", error=str(error))
+            await self._clock.sleep(self._tuning.again_after)
+        finally:
+            self._settling = None
+        self._settle_soon()

@@ -1,0 +1,119 @@
+"""What a stream's row learns after the event: that all was acknowledged, when the saga is due next; and the snapshots.
+
+Most rows learn it with their next append. Owns the others, which are told together and not at once, and whoever has to
+leave the cache. Decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+from uuid import UUID
+
+from saga_engine.codec import encode_state
+from saga_engine.envelope import StreamHead
+from saga_engine.orchestrator.cache import Cached, StateCache
+from saga_engine.ports import EventStore, RunSync, Settlement, Snapshot
+
+SNAPSHOT_FROM: Final = 20
+"""Events from which a saga that leaves the cache gets a snapshot: a shorter stream is read as quickly itself."""
+
+
+_NEVER: Final = 2**63 - 1
+
+
+class Upkeep:
+    """Rows that say less than is known here. For the one thread that transacts."""
+
+    def __init__(self, store: EventStore, cache: StateCache, run_sync: RunSync) -> None:
+        self._store = store
+        self._cache = cache
+        self._run_sync = run_sync
+        self._behind: dict[UUID, Cached] = {}
+
+    def __len__(self) -> int:
+        """How many rows are behind what is known here."""
+        return len(self._behind)
+
+    def acknowledged(self, saga_id: UUID, version: int) -> None:
+        """The broker has everything that a saga sent out up to a version: nothing of it is sent again.
+
+        Of a saga that goes on the row learns it with the next append; of one that has ended, or waits for nothing
+        timed, with the next `settle`.
+        """
+        cached = self._cache.look(saga_id)
+        if cached is None:
+            return
+        if cached.unsent:
+            cached.unsent = [each for each in cached.unsent if each.version > version]
+        if not cached.unsent and cached.rests:
+            cached.due = None
+            if cached.row_due is not None:
+                self._behind[saga_id] = cached
+
+    def found_due(self, saga_id: UUID, cached: Cached) -> None:
+        """Its row says that it is due. It was looked at, and nothing came of it."""
+        self._behind[saga_id] = cached
+
+    def told(self, saga_id: UUID) -> None:
+        """An append has said all there is to say."""
+        if self._behind:
+            self._behind.pop(saga_id, None)
+
+    def knows_better(self, head: StreamHead) -> int | None:
+        """When a saga whose row says that it is due is due in truth; None: its row is not known to be behind."""
+        cached = self._behind.get(head.stream_id)
+        if cached is None or cached.state.version != head.version:
+            return None
+        return _NEVER if cached.due is None else cached.due
+
+    async def settle(self) -> None:
+        """Tell the store about all rows that are behind, in one statement.
+
+        Raises:
+            StoreUnavailableError: they are behind still.
+        """
+        behind, self._behind = self._behind, {}
+        try:
+            await self._tell(list(behind.items()))
+        except BaseException:
+            self._behind = {**behind, **self._behind}
+            raise
+        for saga_id, cached in behind.items():
+            if cached.state.ended_as is not None and cached.row_due is None:
+                self._cache.drop(saga_id)
+
+    async def hand_over(self, leaving: Callable[[UUID], bool]) -> None:
+        """Forget sagas that others will look after, once the store knows all that was acknowledged for them."""
+        await self.settle()
+        out = [(saga_id, cached) for saga_id, cached in self._cache if leaving(saga_id)]
+        await self._tell([(saga_id, cached) for saga_id, cached in out if cached.settled < cached.published])
+        for saga_id, _ in out:
+            self._cache.drop(saga_id)
+
+    async def make_room(self) -> None:
+        """Take out of the cache what is too much, with snapshots of the long ones."""
+        out = self._cache.overflow()
+        if not out:
+            return
+        await self._tell([(saga_id, cached) for saga_id, cached in out if cached.settled < cached.published])
+        snapshots = [
+            Snapshot(saga_id, cached.state.version, encode_state(cached.state))
+            for saga_id, cached in out
+            if cached.state.version >= SNAPSHOT_FROM
+        ]
+        if snapshots:
+            await self._run_sync(partial(self._store.save_snapshots, snapshots))
+
+    async def _tell(self, sagas: Sequence[tuple[UUID, Cached]]) -> None:
+        if not sagas:
+            return
+        settlements = [
+            Settlement(saga_id, cached.state.version, cached.published, cached.due) for saga_id, cached in sagas
+        ]
+        await self._run_sync(partial(self._store.settle, settlements))
+        for settlement, (_, cached) in zip(settlements, sagas, strict=True):
+            # Otherwise an append was quicker, and the row has what that said.
+            if cached.state.version == settlement.version:
+                cached.row_due, cached.settled = settlement.next_due, settlement.published
