@@ -23,9 +23,10 @@ from saga_engine.bootstrap.transports import transport
 from saga_engine.clock import StoreClock
 from saga_engine.errors import SchemaMissingError, StoreUnavailableError, UnavailableError, UsageError
 from saga_engine.handlers import load_participants
-from saga_engine.orchestrator.service import Orchestrator, Tuning
+from saga_engine.orchestrator.service import Orchestrator
 from saga_engine.orchestrator.starting import register
 from saga_engine.orchestrator.tokens import Tokens
+from saga_engine.orchestrator.tuning import Tuning
 from saga_engine.participant.registry import MergedParticipant, merge
 from saga_engine.participant.threads import HandlerThreads
 from saga_engine.participant.worker import Worker

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -24,6 +23,7 @@ from saga_engine.orchestrator.counters import Counters
 from saga_engine.orchestrator.intake import Intake
 from saga_engine.orchestrator.relay import Relay
 from saga_engine.orchestrator.transact import Transactor
+from saga_engine.orchestrator.tuning import Tuning
 from saga_engine.orchestrator.turns import Turn, Turned
 from saga_engine.orchestrator.watch import Watch
 from saga_engine.ports import Clock, Delivery
@@ -38,26 +38,6 @@ _MOST_BEHIND: Final = 1_000
 """Rows that may be behind what is known before the store is told, whatever the time."""
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Tuning:
-    """Sizes in sagas, times in seconds.
-
-    `batch`: in one commit at most. `backlog`: waiting, above which nothing more is received. `cached`: kept in memory.
-    `sending`: batches whose messages may be under way at a time. `due_poll`: the backstop for what is due.
-    `settle_after`: how long a stream's row may be behind what is known of it.
-    """
-
-    batch: int = 500
-    backlog: int = 4_000
-    cached: int = 20_000
-    sending: int = 16
-    due_poll: float = 1.0
-    lease_interval: float = 1.0
-    again_after: float = 1.0
-    trouble_after: float = 5.0
-    settle_after: float = 0.25
 
 
 class Batches:

@@ -13,7 +13,7 @@ import structlog
 
 from saga_engine.errors import UnavailableError
 from saga_engine.orchestrator.agenda import Agenda
-from saga_engine.orchestrator.batches import Batches, Tuning
+from saga_engine.orchestrator.batches import Batches
 from saga_engine.orchestrator.cache import StateCache
 from saga_engine.orchestrator.counters import Counters
 from saga_engine.orchestrator.intake import Intake
@@ -23,10 +23,9 @@ from saga_engine.orchestrator.plans import Plans
 from saga_engine.orchestrator.relay import Relay
 from saga_engine.orchestrator.tokens import Tokens
 from saga_engine.orchestrator.transact import Transactor
+from saga_engine.orchestrator.tuning import Tuning
 from saga_engine.orchestrator.watch import Watch
 from saga_engine.ports import Clock, EventStore, RunSync, Transport
-
-__all__ = ["Orchestrator", "Tuning"]
 
 _log = structlog.get_logger(__name__)
 

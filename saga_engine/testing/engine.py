@@ -23,8 +23,9 @@ from saga_engine.definition.model import Definition, Json
 from saga_engine.envelope import PARTITIONS
 from saga_engine.identifiers import TimeOrderedIds
 from saga_engine.orchestrator.client import Client
-from saga_engine.orchestrator.service import Orchestrator, Tuning
+from saga_engine.orchestrator.service import Orchestrator
 from saga_engine.orchestrator.tokens import Tokens
+from saga_engine.orchestrator.tuning import Tuning
 from saga_engine.participant.worker import Worker
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.indexes import indexed_engine_tables

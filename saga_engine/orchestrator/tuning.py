@@ -1,0 +1,25 @@
+"""The sizes and times of an orchestrator. Knows nothing of what they bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Sizes in sagas, times in seconds.
+
+    `batch`: in one commit at most. `backlog`: waiting, above which nothing more is received. `cached`: kept in memory.
+    `sending`: batches whose messages may be under way at a time. `due_poll`: the backstop for what is due.
+    `settle_after`: how long a stream's row may be behind what is known of it.
+    """
+
+    batch: int = 500
+    backlog: int = 4_000
+    cached: int = 20_000
+    sending: int = 16
+    due_poll: float = 1.0
+    lease_interval: float = 1.0
+    again_after: float = 1.0
+    trouble_after: float = 5.0
+    settle_after: float = 0.25
