@@ -211,6 +211,13 @@ class EventStore(Protocol):
         """
         ...
 
+    def strays(self, limit: int) -> Sequence[UUID]:
+        """At most `limit` ids under which an event or a business key stands, but no row: none, unless somebody
+
+        deleted one. Looks through the whole store.
+        """
+        ...
+
     def versions(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, int]:
         """The stored version of each stream. Unknown ids are absent."""
         ...

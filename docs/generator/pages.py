@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from docs.generator import cli, config, errors, events, examples, language, states
+from docs.generator import cli, config, errors, events, examples, invariants, language, states
 from docs.generator.blocks import has_blocks, replace_blocks
 
 DOCS: Final = Path(__file__).resolve().parents[1]
@@ -20,6 +20,7 @@ BLOCKS: Final[Mapping[str, Callable[[str], str]]] = {
     "errors": errors.codes,
     "events": events.facts,
     "example": examples.example,
+    "invariants": invariants.listed,
     "keys": language.keys,
     "states": states.diagram,
     "statuses": states.statuses,

@@ -6,17 +6,18 @@ Owns the table of all invariants and the counting. Takes one saga at a time, so 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from saga_engine.audit import commands, effects, liveness, replies, store, timers
+from saga_engine.audit import commands, derivation, effects, liveness, replies, store, timers
 from saga_engine.audit.case import Case, SagaHistory, Surroundings
 from saga_engine.audit.history import Section
 from saga_engine.audit.invariant import CommonInvariant, SagaInvariant, Violation
 
 SAGA_INVARIANTS: Final[tuple[SagaInvariant, ...]] = (
     *store.SAGA,
+    *derivation.SAGA,
     *commands.SAGA,
     *timers.SAGA,
     *effects.SAGA,
@@ -36,7 +37,7 @@ class History:
 
 @dataclass(slots=True)
 class Report:
-    """What came of judging. `checked`: for each invariant how often one of its checks was made; 0: not kept.
+    """What came of judging. `checked`: for how many sagas each invariant was; what surrounds them counts as one.
 
     `broken` counts violations; of them the first `Judge.most` are in `violations`.
     """
@@ -54,6 +55,7 @@ class Judge:
         self._around = around
         self._most = most
         self._invariants = [one for one in SAGA_INVARIANTS if one.needs <= around.sections]
+        self._numbers = {one.number for one in self._invariants}
         self.report = Report()
 
     def saga(self, saga: SagaHistory) -> Sequence[Violation]:
@@ -62,7 +64,7 @@ class Judge:
         found: list[Violation] = []
         for one in self._invariants:
             found += [Violation(one.number, saga.saga_id, each.seen, each.expected) for each in one.check(case)]
-            self.report.checked[one.number] += 1
+        self.report.checked.update(self._numbers)
         self.report.sagas += 1
         self._add(found)
         return found
@@ -88,11 +90,12 @@ def numbers() -> Sequence[str]:
     return sorted({one.number for one in SAGA_INVARIANTS} | {one.number for one in COMMON_INVARIANTS})
 
 
-def applies(number: str, sections: frozenset[Section]) -> bool:
-    """Whether something of an invariant can be told from a history that keeps these sections."""
-    return any(one.number == number and one.needs <= sections for one in SAGA_INVARIANTS) or any(
-        one.number == number and one.needs <= sections for one in COMMON_INVARIANTS
-    )
+def texts(number: str, sections: Collection[Section] = frozenset(Section)) -> Sequence[str]:
+    """What is checked of an invariant in a history that keeps these sections; nothing: it cannot be told."""
+    kept = frozenset(sections)
+    every: list[tuple[str, str, frozenset[Section]]] = [(i.number, i.text, i.needs) for i in SAGA_INVARIANTS]
+    every += [(i.number, i.text, i.needs) for i in COMMON_INVARIANTS]
+    return [text for own, text, needs in every if own == number and needs <= kept]
 
 
 def judge(history: History) -> Report:

@@ -6,12 +6,15 @@ Owns the way from the port `EventStore` to both. Reads only; holds one page at a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 from uuid import UUID
 
-from saga_engine.audit.case import KnownDefinition, SagaHistory
+from saga_engine.audit.case import KnownDefinition, SagaHistory, Surroundings
 from saga_engine.audit.definitions import known_definition
 from saga_engine.audit.history import DefinitionRow, KeyRow, Record, Section, SnapshotRow, StoredEvent, StreamRow
+from saga_engine.envelope import StreamHead
+from saga_engine.errors import NotFoundError
 from saga_engine.ports import EventStore, StoredStream, StreamFilter
 
 SECTIONS: Final = frozenset(
@@ -27,6 +30,10 @@ SECTIONS: Final = frozenset(
 """What a store alone keeps of a history."""
 
 PAGE: Final = 200
+MOST_EVENTS: Final = 20_000
+"""How many sagas are looked up at once, and how many events at most are held, unless one saga has more."""
+
+MOST_STRAYS: Final = 1_000
 
 
 class StoredDefinitions:
@@ -46,21 +53,62 @@ class StoredDefinitions:
 
 
 def pages(store: EventStore, saga: str | None = None) -> Iterator[Sequence[SagaHistory]]:
-    """All sagas of a store, or those of one name, newest first; what begins meanwhile is left out."""
+    """All sagas of a store, or those of one name, newest first; what begins meanwhile is left out.
+
+    Of all sagas, also what stands in the store without a row, up to 1,000 ids.
+    """
     before: UUID | None = None
     while True:
         heads = store.list(StreamFilter(saga=saga, before=before, limit=PAGE))
-        ids = [head.stream_id for head in heads]
-        if ids:
+        for ids in _portions(heads):
             yield slices(store, ids)
         if len(heads) < PAGE:
-            return
-        before = ids[-1]
+            break
+        before = heads[-1].stream_id
+    if saga is None:
+        strays = store.strays(MOST_STRAYS)
+        for start in range(0, len(strays), PAGE):
+            yield slices(store, strays[start : start + PAGE])
+
+
+def _portions(heads: Sequence[StreamHead]) -> Iterator[Sequence[UUID]]:
+    """Ids to be read at once, so that long streams do not fill the memory."""
+    ids: list[UUID] = []
+    held = 0
+    for head in heads:
+        if ids and held + head.version > MOST_EVENTS:
+            yield ids
+            ids, held = [], 0
+        ids.append(head.stream_id)
+        held += head.version
+    if ids:
+        yield ids
+
+
+def named(store: EventStore, id_or_key: str, saga: str | None = None) -> Sequence[SagaHistory]:
+    """The saga of that id, whatever is left of it, or all that bear that business key, in all generations.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    ids = [record.stream_id for record in store.find(id_or_key, saga)]
+    if not ids:
+        with suppress(ValueError):
+            ids = [UUID(id_or_key)]
+    found = slices(store, ids)
+    if not found:
+        raise NotFoundError(f"no saga with id or key {id_or_key!r}{f' named {saga}' if saga else ''}")
+    return found
 
 
 def slices(store: EventStore, saga_ids: Sequence[UUID]) -> Sequence[SagaHistory]:
     """These sagas, as they are stored. What has gone meanwhile is left out."""
     return [_slice(saga_id, stream) for saga_id, stream in store.stored(saga_ids).items()]
+
+
+def surroundings(store: EventStore) -> Surroundings:
+    """What a store alone tells of what surrounds its sagas."""
+    return Surroundings(SECTIONS, definition=StoredDefinitions(store), now=store.now())
 
 
 def stored_records(store: EventStore) -> Iterator[Record]:

@@ -40,6 +40,7 @@ COMMANDS = {
     "resolve": Lazy(f"{_COMMANDS}.verbs:resolve", "Say that a person has undone a blocked step."),
     "dead": Lazy(f"{_COMMANDS}.dead:dead", "List dead letters, show one, and send them again."),
     "plan": Lazy(f"{_COMMANDS}.plan:plan", "Show what would be sent if a saga were cancelled or a step failed."),
+    "audit": Lazy(f"{_COMMANDS}.audit:audit", "Check that what is stored of sagas holds together."),
     "definitions": Lazy(f"{_COMMANDS}.definitions:definitions", "List, show and compare definitions."),
     "participants": Lazy(f"{_COMMANDS}.participants:participants", "List the participants' commands and export them."),
     "schema": Lazy(f"{_COMMANDS}.schema:schema", "Print the JSON Schema (draft-07) of the definition language."),

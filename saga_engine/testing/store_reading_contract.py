@@ -75,6 +75,10 @@ class ReadingContract:
         assert streams[two].batch_ids[1] == last
         assert store.stored([]) == {}
 
+    def test_nothing_stands_in_a_store_without_a_row(self, store: EventStore) -> None:
+        started(store, Samples().start(events=2), Samples().start(key="other"))
+        assert store.strays(10) == []
+
     def test_nothing_is_loaded_for_no_ids(self, store: EventStore) -> None:
         assert store.load({}) == {}
         assert store.versions([]) == {}

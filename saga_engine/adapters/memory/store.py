@@ -144,6 +144,11 @@ class MemoryEventStore:
                 if each in self._heads
             }
 
+    def strays(self, limit: int) -> Sequence[UUID]:
+        with self._opened():
+            held = {record.stream_id: None for record in self._keys.values()}
+            return [each for each in {**held, **self._events} if each not in self._heads][:limit]
+
     def versions(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, int]:
         with self._opened():
             return {each: self._heads[each].version for each in stream_ids if each in self._heads}

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, bindparam, select
+from sqlalchemy import Connection, Engine, bindparam, exists, select, union
 
 from saga_engine.adapters.sql.read import chunks
 from saga_engine.adapters.sql.rows import head_of, select_heads
@@ -19,6 +20,15 @@ from saga_engine.envelope import EventRecord, StreamHead
 from saga_engine.ports import KeyRecord, Snapshot, StoredStream
 from saga_engine.sql.schema import events, keys, snapshots, streams
 from saga_engine.sql.transaction import run_query
+
+_KEYS: Final = select(keys.c.saga, keys.c.key, keys.c.generation, keys.c.stream_id, keys.c.input_hash)
+# One statement, so that it sees either all of a commit or nothing of it.
+_STRAYS: Final = union(
+    *(
+        select(table.c.stream_id).where(~exists().where(streams.c.stream_id == table.c.stream_id)).distinct()
+        for table in (events, keys)
+    )
+).limit(bindparam("most"))
 
 
 class Inspector:
@@ -36,8 +46,8 @@ class Inspector:
             select(*columns).where(writer.among(events.c.stream_id)).order_by(events.c.stream_id, events.c.version)
         )
         # By business key: there is no index by stream, and a whole table for a page of sagas would be too much.
-        named = (keys.c.saga, keys.c.key, keys.c.generation, keys.c.stream_id, keys.c.input_hash)
-        self._keys_of = select(*named).where(keys.c.key.in_(bindparam("named", expanding=True)))
+        self._keys_named = _KEYS.where(keys.c.key.in_(bindparam("named", expanding=True)))
+        self._keys_of = _KEYS.where(writer.among(keys.c.stream_id))
 
     def stored(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, StoredStream]:
         """See `ports.EventStore`."""
@@ -45,6 +55,10 @@ class Inspector:
         for ids in chunks(stream_ids):
             found |= run_query(self._engine, partial(self._stored, ids))
         return found
+
+    def strays(self, limit: int) -> Sequence[UUID]:
+        """See `ports.EventStore`."""
+        return run_query(self._engine, lambda connection: connection.execute(_STRAYS, {"most": limit}).scalars().all())
 
     def _stored(self, ids: Sequence[UUID], connection: Connection) -> dict[UUID, StoredStream]:
         wanted = {"ids": self._writer.ids(ids)}
@@ -56,7 +70,7 @@ class Inspector:
             record = EventRecord(version, kind, str(data).encode("utf-8", "replace"), at)
             records[stream_id].append((record, batch_id))
         after = self._heads(connection, wanted)
-        held = self._keys(connection, before)
+        held = self._keys(connection, before, ids)
         return {
             stream_id: _stream(
                 before.get(stream_id),
@@ -66,20 +80,23 @@ class Inspector:
                 records[stream_id],
             )
             for stream_id in ids
-            if stream_id in before or stream_id in records
+            if stream_id in before or stream_id in records or stream_id in held
         }
 
     def _heads(self, connection: Connection, wanted: Mapping[str, object]) -> dict[UUID, StreamHead]:
         heads = map(head_of, connection.execute(self._heads_of, dict(wanted)))
         return {head.stream_id: head for head in heads}
 
-    def _keys(self, connection: Connection, heads: Mapping[UUID, StreamHead]) -> dict[UUID, KeyRecord]:
-        """The keys that these rows name, as far as they belong to them."""
-        if not heads:
-            return {}
+    def _keys(
+        self, connection: Connection, heads: Mapping[UUID, StreamHead], ids: Sequence[UUID]
+    ) -> dict[UUID, KeyRecord]:
+        """The keys that belong to these ids: those that their rows name, and of ids without a row all there are."""
         named = sorted({head.key for head in heads.values()})
-        records = (KeyRecord(*row) for row in connection.execute(self._keys_of, {"named": named}))
-        return {record.stream_id: record for record in records}
+        found = list(connection.execute(self._keys_named, {"named": named})) if named else []
+        stray = [stream_id for stream_id in ids if stream_id not in heads]
+        if stray:
+            found += connection.execute(self._keys_of, {"ids": self._writer.ids(stray)})
+        return {record.stream_id: record for record in (KeyRecord(*row) for row in found)}
 
 
 def _stream(

@@ -102,6 +102,10 @@ class SqlEventStore:
         self._check_open()
         return self._inspector.stored(stream_ids)
 
+    def strays(self, limit: int) -> Sequence[UUID]:
+        self._check_open()
+        return self._inspector.strays(limit)
+
     def versions(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, int]:
         self._check_open()
         return self._reader.versions(stream_ids)

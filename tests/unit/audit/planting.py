@@ -30,6 +30,7 @@ from saga_engine.core import events as e
 from saga_engine.core.events import Direction, Event
 from saga_engine.core.inputs import Outcome
 from saga_engine.definition.canonical import definition_bytes, definition_hash
+from saga_engine.definition.inputs import input_hash
 from saga_engine.definition.model import Definition
 from saga_engine.envelope import Address, StreamHead, partition_of
 from saga_engine.testing.sources import load
@@ -141,7 +142,7 @@ def defined(source: str = BOOK) -> DefinitionRow:
     return DefinitionRow(definition_hash(definition), definition.saga, definition_bytes(definition).decode())
 
 
-KEY: Final = KeyRow("trip", "k", 1, SAGA, "input")
+KEY: Final = KeyRow("trip", "k", 1, SAGA, input_hash({}))
 
 
 def rows(events: Sequence[Event], source: str = BOOK, **changed: object) -> list[Record]:

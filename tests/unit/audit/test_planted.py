@@ -88,6 +88,11 @@ LIMITED: Final = saga(
     """
 )
 EMITTING: Final = saga("step: flight, call: air.book, emit: Booked, compensate: none")
+COUNTED: Final = saga(
+    "step: pack, call: p.pack, compensate: none, for_each: {in: '${{ [] }}', as: item}", "output: {n: 1}"
+)
+_counted: Final = (e.ItemsFixed(0, "pack", ()), ok("pack"))
+_turned: Final = (issued("flight"), ok("flight"), CANCEL, back(None, "cancelled"))
 OTHER: Final = UUID("018f0000-0000-7000-8000-000000000002")
 
 Plant = Callable[[], History]
@@ -279,6 +284,20 @@ PLANTED: Final[list[tuple[str, str, Plant]]] = [
         "another input that was taken for the same",
         lambda: started((ClientAnswer.DONE, SAGA, "i"), (ClientAnswer.EXISTING, SAGA, "j")),
     ),
+    (
+        "A6",
+        "an input that somebody has changed",
+        lambda: history([*without(rows(COMPLETED), KEY), replace(KEY, input_hash="other")], STORE),
+    ),
+    ("A7", "a payload that nobody computed", lambda: events([replace(issued("flight"), payload={"price": 1})])),
+    (
+        "A7",
+        "a compensation's payload that nobody computed",
+        lambda: events([*_turned, replace(undo("flight"), payload=1)]),
+    ),
+    ("A7", "a step that was skipped without a reason", lambda: events([e.StepSkipped(0, "flight")])),
+    ("A7", "items that nobody computed", lambda: events([e.ItemsFixed(0, "pack", (7,))], COUNTED)),
+    ("A7", "an output that nobody computed", lambda: events([*_counted, e.SagaCompleted(0, {"n": 9})], COUNTED)),
     ("A7", "events that no input explains", lambda: decided()),
     ("A7", "an input that leads elsewhere", lambda: decided(InputDecided(SAGA, 0, encode_input(Due(1))))),
     ("A7", "an input that is none", lambda: decided(InputDecided(SAGA, 0, "{}"))),
