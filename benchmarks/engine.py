@@ -130,14 +130,24 @@ class Engine:
 
 
 @contextmanager
-def installed(folder: Path, nats: Nats, postgres: Postgres, database: str, *, sqlite: bool = False) -> Iterator[Engine]:
+def installed(
+    folder: Path,
+    nats: Nats,
+    postgres: Postgres,
+    database: str,
+    *,
+    sqlite: bool = False,
+    definitions: Mapping[str, str] | None = None,
+) -> Iterator[Engine]:
     """The benchmark project below `folder` with its databases set up and nothing running yet; all is ended after.
 
     The engine's database is a new one of that name on PostgreSQL, or a SQLite file; participants keep theirs on
-    PostgreSQL.
+    PostgreSQL. `definitions`: YAML of more definitions, by file name.
     """
     project = folder / database
     shutil.copytree(_PROJECT, project, ignore=shutil.ignore_patterns("__pycache__"))
+    for name, definition in (definitions or {}).items():
+        (project / "definitions" / name).write_text(definition)
     url = f"sqlite:///{project / 'engine.db'}" if sqlite else postgres.create(database)
     variables = {"SAGA_DATABASE": url, "SAGA_NATS__URL": nats.url}
     for name in FENCED:
@@ -157,15 +167,6 @@ def installed(folder: Path, nats: Nats, postgres: Postgres, database: str, *, sq
     finally:
         for service in engine.services.values():
             service.kill()
-
-
-@contextmanager
-def running(folder: Path, nats: Nats, postgres: Postgres, database: str, *, sqlite: bool = False) -> Iterator[Engine]:
-    """`installed`, with its two processes started."""
-    with installed(folder, nats, postgres, database, sqlite=sqlite) as engine:
-        engine.start_orchestrator()
-        engine.start_participants()
-        yield engine
 
 
 def _participant_database(postgres: Postgres, name: str) -> str:

@@ -91,13 +91,19 @@ class Load:
         took: list[float] = []
         for one in inputs:
             began = time.perf_counter()
-            started = await self.start(saga, [one])
-            while not await asyncio.to_thread(self._eyes.ended, started):
-                if time.perf_counter() - began > _PATIENCE_S:
-                    raise RuntimeError(f"saga {started[0]} had not ended after {_PATIENCE_S:.0f} s")
-                await asyncio.sleep(_ONE_LOOK_EVERY_S)
+            await self.ended(await self.start(saga, [one]))
             took.append(time.perf_counter() - began)
         return took
+
+    async def ended(self, saga_ids: Sequence[UUID]) -> None:
+        """Wait until one of these has ended. TimeoutError when that takes too long."""
+        async with asyncio.timeout(_PATIENCE_S):
+            while not await asyncio.to_thread(self._eyes.ended, saga_ids):  # noqa: ASYNC110 - another process ends them
+                await asyncio.sleep(_ONE_LOOK_EVERY_S)
+
+    def versions(self, saga_ids: Sequence[UUID]) -> Sequence[int]:
+        """How far each of these is. Blocking."""
+        return [self._client.status(saga_id).version for saga_id in saga_ids]
 
     async def start(self, saga: str, inputs: Sequence[Json]) -> list[UUID]:
         """Start a saga for each input in one commit, and ring for them. RuntimeError for one that was refused."""

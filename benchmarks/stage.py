@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.engine import Engine, running
+from benchmarks.engine import Engine, installed
 from benchmarks.load import IN_FLIGHT, Load, Loaded, load_on
 from benchmarks.orders import orders
 from benchmarks.servers import Nats, Postgres, nats_server, postgres
@@ -73,13 +73,23 @@ def servers() -> Iterator[Servers]:
 
 @asynccontextmanager
 async def stage(
-    on: Servers, database: str, *, seconds: float, sagas: int | None = None, sqlite: bool = False
+    on: Servers,
+    database: str,
+    *,
+    seconds: float,
+    sagas: int | None = None,
+    sqlite: bool = False,
+    definitions: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stage]:
-    """Our engine running over a new database of that name, with its load."""
+    """Our engine running over a new database of that name, with its load. `definitions`: more, YAML by file name."""
     async with AsyncExitStack() as stack:
         # Two engines on one broker would take each other's messages.
         (folder := on.folder / f"{database}-broker").mkdir()
         broker = stack.enter_context(nats_server(folder))
-        engine = stack.enter_context(running(on.folder, broker, on.postgres, database, sqlite=sqlite))
+        engine = stack.enter_context(
+            installed(on.folder, broker, on.postgres, database, sqlite=sqlite, definitions=definitions)
+        )
+        engine.start_orchestrator()
+        engine.start_participants()
         load = await stack.enter_async_context(load_on(engine))
         yield Stage(on, engine, load, seconds, sagas)

@@ -11,24 +11,24 @@ ledger = Participant("ledger")
 bank = Participant("bank")
 
 
-@ledger.command
+@ledger.command(batch=True)
 def create(ctx: Context, command: dict[str, object]) -> dict[str, object]:
     _write(ctx)
     return _reference(command)
 
 
-@ledger.command
+@ledger.command(batch=True)
 def approve(ctx: Context, command: dict[str, object]) -> dict[str, object]:
     _write(ctx)
     return _reference(command)
 
 
-@ledger.command
+@ledger.command(batch=True)
 def reject(ctx: Context) -> None:
     _write(ctx)
 
 
-@bank.command
+@bank.command(batch=True)
 def debit(ctx: Context, command: dict[str, object]) -> dict[str, object]:
     asked = command["order"]
     if isinstance(asked, dict) and asked["fail"]:
@@ -37,7 +37,7 @@ def debit(ctx: Context, command: dict[str, object]) -> dict[str, object]:
     return _reference(command)
 
 
-@bank.command
+@bank.command(batch=True)
 def refund(ctx: Context) -> None:
     _write(ctx)
 
