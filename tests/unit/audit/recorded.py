@@ -89,7 +89,9 @@ class Recorded:
         monkeypatch.setattr(transact, "decide", recorded_decide)
 
     def history(self, *, at_rest: bool = True) -> History:
-        """What was recorded so far."""
+        """What was recorded so far; `at_rest`: after enough time for a saga that has ended to be settled."""
+        if at_rest:
+            self.system.advance("10m")
         records = [*self._records, *self._stored(), *self._at_participants(), Looked(self._store.now())]
         if at_rest:
             records.append(Rest(self._store.now()))
