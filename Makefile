@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo check test lint types layers docs-reference format clean bench bench-full bench-peers
+.PHONY: setup demo check test lint types layers soak docs-reference format clean bench bench-full bench-peers
 
 setup: $(STAMP)
 
@@ -44,6 +44,11 @@ bench-full: setup
 # `bench` beside DBOS, natsaga and Restate, which it installs below .bench; Restate's server needs npm.
 bench-peers: setup
 	@$(BIN)/python -m benchmarks.peers
+
+# An engine under half load for so many minutes, each process sampled; fails when one of them grows. Linux only.
+MINUTES ?= 10
+soak: setup
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 docs-reference: setup
 	$(BIN)/python -m docs.generator

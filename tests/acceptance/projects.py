@@ -156,6 +156,18 @@ class Project:
 
             return eventually(ended, f"{len(saga_ids)} sagas to end", patience)
 
+    def wait_for_all(self, patience: float = PATIENCE) -> Counter[str]:
+        """Wait until every saga that was ever started here has ended; how many of each status."""
+        with self.client() as client:
+
+            def ended() -> Counter[str] | None:
+                statuses: Counter[str] = Counter()
+                for (_, status), count in client.counts().items():
+                    statuses[status] += count
+                return statuses if all(Status(status).ended for status in statuses) else None
+
+            return eventually(ended, "all sagas to end", patience)
+
     def effects(self, participant: str) -> Counter[tuple[str, str, str]]:
         """How often each (saga, step, direction) has left a row in a ledger project's database."""
         url = self.environment.get(
