@@ -60,13 +60,14 @@ class Verdict:
 class Act:
     """A verb as it is to be done: the input that it is, made for a time; why a saga can never take it (None: it may);
 
-    and what else is told with each verdict.
+    and what else is told with each verdict. `ready`: all is said that it takes, so that a person may be asked.
     """
 
     verb: str
     make: Callable[[int], Input]
     hopeless: Callable[[Client, StreamHead], str | None] = lambda _client, _head: None
     details: Mapping[str, str] = field(default_factory=dict)
+    ready: bool = True
 
 
 def operator() -> str:
@@ -80,7 +81,9 @@ def operator() -> str:
 
 
 def perform(frame: Frame, act: Act, targets: Targets, output: Format) -> None:
-    """Do it to the one saga that is named, or show those of the filter and, with `--yes`, do it to them.
+    """Do it to the one saga that is named, or show those of the filter and, with `--yes` or once a person has typed how
+
+    many they are, do it to them.
 
     Raises:
         SagaEngineError: the one saga does not allow it.
@@ -96,19 +99,22 @@ def perform(frame: Frame, act: Act, targets: Targets, output: Format) -> None:
             if verdict.result is Result.REFUSED:
                 raise SagaEngineError(f"{verdict.head.saga} {verdict.head.key}: {verdict.message}")
             print_verdicts(act, [verdict], output, single=True)
-        elif targets.yes:
+        elif targets.yes or _confirmed(act, heads, output):
             _perform_all(frame, settings, client, act, heads, output)
-        else:
-            _show(act.verb, heads, output)
 
 
-def _show(verb: str, heads: Sequence[StreamHead], output: Format) -> None:
+def _confirmed(act: Act, heads: Sequence[StreamHead], output: Format) -> bool:
+    """Show whom it would be done to; whether a person says that it shall."""
+    from saga_engine.cli.confirming import confirmed
     from saga_engine.cli.views.verdicts import print_candidates
 
-    print_candidates(verb, heads, output)
+    print_candidates(act.verb, heads, output)
     many = f"{len(heads)} saga{'' if len(heads) == 1 else 's'}"
+    if output is Format.TEXT and act.ready and confirmed(len(heads), f"{act.verb} {many}"):
+        return True
     hint = "; nothing was done: add --yes to do it" if heads else ""
-    click.echo(f"{verb} would be done to {many}{hint}", err=True)
+    click.echo(f"{act.verb} would be done to {many}{hint}", err=True)
+    return False
 
 
 def _perform_all(

@@ -108,8 +108,8 @@ def send(
     Each gets a new message id, and its letter is removed once the broker has confirmed it. A command is tried once
     more; whether an answer still counts is for its saga to judge, which was told of a failure before.
 
-    Without SEQ it is meant for all letters that --participant and --reason find: they are shown, and with --yes they
-    are sent, oldest first.
+    Without SEQ it is meant for all letters that --participant and --reason find: they are shown, and with --yes, or
+    once their number is typed at a terminal, they are sent, oldest first.
     """
     from saga_engine.orchestrator.dead_letters import LetterFilter
 
@@ -120,8 +120,7 @@ def send(
         raise click.UsageError("name letters by SEQ, or many by --participant and --reason")
     if not sequences:
         found = _find(frame, LetterFilter(participant, reason), _MOST)
-        if not yes:
-            _would_send(found, output)
+        if not yes and not _confirmed(found, output):
             return
         sequences = tuple(letter.sequence for letter in reversed(found))
     _send(frame, tuple(dict.fromkeys(sequences)), output)
@@ -165,7 +164,9 @@ def _find(frame: Frame, wanted: LetterFilter, limit: int) -> Sequence[DeadLetter
     return _with_letters(frame, find)
 
 
-def _would_send(found: Sequence[DeadLetter], output: Format) -> None:
+def _confirmed(found: Sequence[DeadLetter], output: Format) -> bool:
+    """Show what would be sent; whether a person says that it shall."""
+    from saga_engine.cli.confirming import confirmed
     from saga_engine.cli.views.letters import letter_json, print_letters
 
     if output is not Format.TEXT:
@@ -173,8 +174,11 @@ def _would_send(found: Sequence[DeadLetter], output: Format) -> None:
     else:
         print_letters(found)
     many = f"{len(found)} dead letter{'' if len(found) == 1 else 's'}"
+    if output is Format.TEXT and confirmed(len(found), f"send {many}"):
+        return True
     hint = "; nothing was sent: add --yes to send them" if found else ""
     click.echo(f"{many} would be sent{hint}", err=True)
+    return False
 
 
 def _send(frame: Frame, sequences: Sequence[int], output: Format) -> None:

@@ -23,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 _MANY = (
     "\n\nWithout ID|KEY the verb is meant for all sagas that --saga, --status and --older-than find: they are shown, "
-    "and with --yes it is done to them."
+    "and with --yes, or once their number is typed at a terminal, it is done to them."
 )
 
 
@@ -60,7 +60,7 @@ def _whole(verb: str, make: Callable[[int, str, str], Input], text: str) -> clic
         person = who or operator()
         targets = Targets(id_or_key, saga, statuses, older_than, yes)
         reason = _reason(why, targets)
-        perform(frame, Act(verb, lambda at: make(at, person, reason)), targets, output)
+        perform(frame, Act(verb, lambda at: make(at, person, reason), ready=why is not None), targets, output)
 
     return command
 
@@ -93,7 +93,8 @@ def _on_blocked(verb: Verb, text: str, *, reason: bool) -> click.Command:
         person = who or operator()
         targets = Targets(id_or_key, saga, statuses, older_than, yes)
         because = _reason(why, targets) if reason else why or ""
-        act = Act(verb.value, lambda at: Operate(at, verb, person, because, name, index))
+        ready = why is not None or not reason
+        act = Act(verb.value, lambda at: Operate(at, verb, person, because, name, index), ready=ready)
         perform(frame, act, targets, output)
 
     return command

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from saga_engine.cli.output import Part, Styled, brief_json, rfc3339
+from saga_engine.core.bounds import MANY_EVENTS, MOST_EVENTS
 from saga_engine.core.state import Phase, SagaState, Status, StepState, StepStatus, UndoStatus
 from saga_engine.definition.model import Json
 from saga_engine.envelope import StreamHead
@@ -62,6 +63,8 @@ def saga_heading(state: SagaState) -> list[list[Part]]:
         _field("input", brief_json(state.input)),
         _field("started", rfc3339(state.started_at)),
     ]
+    if state.version >= MANY_EVENTS:
+        lines.append(_field("events", f"{state.version:,}, which is many: it goes forward up to {MOST_EVENTS:,}"))
     if state.ended_at is not None:
         took = (state.ended_at - state.started_at) / 1e6
         lines.append(_field("ended", f"{rfc3339(state.ended_at)}, after {took:.3f} s"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -37,6 +39,41 @@ def test_without_yes_the_sagas_of_a_filter_are_shown_and_nothing_is_done(trips: 
     rows = json_lines(saga("cancel", "--status", "running", "-o", "jsonl").out)
     assert [(row["key"], row["verb"], row["result"]) for row in rows] == [(key, "cancel", "not_done") for key in KEYS]
     assert statuses(saga) == dict.fromkeys(KEYS, "running")
+
+
+class Keyboard(io.StringIO):
+    """A terminal at which somebody types this."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("typed", "status"), [("3", "suspended"), ("y", "running"), ("", "running"), ("33", "running")]
+)
+def test_at_a_terminal_it_is_done_once_the_number_of_sagas_is_typed(
+    trips: Trips, saga: Saga, monkeypatch: pytest.MonkeyPatch, typed: str, status: str
+) -> None:
+    for key in KEYS:
+        trips.start(key)
+    monkeypatch.setattr(sys, "stdin", Keyboard(f"{typed}\n"))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    done = saga("suspend", "--saga", "trip", "--why", "maintenance")
+    assert done.code == 0
+    assert "Type 3 to suspend 3 sagas, anything else to leave it" in done.err
+    assert statuses(saga) == dict.fromkeys(KEYS, status)
+
+
+@pytest.mark.parametrize("args", [("--why", "x", "-o", "json"), ()], ids=["for a program", "without a reason"])
+def test_nobody_is_asked_who_cannot_answer(
+    trips: Trips, saga: Saga, monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...]
+) -> None:
+    trips.start("a")
+    monkeypatch.setattr(sys, "stdin", Keyboard("1\n"))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    done = saga("cancel", "--saga", "trip", *args)
+    assert "Type 1" not in done.err
+    assert statuses(saga) == {"a": "running"}
 
 
 def test_with_yes_it_is_done_to_each_in_batches_with_progress_and_a_result_for_each(
