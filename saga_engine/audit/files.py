@@ -6,10 +6,10 @@ Owns the file format: a line per record, its class name under `record`. Knows no
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, TypeAlias, cast, get_args
+from typing import Final, get_args
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
@@ -17,9 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from saga_engine.audit.history import Record
 from saga_engine.errors import UsageError
 
-# What it validates is known by the record's name only.
-_Adapter: TypeAlias = TypeAdapter[Any]
-_ADAPTERS: Final[dict[str, _Adapter]] = {kind.__name__: TypeAdapter(kind) for kind in get_args(Record)}
+_ADAPTERS: Final[Mapping[str, TypeAdapter[Record]]] = {kind.__name__: TypeAdapter(kind) for kind in get_args(Record)}
 
 
 class HistoryError(UsageError):
@@ -39,7 +37,7 @@ def decode(line: bytes) -> Record:
     """
     try:
         raw = orjson.loads(line)
-        return cast(Record, _ADAPTERS[raw["record"]].validate_python(raw["value"]))
+        return _ADAPTERS[raw["record"]].validate_python(raw["value"])
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise HistoryError(f"not a record of a history ({error}): {line[:200]!r}") from error
 

@@ -5,13 +5,29 @@ Owns these rules, one function for each kind of event. Written from the meaning 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TypeAlias
 
 from saga_engine.core import events as e
 from saga_engine.core.events import Direction, Event
 from saga_engine.core.plan import Plan
 from saga_engine.core.state import Phase, SagaState, StepState, StepStatus, UndoStatus, address
+
+StepEvent: TypeAlias = (
+    e.CommandIssued
+    | e.StepSucceeded
+    | e.StepRejected
+    | e.StepFailed
+    | e.StepGivenUp
+    | e.StepSkipped
+    | e.ItemsFixed
+    | e.TimerSet
+    | e.TimerFired
+    | e.StepCompensated
+    | e.CompensationFailed
+    | e.StepBlocked
+    | e.OperatorActed
+)
+"""What happens at one step, or at one item of it."""
 
 
 def objection(plan: Plan | None, state: SagaState, event: Event) -> str | None:
@@ -22,14 +38,61 @@ def objection(plan: Plan | None, state: SagaState, event: Event) -> str | None:
         return "the saga has not started"
     if state.phase is Phase.ENDED:
         return f"the saga is {state.status} already"
-    step = getattr(event, "step", None)
-    if plan is not None and step is not None and step not in plan.nodes:
-        return f"its definition has no step {step}"
-    return _RULES[type(event)](state, event)
+    match event:
+        case e.SignalReceived():
+            return _signal(state, event)
+        case e.CompensationBegan():
+            return _began(state)
+        case e.Suspended():
+            return _suspended(state)
+        case e.Resumed():
+            return _resumed(state)
+        case e.CancelRequested():
+            return _cancel(state)
+        case e.SagaCompleted():
+            return _completed(state)
+        case e.SagaCompensated():
+            return _ended_compensated(state)
+        case e.SagaClosed():
+            return _ended_closed(state)
+        case _:
+            if plan is not None and event.step not in plan.nodes:
+                return f"its definition has no step {event.step}"
+            return _at_step(state, event)
 
 
-def _step(state: SagaState, event: Any) -> StepState | None:
-    return state.steps.get(address(event.step, getattr(event, "item", None)))
+def _at_step(state: SagaState, event: StepEvent) -> str | None:
+    match event:
+        case e.CommandIssued():
+            return _issued(state, event)
+        case e.StepSucceeded():
+            return _succeeded(state, event)
+        case e.StepRejected():
+            return _rejected(state, event)
+        case e.StepFailed():
+            return _failed(state, event)
+        case e.StepGivenUp():
+            return _given_up(state, event)
+        case e.StepSkipped():
+            return _skipped(state, event)
+        case e.ItemsFixed():
+            return _fixed(state, event)
+        case e.TimerSet():
+            return _timer_set(state, event)
+        case e.TimerFired():
+            return _timer_fired(state, event)
+        case e.StepCompensated():
+            return _compensated(state, event)
+        case e.CompensationFailed():
+            return _compensation_failed(state, event)
+        case e.StepBlocked():
+            return _blocked(state, event)
+        case _:
+            return _acted(state, event)
+
+
+def _step(state: SagaState, step: str, item: int | None = None) -> StepState | None:
+    return state.steps.get(address(step, item))
 
 
 def _new_item(state: SagaState, step: str, item: int | None) -> str | None:
@@ -52,7 +115,7 @@ def _opens(state: SagaState, known: StepState | None) -> str | None:
 
 
 def _issued(state: SagaState, event: e.CommandIssued) -> str | None:
-    known = _step(state, event)
+    known = _step(state, event.step, event.item)
     if event.direction is Direction.COMPENSATE:
         return _compensation_issued(state, event, known)
     if event.attempt == 1 and (known is None or known.forward is None):
@@ -80,7 +143,7 @@ def _compensation_issued(state: SagaState, event: e.CommandIssued, known: StepSt
 
 
 def _succeeded(state: SagaState, event: e.StepSucceeded) -> str | None:
-    known = _step(state, event)
+    known = _step(state, event.step, event.item)
     if known is None:
         return "the step was never opened"
     if known.status is StepStatus.WAITING:
@@ -96,7 +159,7 @@ def _succeeded(state: SagaState, event: e.StepSucceeded) -> str | None:
 
 
 def _rejected(state: SagaState, event: e.StepRejected) -> str | None:
-    known = _step(state, event)
+    known = _step(state, event.step, event.item)
     if known is None:
         return _new_item(state, event.step, event.item) or _opens(state, known)
     ok = known.status.in_flight or known.status in (StepStatus.TIMED_OUT, StepStatus.BLOCKED)
@@ -104,7 +167,7 @@ def _rejected(state: SagaState, event: e.StepRejected) -> str | None:
 
 
 def _failed(state: SagaState, event: e.StepFailed) -> str | None:
-    known = _step(state, event)
+    known = _step(state, event.step, event.item)
     if known is None or known.forward is None or known.status is not StepStatus.ISSUED:
         return "no attempt of it is out"
     if event.attempt != known.forward.attempt:
@@ -113,20 +176,20 @@ def _failed(state: SagaState, event: e.StepFailed) -> str | None:
 
 
 def _given_up(state: SagaState, event: e.StepGivenUp) -> str | None:
-    known = _step(state, event)
+    known = _step(state, event.step, event.item)
     return None if known is not None and known.status.in_flight else "no command of it is out"
 
 
 def _skipped(state: SagaState, event: e.StepSkipped) -> str | None:
-    return _opens(state, _step(state, event))
+    return _opens(state, _step(state, event.step))
 
 
 def _fixed(state: SagaState, event: e.ItemsFixed) -> str | None:
-    return _opens(state, _step(state, event))
+    return _opens(state, _step(state, event.step))
 
 
 def _timer_set(state: SagaState, event: e.TimerSet) -> str | None:
-    known = _step(state, event)
+    known = _step(state, event.step, event.item)
     if known is None or known.status is StepStatus.BLOCKED:
         return _opens(state, known)
     doubt = known.status is StepStatus.UNKNOWN and known.due is None and known.undo is None
@@ -134,7 +197,7 @@ def _timer_set(state: SagaState, event: e.TimerSet) -> str | None:
 
 
 def _timer_fired(state: SagaState, event: e.TimerFired) -> str | None:
-    known = _step(state, event)
+    known = _step(state, event.step, event.item)
     if state.suspended:
         return "the saga is suspended"
     return None if known is not None and known.due is not None else "no timer is set there"
@@ -144,12 +207,12 @@ def _signal(state: SagaState, event: e.SignalReceived) -> str | None:
     return f"signal {event.signal_id} was received before" if event.signal_id in state.signal_ids else None
 
 
-def _began(state: SagaState, _event: e.CompensationBegan) -> str | None:
+def _began(state: SagaState) -> str | None:
     return None if state.phase is Phase.FORWARD else "compensation has begun already"
 
 
 def _compensated(state: SagaState, event: e.StepCompensated) -> str | None:
-    known = _step(state, event)
+    known = _step(state, event.step, event.item)
     if known is None or known.backward is None or known.undo is None:
         return "its compensation was never issued"
     open_ = not known.undo.settled or known.undo is UndoStatus.EXHAUSTED
@@ -157,7 +220,7 @@ def _compensated(state: SagaState, event: e.StepCompensated) -> str | None:
 
 
 def _compensation_failed(state: SagaState, event: e.CompensationFailed) -> str | None:
-    known = _step(state, event)
+    known = _step(state, event.step, event.item)
     if known is None or known.backward is None or known.undo is None or not known.undo.in_flight:
         return "no compensation of it is out"
     before = known.backward.attempt
@@ -165,7 +228,7 @@ def _compensation_failed(state: SagaState, event: e.CompensationFailed) -> str |
 
 
 def _blocked(state: SagaState, event: e.StepBlocked) -> str | None:
-    known = _step(state, event)
+    known = _step(state, event.step, event.item)
     if known is None or known.status is StepStatus.BLOCKED:
         return _new_item(state, event.step, event.item) or _opens(state, known)
     if known.status is StepStatus.RETRYING:
@@ -174,15 +237,15 @@ def _blocked(state: SagaState, event: e.StepBlocked) -> str | None:
     return None if stopped else "neither its command nor its compensation has come to an end"
 
 
-def _suspended(state: SagaState, _event: e.Suspended) -> str | None:
+def _suspended(state: SagaState) -> str | None:
     return "the saga is suspended already" if state.suspended else None
 
 
-def _resumed(state: SagaState, _event: e.Resumed) -> str | None:
+def _resumed(state: SagaState) -> str | None:
     return None if state.suspended else "the saga is not suspended"
 
 
-def _cancel(state: SagaState, _event: e.CancelRequested) -> str | None:
+def _cancel(state: SagaState) -> str | None:
     return None if state.phase is Phase.FORWARD else "the saga is being compensated already"
 
 
@@ -191,20 +254,20 @@ def _acted(state: SagaState, event: e.OperatorActed) -> str | None:
     return None if place in state.blocked else f"{place} is not blocked"
 
 
-def _completed(state: SagaState, _event: e.SagaCompleted) -> str | None:
+def _completed(state: SagaState) -> str | None:
     if state.phase is not Phase.FORWARD or state.suspended:
         return "the saga is suspended or being compensated"
     return _at_end(state)
 
 
-def _ended_compensated(state: SagaState, _event: e.SagaCompensated) -> str | None:
+def _ended_compensated(state: SagaState) -> str | None:
     stands = [place for place, step in state.steps.items() if step.undo is not None and step.undo.effect_stands]
     if stands:
         return f"the effect of {', '.join(stands)} stands: that is closed, not compensated"
     return _turned_back(state)
 
 
-def _ended_closed(state: SagaState, _event: e.SagaClosed) -> str | None:
+def _ended_closed(state: SagaState) -> str | None:
     stands = any(step.undo is not None and step.undo.effect_stands for step in state.steps.values())
     return _turned_back(state) if stands else "nothing was left undone: that is compensated, not closed"
 
@@ -216,29 +279,3 @@ def _turned_back(state: SagaState) -> str | None:
 def _at_end(state: SagaState) -> str | None:
     left = [*state.active, *state.blocked]
     return f"{', '.join(left)} still waits" if left else None
-
-
-# The rule of an event type takes that type; which is which only the table knows.
-_RULES: Final[Mapping[type[Event], Callable[[SagaState, Any], str | None]]] = {
-    e.CommandIssued: _issued,
-    e.StepSucceeded: _succeeded,
-    e.StepRejected: _rejected,
-    e.StepFailed: _failed,
-    e.StepGivenUp: _given_up,
-    e.StepSkipped: _skipped,
-    e.ItemsFixed: _fixed,
-    e.TimerSet: _timer_set,
-    e.TimerFired: _timer_fired,
-    e.SignalReceived: _signal,
-    e.CompensationBegan: _began,
-    e.StepCompensated: _compensated,
-    e.CompensationFailed: _compensation_failed,
-    e.StepBlocked: _blocked,
-    e.Suspended: _suspended,
-    e.Resumed: _resumed,
-    e.CancelRequested: _cancel,
-    e.OperatorActed: _acted,
-    e.SagaCompleted: _completed,
-    e.SagaCompensated: _ended_compensated,
-    e.SagaClosed: _ended_closed,
-}

@@ -5,9 +5,9 @@ Owns how a stream, its rows, and what was sent and done for it are made up from 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from saga_engine.audit.case import SagaHistory
@@ -19,8 +19,10 @@ from saga_engine.audit.history import (
     KeyRow,
     LedgerKind,
     LedgerRow,
+    Looked,
     Published,
     Record,
+    Rest,
     Section,
     StoredEvent,
     StreamRow,
@@ -240,3 +242,58 @@ def slice_of(records: Iterable[Record]) -> SagaHistory:
     """The slice of the only saga."""
     (saga,) = group(records).sagas
     return saga
+
+
+Plant: TypeAlias = Callable[[], History]
+Planted: TypeAlias = tuple[str, str, Plant]
+"""The number of an invariant, what breaks it, and a history in which that has happened."""
+
+
+def events(found: Iterable[Event], source: str = BOOK) -> History:
+    """A history of stored rows alone."""
+    return history(rows(list(found), source), STORE)
+
+
+def changed(found: Iterable[Event], change: Callable[[list[StoredEvent]], None]) -> History:
+    """One whose stored events somebody has changed, without changing the row."""
+    good = list(found)
+    stored = stream(good)
+    row = StreamRow(head(stored))
+    change(stored)
+    return history([*stored, row, KEY, defined()], STORE)
+
+
+def told(records: Iterable[Record], *sections: Section) -> History:
+    """One of everything that was said and done, and of these sections too."""
+    return history(records, EVERYTHING | set(sections))
+
+
+def cut(*versions: int) -> Callable[[list[StoredEvent]], None]:
+    def change(stored: list[StoredEvent]) -> None:
+        stored[:] = [event for event in stored if event.version not in versions]
+
+    return change
+
+
+def swap(one: int, other: int) -> Callable[[list[StoredEvent]], None]:
+    def change(stored: list[StoredEvent]) -> None:
+        first, second = stored[one - 1], stored[other - 1]
+        stored[one - 1] = replace(second, version=one)
+        stored[other - 1] = replace(first, version=other)
+
+    return change
+
+
+def put(version: int, **fields: str | int | UUID | None) -> Callable[[list[StoredEvent]], None]:
+    def change(stored: list[StoredEvent]) -> None:
+        stored[version - 1] = replace(stored[version - 1], **fields)  # type: ignore[arg-type] # an event's fields
+
+    return change
+
+
+def at_rest(found: Iterable[Event], *more: Record, **row: object) -> History:
+    return told([*rows(list(found), BOOK, **row), *more, Rest(10**12)], Section.REST)
+
+
+def looked_at(found: Iterable[Event], **row: object) -> History:
+    return history([*rows(list(found), BOOK, **row), Looked(10**12)], STORE | {Section.NOW})
