@@ -34,13 +34,16 @@ from saga_engine.participant.ledger import Ledger, LostRaceError
 from saga_engine.participant.registry import MergedParticipant
 from saga_engine.participant.results import decode_result, encode_result
 from saga_engine.participant.signature import Handler
-from saga_engine.sql.savepoint import Savepoints
+from saga_engine.sql.savepoint import MissedError, Savepoints
 from saga_engine.sql.transaction import run_query, run_transaction
 from saga_engine.sql.trouble import Trouble, classify, is_infrastructure
 
 _MAX_LOST_RACES: Final = 20
 TRIES_OF_A_BATCH: Final = 2
 """After so many aborts a batch is given up as such: somebody else wants what one of its commands wants."""
+_CAREFUL_FOR: Final = 16
+"""Batches that make savepoints after one in which a command had to be taken back; before that they hope for the best,
+and one that is disappointed is done again with savepoints."""
 _IN_HANDLER: Final = "saga_engine.in_handler"
 
 Act: TypeAlias = Callable[[Connection, Json], Row]
@@ -70,6 +73,7 @@ class Fence:
         self._participant = participant
         self._engine = engine
         self._settings = settings
+        self._careful = 0
         event.listen(engine, "commit", _refuse_commit)
 
     def execute(self, handler: Handler, command: Command, now: int) -> Answer:
@@ -80,14 +84,17 @@ class Fence:
         return _answer(command, partial(self._run, handler, command, None), partial(self._commit, command, now))
 
     def execute_many(self, work: Sequence[tuple[Handler, Command]], now: int) -> Sequence[Answer]:
-        """Run commands of distinct keys in one transaction, a savepoint each; an answer for each in order.
+        """Run commands of distinct keys in one transaction, a savepoint each where need be; an answer each, in order.
 
         Each may run again, as in `execute`. Raises what the database raises, LostRaceError and SpoiledError: then
         nothing was done, and each is to be run by itself.
         """
-        return run_transaction(
-            self._engine, partial(self._transact_many, work, now), repeatable=True, tries=TRIES_OF_A_BATCH
-        )
+        if self._careful == 0:
+            try:
+                return self._commit_many(work, now, hopeful=True)
+            except MissedError:
+                self._careful = _CAREFUL_FOR
+        return self._commit_many(work, now, hopeful=False)
 
     def admit(self, command: Command, now: int) -> Answer | None:
         """Before an unfenced handler: a refusal when its tombstone stands; a compensation leaves one."""
@@ -97,6 +104,13 @@ class Fence:
         tombstones = [_tombstone(command)]
         run_transaction(self._engine, lambda connection: inbox.add(connection, tombstones, now), repeatable=True)
         return None
+
+    def _commit_many(self, work: Sequence[tuple[Handler, Command]], now: int, *, hopeful: bool) -> Sequence[Answer]:
+        transact = partial(self._transact_many, work, now, hopeful)
+        answers, used = run_transaction(self._engine, transact, repeatable=True, tries=TRIES_OF_A_BATCH)
+        if not hopeful:
+            self._careful = _CAREFUL_FOR if used else max(0, self._careful - 1)
+        return answers
 
     def _commit(self, command: Command, now: int, act: Act) -> Answer:
         """One command in a transaction of its own."""
@@ -114,10 +128,10 @@ class Fence:
         return answer
 
     def _transact_many(
-        self, work: Sequence[tuple[Handler, Command]], now: int, connection: Connection
-    ) -> Sequence[Answer]:
+        self, work: Sequence[tuple[Handler, Command]], now: int, hopeful: bool, connection: Connection
+    ) -> tuple[Sequence[Answer], bool]:
         ledger = Ledger(connection, [command for _, command in work])
-        savepoints = Savepoints(connection)
+        savepoints = Savepoints(connection, hopeful=hopeful)
         answers = [
             _answer(
                 command,
@@ -127,7 +141,7 @@ class Fence:
             for handler, command in work
         ]
         ledger.write(now)
-        return answers
+        return answers, savepoints.used
 
     def _enter_behind(
         self, savepoints: Savepoints, command: Command, now: int, connection: Connection, ledger: Ledger, act: Act

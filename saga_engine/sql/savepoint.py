@@ -21,6 +21,10 @@ class SpoiledError(Exception):
     """A piece of work has ended the transaction that it shares: what the others did is gone as well."""
 
 
+class MissedError(Exception):
+    """A piece of work is to be taken back, and there is no savepoint: all are to be done again, with savepoints."""
+
+
 class _State(Enum):
     NONE = auto()
     CLEAN = auto()
@@ -31,21 +35,27 @@ class _State(Enum):
 
 
 class Savepoints:
-    """The savepoints of one transaction. A piece of work that never calls `take` costs nothing."""
+    """The savepoints of one transaction. A piece of work that never calls `take` costs nothing.
 
-    def __init__(self, connection: Connection) -> None:
+    `hopeful`: none is really made, since most transactions need none to go back to, and each would be a round trip.
+    """
+
+    def __init__(self, connection: Connection, *, hopeful: bool = False) -> None:
+        self.used = False
+        """Whether a piece of work was taken back."""
         self._connection = connection
+        self._hopeful = hopeful
         self._transaction = connection.get_transaction()
         self._state = _State.NONE
 
     def take(self) -> None:
         """The piece of work at hand is about to use the database; may be called again and again."""
         match self._state:
-            case _State.NONE:
+            case _State.NONE if not self._hopeful:
                 _execute(self._connection, _SAVE)
-            case _State.KEPT:
+            case _State.KEPT if not self._hopeful:
                 _execute(self._connection, _RELEASE, _SAVE)
-            case _State.CLEAN | _State.IN_USE:
+            case _:
                 pass
         self._state = _State.IN_USE
 
@@ -64,14 +74,17 @@ class Savepoints:
         return True
 
     def back(self) -> None:
-        """Nothing stays of what the piece of work did. Raises as `keep`."""
+        """Nothing stays of what the piece of work did. Raises as `keep`, and MissedError."""
         if self._state is not _State.IN_USE:
             return
+        if self._hopeful:
+            raise MissedError
         self._usable()
         while (nested := self._connection.get_nested_transaction()) is not None:
             nested.close()
         _execute(self._connection, _BACK)
         self._state = _State.CLEAN
+        self.used = True
 
     def _usable(self) -> bool:
         """Whether the transaction takes further statements, as the driver knows without asking the server."""

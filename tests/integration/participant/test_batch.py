@@ -165,6 +165,18 @@ def test_one_that_fails_or_rejects_leaves_its_neighbours_as_they_are_in_the_same
     assert all(shop.effects(command) == {"debit": 1} for command in good)
 
 
+def test_savepoints_are_made_while_commands_have_to_be_taken_back_and_not_for_ever(shop: Shop) -> None:
+    good, bad = [forward() for _ in range(3)], shop.behaving(fail)
+    shop.run([*good, bad])
+    assert shop.runs == 2 * 4, "hopefully, and once more with savepoints"
+    for _ in range(16):
+        shop.run([forward(), forward()])
+    shop.run([forward(), shop.behaving(fail)])
+    assert shop.runs == 2 * 4 + 16 * 2 + 2 * 2, "hopefully again, after sixteen batches without a failure"
+    shop.run([forward(), shop.behaving(fail)])
+    assert shop.runs == 2 * 4 + 16 * 2 + 2 * 2 + 2, "at once with savepoints"
+
+
 def test_a_rejection_is_on_record_and_a_failure_is_not(shop: Shop) -> None:
     rejected, failed = shop.behaving(reject), shop.behaving(fail)
     shop.run([rejected, failed])
