@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from unittest.mock import patch
 
 from sqlalchemy import create_engine
 
@@ -35,7 +34,7 @@ _REPOSITORY: Final = Path(__file__).parents[1]
 _PATIENCE_S: Final = 60.0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Service:
     """One `saga run` process."""
 
@@ -66,14 +65,17 @@ class Service:
         self.process.wait()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Engine:
-    """The engine over one database. `url`: that database; `settings`: of the project, for a client."""
+    """The engine over one database.
+
+    `url`: that database; `settings`: of the project, for a client; `flags`: what the command line is told by `--set`.
+    """
 
     url: str
     folder: Path
     settings: Settings
-    environment: Mapping[str, str]
+    flags: Sequence[str]
     servers: Mapping[str, int]
     services: dict[str, Service] = field(default_factory=dict)
 
@@ -101,12 +103,16 @@ class Engine:
         """A client in this process. Close it after use."""
         return client(self.settings)
 
+    def arguments(self, *arguments: str) -> Sequence[str]:
+        """The command line's arguments with this engine's settings."""
+        return [*(part for flag in self.flags for part in ("--set", flag)), *arguments]
+
     def saga(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the CLI to its end. RuntimeError, with what it said, when it failed."""
         ended = subprocess.run(
-            [sys.executable, "-m", "saga_engine", *arguments],
+            [sys.executable, "-m", "saga_engine", *self.arguments(*arguments)],
             cwd=self.folder,
-            env=self.environment,
+            env=environment(),
             capture_output=True,
             text=True,
             check=False,
@@ -119,14 +125,20 @@ class Engine:
         log = self.folder / f"{name}-{time.monotonic_ns()}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "saga_engine", "--log-level", "warning", "run", *arguments],
+                [sys.executable, "-m", "saga_engine", *self.arguments("--log-level", "warning", "run", *arguments)],
                 cwd=self.folder,
-                env=self.environment,
+                env=environment(),
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
         self.services[name] = Service(process, log)
         self.services[name].wait_until_ready()
+
+
+def environment() -> Mapping[str, str]:
+    """Of a process of ours: without settings of whoever runs the benchmarks, and with this copy of the engine."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("SAGA_")}
+    return ours | {"PYTHONPATH": str(_REPOSITORY)}
 
 
 @contextmanager
@@ -149,17 +161,13 @@ def installed(
     for name, definition in (definitions or {}).items():
         (project / "definitions" / name).write_text(definition)
     url = f"sqlite:///{project / 'engine.db'}" if sqlite else postgres.create(database)
-    variables = {"SAGA_DATABASE": url, "SAGA_NATS__URL": nats.url}
+    places = {"database": url, "nats.url": nats.url}
     for name in FENCED:
-        variables[f"SAGA_PARTICIPANTS__{name.upper()}__DATABASE"] = _participant_database(
-            postgres, f"{database}_{name}"
-        )
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SAGA_")}
-    environment |= variables | {"PYTHONPATH": str(_REPOSITORY)}
-    with patch.dict(os.environ, environment, clear=True):
-        settings = load(project).settings
+        places[f"participants.{name}.database"] = _participant_database(postgres, f"{database}_{name}")
+    flags = tuple(f"{place}={value}" for place, value in places.items())
+    settings = load(project, flags).settings
     servers = {"nats-server": nats.pid} if sqlite else {"nats-server": nats.pid, "postgres": postgres.pid}
-    engine = Engine(url, project, settings, environment, servers)
+    engine = Engine(url, project, settings, flags, servers)
     engine.saga("db", "upgrade")
     try:
         yield engine

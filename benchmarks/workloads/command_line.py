@@ -12,6 +12,7 @@ from statistics import median
 from typing import Final
 
 from benchmarks.definitions import chain
+from benchmarks.engine import environment
 from benchmarks.machine import Meter
 from benchmarks.records import Figures
 from benchmarks.stage import Stage
@@ -39,7 +40,7 @@ def _run(stage: Stage, arguments: list[str]) -> tuple[float, float]:
     subprocess.run(
         [_COMMAND, *arguments],
         cwd=stage.engine.folder,
-        env=dict(stage.engine.environment),
+        env=environment(),
         stdout=subprocess.DEVNULL,
         check=True,
     )

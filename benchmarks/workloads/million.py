@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from statistics import median
 from typing import Final
-from unittest.mock import patch
 from uuid import UUID
 
 import psycopg
@@ -81,14 +79,13 @@ def _fill(url: str, template: UUID, sagas: int) -> None:
 def _database_ms(stage: Stage, *arguments: str) -> float:
     """Milliseconds that a command of the CLI, run in this process, waits for its statements; the median of some."""
     took = []
-    with patch.dict(os.environ, stage.engine.environment, clear=True):
-        for _ in range(_LOOKS):
-            said = io.StringIO()
-            with _statements() as spent, redirect_stdout(said), redirect_stderr(said):
-                code = main(arguments, project=stage.engine.folder)
-            if code != 0:
-                raise RuntimeError(f"`saga {' '.join(arguments)}` ended with {code}: {said.getvalue()}")
-            took.append(sum(spent) * 1e3)
+    for _ in range(_LOOKS):
+        said = io.StringIO()
+        with _statements() as spent, redirect_stdout(said), redirect_stderr(said):
+            code = main(stage.engine.arguments(*arguments), project=stage.engine.folder)
+        if code != 0:
+            raise RuntimeError(f"`saga {' '.join(arguments)}` ended with {code}: {said.getvalue()}")
+        took.append(sum(spent) * 1e3)
     return median(took)
 
 

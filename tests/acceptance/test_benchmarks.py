@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from benchmarks.__main__ import main
 from benchmarks.records import read
 
 
+@pytest.mark.timeout(300)  # eight processes are started, on whatever else the machine does
 def test_the_smallest_benchmark_runs_fifty_sagas_and_the_limit_and_gives_their_share(tmp_path: Path) -> None:
     records = tmp_path / "bench.json"
     arguments = ["limit", "happy_path", "--repetitions", "1", "--sagas", "50", "--out", str(records)]

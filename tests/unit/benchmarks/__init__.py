@@ -1,0 +1,1 @@
+"""Tests of how the benchmarks judge and show what they measured."""
