@@ -17,7 +17,9 @@ from benchmarks.load import IN_FLIGHT, Load, Loaded, load_on
 from benchmarks.orders import orders
 from benchmarks.servers import Nats, Postgres, nats_server, postgres
 
-_LEAST, _MOST = 500, 60_000
+_WARM_UP = 500
+_LEAST, _MOST = 3_000, 60_000
+"""At least three times as many as are in flight: else a run is all beginning and end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Stage:
     async def run(self, saga: str, *, fail: bool = False, sagas: int | None = None) -> Loaded:
         """Put the common workload on it, as many sagas as fill the time, after a first short run that warms up."""
         if saga not in self._rates and self.sagas is None:
-            self._rates[saga] = (await self._orders(saga, _LEAST, fail)).sagas_per_s
+            self._rates[saga] = (await self._orders(saga, _WARM_UP, fail)).sagas_per_s
         count = sagas or self.sagas or self._fitting(self._rates[saga])
         await asyncio.to_thread(self.servers.postgres.checkpoint)
         loaded = await self._orders(saga, count, fail)
