@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final
 from uuid import UUID
 
 from saga_engine.audit.course import Course, course_of
@@ -34,6 +35,9 @@ from saga_engine.core.evolve import evolve
 from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState
 from saga_engine.envelope import EventRecord
+
+UNFOLDABLE: Final = (AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""What `evolve` raises for an event about something that never was, or whose fields are not what they should be."""
 
 
 @dataclass(slots=True)
@@ -137,8 +141,7 @@ class Case:
         for event in self.events:
             try:
                 state = evolve(state, event)
-            except (KeyError, ValueError, AssertionError):
-                # What `evolve` says of an event about something that never was: A3 names it.
+            except UNFOLDABLE:
                 break
             states.append(state)
         return states

@@ -63,7 +63,7 @@ class Judge:
         case = Case(saga, self._around)
         found: list[Violation] = []
         for one in self._invariants:
-            found += [Violation(one.number, saga.saga_id, each.seen, each.expected) for each in one.check(case)]
+            found += _violations(one, case)
         self.report.checked.update(self._numbers)
         self.report.sagas += 1
         self._add(found)
@@ -83,6 +83,19 @@ class Judge:
         self.report.broken.update(violation.invariant for violation in found)
         room = len(found) if self._most is None else self._most - len(self.report.violations)
         self.report.violations += found[: max(0, room)]
+
+
+def _violations(one: SagaInvariant, case: Case) -> Sequence[Violation]:
+    """What one check finds. One that trips has found something too: a row that somebody changed may hold anything,
+
+    a text where a number belongs, and no check looks at what type each field has.
+    """
+    saga_id = case.saga.saga_id
+    try:
+        return [Violation(one.number, saga_id, each.seen, each.expected) for each in one.check(case)]
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        seen = f"{one.check.__name__} cannot be judged ({type(error).__name__}: {error})"
+        return [Violation(one.number, saga_id, seen, "events whose fields have their types")]
 
 
 def numbers() -> Sequence[str]:

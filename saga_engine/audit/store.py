@@ -12,7 +12,7 @@ from uuid import UUID
 
 import orjson
 
-from saga_engine.audit.case import Case, Surroundings
+from saga_engine.audit.case import UNFOLDABLE, Case, Surroundings
 from saga_engine.audit.history import ClientAnswer, ClientCalled, ClientVerb, Section
 from saga_engine.audit.invariant import CommonInvariant, Finding, Findings, SagaInvariant, invariant
 from saga_engine.audit.legality import objection
@@ -56,7 +56,7 @@ def legal(case: Case) -> Findings:
             yield Finding(f"version {row.version} is {row.type}, but {why}", "an event that this state allows")
         try:
             state = fold(state, [event])
-        except (KeyError, ValueError, AssertionError):
+        except UNFOLDABLE:
             yield Finding(f"version {row.version}, {row.type}, cannot be folded", "an event about what was there")
             return
     if case.unreadable is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Final, TypeAlias
 from uuid import UUID
 
@@ -33,7 +34,6 @@ from saga_engine.core.events import Direction, Event
 from saga_engine.core.inputs import Outcome
 from saga_engine.definition.canonical import definition_bytes, definition_hash
 from saga_engine.definition.inputs import input_hash
-from saga_engine.definition.model import Definition
 from saga_engine.envelope import Address, StreamHead, partition_of
 from saga_engine.testing.sources import load
 from tests.unit.core.sagas import BOOK
@@ -47,8 +47,11 @@ FORWARD, COMPENSATE = Direction.FORWARD, Direction.COMPENSATE
 WIRED: Final = {"flight": ("air", "book"), "hotel": ("inn", "book"), "car": ("rent", "book")}
 
 
+_loaded = cache(load)
+
+
 def begun(source: str = BOOK) -> e.SagaStarted:
-    definition = load(source)
+    definition = _loaded(source)
     return e.SagaStarted(0, definition.saga, definition.version, definition_hash(definition), "k", 1, {})
 
 
@@ -117,7 +120,7 @@ def stream(events: Sequence[Event], source: str = BOOK) -> list[StoredEvent]:
 
 def head(stored: Sequence[StoredEvent], source: str = BOOK) -> StreamHead:
     """The row that goes with these events."""
-    definition = load(source)
+    definition = _loaded(source)
     ends = {"SagaCompleted": "completed", "SagaCompensated": "compensated", "SagaClosed": "closed"}
     last = stored[-1]
     ended = last.type in ends
@@ -140,7 +143,7 @@ def head(stored: Sequence[StoredEvent], source: str = BOOK) -> StreamHead:
 
 
 def defined(source: str = BOOK) -> DefinitionRow:
-    definition: Definition = load(source)
+    definition = _loaded(source)
     return DefinitionRow(definition_hash(definition), definition.saga, definition_bytes(definition).decode())
 
 
