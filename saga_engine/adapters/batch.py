@@ -13,9 +13,7 @@ def check_batch(appends: Sequence[Append]) -> None:
         raise ValueError("a batch holds several entries for one stream; expected at most one")
     for append in appends:
         first = append.expected_version + 1
-        if not append.events or [event.version for event in append.events] != [
-            *range(first, first + len(append.events))
-        ]:
+        if not append.events or any(event.version != first + i for i, event in enumerate(append.events)):
             raise ValueError(
                 f"append to {append.stream_id}: expected at least one event, and versions from {first} up without gaps"
             )

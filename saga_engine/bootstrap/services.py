@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 
 from saga_engine import databases
 from saga_engine.adapters.sql.store import SqlEventStore
+from saga_engine.bootstrap.collector import seldom_collecting
 from saga_engine.bootstrap.definitions import difference, project_definitions
 from saga_engine.bootstrap.stores import is_embedded, open_store
 from saga_engine.bootstrap.transports import transport
@@ -78,7 +79,8 @@ async def run(settings: Settings, roles: Roles, stop: asyncio.Event, ready: Call
                 tokens = Tokens(await threads(store.reply_keys))
                 orchestrator = Orchestrator(process_name(), store, connected, tokens, clock, threads, _tuning(settings))
             ready(_ready_line(roles, names))
-            await _serve(orchestrator, workers, _keep_time(clock, threads), stop)
+            with seldom_collecting():
+                await _serve(orchestrator, workers, _keep_time(clock, threads), stop)
     finally:
         threads.close()
         for engine in engines:

@@ -22,4 +22,4 @@ class Tuning:
     lease_interval: float = 1.0
     again_after: float = 1.0
     trouble_after: float = 5.0
-    settle_after: float = 0.25
+    settle_after: float = 0.5

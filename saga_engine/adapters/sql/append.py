@@ -55,7 +55,7 @@ class Appender:
         if not appends:
             return []
         # Two batches that share sagas take their rows in the same order.
-        batch = sorted(appends, key=lambda append: append.stream_id)
+        batch = sorted(appends, key=lambda append: append.stream_id.int)
         call = _Call(self._new_id(), time.monotonic() + RETRY_FOR_S)
         won = self._commit(batch, call)
         if call.doubtful:

@@ -198,7 +198,7 @@ class PostgresWriter:
     def start(self, connection: Connection, starts: Sequence[Append], batch_id: UUID) -> set[UUID]:
         rows = [_start_row(start) for start in starts]
         parameters = {"starts": _json(rows), "events": _event_rows(starts), "batch_id": batch_id}
-        return set(connection.exec_driver_sql(self._start, parameters).scalars())
+        return set(connection.exec_driver_sql(self._start, parameters).scalars().all())
 
     def advance(self, connection: Connection, advances: Sequence[Append], batch_id: UUID) -> set[UUID]:
         rows = [
@@ -220,7 +220,7 @@ class PostgresWriter:
             "events": _event_rows(advances),
             "batch_id": batch_id,
         }
-        return set(connection.exec_driver_sql(self._advance, parameters).scalars())
+        return set(connection.exec_driver_sql(self._advance, parameters).scalars().all())
 
     def settle(self, connection: Connection, settlements: Sequence[Settlement]) -> None:
         rows = [

@@ -81,8 +81,8 @@ class Reader:
 
     def _load(self, wanted: Mapping[UUID, int], connection: Connection) -> dict[UUID, LoadedStream]:
         from_start = self._writer.ids(stream_id for stream_id, after in wanted.items() if after == 0)
-        kept = {row[0]: Snapshot(*row) for row in connection.execute(self._snapshots_of, {"ids": from_start})}
-        heads = [head_of(row) for row in connection.execute(self._heads_of, {"ids": self._writer.ids(wanted)})]
+        kept = {row[0]: Snapshot(*row) for row in connection.execute(self._snapshots_of, {"ids": from_start}).all()}
+        heads = [head_of(row) for row in connection.execute(self._heads_of, {"ids": self._writer.ids(wanted)}).all()]
         after = {**wanted, **{stream_id: snapshot.version for stream_id, snapshot in kept.items()}}
         tails = self._tails(connection, [(head.stream_id, after[head.stream_id], head.version) for head in heads])
         return {
@@ -105,7 +105,7 @@ class Reader:
                 buckets[after // BUCKET][stream_id] = (after, upto)
         for bucket in buckets.values():
             lowest = min(after for after, _ in bucket.values())
-            rows = connection.execute(self._events_of, {"ids": self._writer.ids(bucket), "after": lowest})
+            rows = connection.execute(self._events_of, {"ids": self._writer.ids(bucket), "after": lowest}).all()
             for stream_id, group in groupby(rows, key=lambda row: row[0]):
                 after, upto = bucket[stream_id]
                 tails[stream_id] = tuple(
@@ -126,8 +126,8 @@ class Reader:
         return {head.stream_id: head for page in found for head in page}
 
     def _versions(self, ids: Sequence[UUID], connection: Connection) -> dict[UUID, int]:
-        rows = connection.execute(self._versions_of, {"ids": self._writer.ids(ids)})
-        return {row.stream_id: row.version for row in rows}
+        rows = connection.execute(self._versions_of, {"ids": self._writer.ids(ids)}).all()
+        return {row[0]: row[1] for row in rows}
 
     def due(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead]:
         return self._heads(_DUE, {"partitions": list(partitions), "now": now, "most": limit})

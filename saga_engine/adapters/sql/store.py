@@ -86,7 +86,7 @@ class SqlEventStore:
         self._check_open()
         if not settlements:
             return
-        ordered = sorted(settlements, key=lambda settlement: settlement.stream_id)
+        ordered = sorted(settlements, key=lambda settlement: settlement.stream_id.int)
         run_transaction(
             self._engine,
             lambda connection: self._writer.settle(connection, ordered),

@@ -1,0 +1,276 @@
+"""The running orchestrator in virtual time: what it does when a part fails, and what it leaves behind when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import pytest
+
+from saga_engine.adapters.memory.broker import MemoryBroker
+from saga_engine.adapters.memory.store import MemoryEventStore
+from saga_engine.adapters.memory.transport import MemoryTransport
+from saga_engine.core.events import Effect
+from saga_engine.core.inputs import Outcome
+from saga_engine.definition.canonical import definition_hash
+from saga_engine.envelope import PARTITIONS, Command, Message, Reply
+from saga_engine.errors import StoreUnavailableError
+from saga_engine.identifiers import TimeOrderedIds
+from saga_engine.orchestrator.cache import StateCache
+from saga_engine.orchestrator.inline import inline
+from saga_engine.orchestrator.plans import Plans
+from saga_engine.orchestrator.service import Orchestrator
+from saga_engine.orchestrator.starting import Pinned, Started, Starter, StartRequest, pin, register
+from saga_engine.orchestrator.tokens import Tokens
+from saga_engine.orchestrator.transact import Transactor
+from saga_engine.orchestrator.tuning import Tuning
+from saga_engine.ports import Append, AppendOutcome, Lease
+from saga_engine.testing.virtual_time import VirtualClock, VirtualLoop, run
+from saga_engine.wire import message_to_command, reply_to_message
+from tests.unit.orchestrator.support import PLACE, loaded
+
+
+class BrittleStore(MemoryEventStore):
+    """Fails an append with each of `failures` first."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__(clock.now)
+        self.failures: list[Exception] = []
+
+    def append(self, appends: Sequence[Append]) -> Sequence[AppendOutcome]:
+        if self.failures:
+            raise self.failures.pop(0)
+        return super().append(appends)
+
+
+class BrittleTransport(MemoryTransport):
+    """Fails to publish commands, or to tell of losses, with each of the failures first; remembers commands."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        super().__init__(broker)
+        self.failures: list[Exception] = []
+        self.losing: list[Exception] = []
+        self.commands_sent: list[Command] = []
+
+    async def publish(self, messages: Sequence[Message]) -> Sequence[bool]:
+        commands = [each for each in map(message_to_command, messages) if isinstance(each, Command)]
+        if self.failures and commands:
+            raise self.failures.pop(0)
+        self.commands_sent += commands
+        return await super().publish(messages)
+
+    def losses(self) -> int:
+        if self.losing:
+            raise self.losing.pop(0)
+        return super().losses()
+
+
+class House:
+    """A store, a broker, and orchestrators that come and go."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        self.clock = VirtualClock(loop)
+        self.store = BrittleStore(self.clock)
+        self.broker = MemoryBroker()
+        self.transport = BrittleTransport(self.broker)
+        self.definition = loaded(PLACE)
+        register(self.store, [self.definition])
+        pin(self.store, self.definition)
+        self._ids = TimeOrderedIds(random.Random(7).randbytes)
+        self._made = 0
+
+    def orchestrator(self, transport: MemoryTransport | None = None, name: str = "one") -> Orchestrator:
+        tokens = Tokens({"k": b"secret"})
+        return Orchestrator(name, self.store, transport or self.transport, tokens, self.clock, inline, Tuning())
+
+    @asynccontextmanager
+    async def running(self, orchestrator: Orchestrator) -> AsyncIterator[asyncio.Task[None]]:
+        task = asyncio.create_task(orchestrator.run())
+        try:
+            yield task
+        finally:
+            orchestrator.stop()
+            await asyncio.wait([task])
+
+    def start(self) -> UUID:
+        transactor = Transactor(self.store, Plans(self.store), StateCache(0), self.clock.now)
+        starter = Starter(self.store, transactor, self._ids, self.clock)
+        self._made += 1
+        pinned = Pinned(self.definition, definition_hash(self.definition))
+        started = starter.start([StartRequest(pinned, {}, key=f"k-{self._made}")])[0]
+        assert isinstance(started, Started)
+        for partition in range(PARTITIONS):
+            self.broker.ring(partition)
+        return started.saga_id
+
+    async def answer(self, command: Command) -> None:
+        reply = Reply(
+            address=command.address,
+            participant=command.participant,
+            partition=command.partition,
+            attempt=command.attempt,
+            send=command.send,
+            outcome=Outcome.SUCCEEDED,
+            result={},
+            code="",
+            message="",
+            effect=Effect.UNDONE,
+            fenced=True,
+            token=command.token,
+            traceparent=None,
+        )
+        await self.transport.publish([reply_to_message(reply)])
+
+    async def until(self, true: Callable[[], bool], seconds: float = 60) -> None:
+        async with asyncio.timeout(seconds):
+            while not true():  # noqa: ASYNC110 - in virtual time, where nothing is polled for long
+                await asyncio.sleep(0.01)
+
+    async def asked(self, commands: int) -> Command:
+        await self.until(lambda: len(self.transport.commands_sent) >= commands)
+        return self.transport.commands_sent[-1]
+
+
+def test_a_batch_whose_sending_fails_is_sent_later_and_takes_no_other_down() -> None:
+    async def failing() -> None:
+        house = House()
+        house.transport.failures = [RuntimeError("a defect of the transport")]
+        async with house.running(house.orchestrator()) as task:
+            saga_id = house.start()
+            command = await house.asked(1)
+            assert command.address.saga_id == saga_id
+            assert house.clock.now() - house.store.heads([saga_id])[saga_id].started_at >= 5_000_000
+            assert not task.done()
+
+    run(failing())
+
+
+def test_a_reply_whose_batch_could_not_be_sent_is_not_lost_and_not_applied_twice() -> None:
+    async def failing() -> None:
+        house = House()
+        async with house.running(house.orchestrator()):
+            saga_id = house.start()
+            first = await house.asked(1)
+            house.transport.failures = [RuntimeError("a defect of the transport")]
+            await house.answer(first)
+            second = await house.asked(2)
+            assert (second.address.step, second.send) == ("two", 1)
+            await house.answer(second)
+            await house.until(lambda: house.store.heads([saga_id])[saga_id].status == "completed")
+            await house.until(lambda: house.broker.unsettled == 2, seconds=10)
+        assert house.store.heads([saga_id])[saga_id].version == 6
+
+    run(failing())
+
+
+def test_a_store_that_is_away_for_a_while_costs_time_only() -> None:
+    async def away() -> None:
+        house = House()
+        async with house.running(house.orchestrator()) as task:
+            saga_id = house.start()
+            command = await house.asked(1)
+            house.store.failures = [StoreUnavailableError("away") for _ in range(3)]
+            before = house.clock.now()
+            await house.answer(command)
+            await house.until(lambda: house.store.heads([saga_id])[saga_id].version > 2)
+            assert 3_000_000 <= house.clock.now() - before < 3_500_000, "one batch waits; others do not try in between"
+            assert not task.done()
+
+    run(away())
+
+
+def test_a_defect_of_the_store_ends_the_orchestrator_with_it() -> None:
+    async def broken() -> None:
+        house = House()
+        orchestrator = house.orchestrator()
+        async with house.running(orchestrator) as task:
+            house.start()
+            command = await house.asked(1)
+            house.store.failures = [RuntimeError("a defect of the store")]
+            await house.answer(command)
+            await asyncio.wait([task], timeout=60)
+            with pytest.raises(RuntimeError, match="a defect of the store"):
+                await task
+
+    run(broken())
+
+
+def test_a_task_that_dies_ends_the_orchestrator_with_its_error() -> None:
+    async def dying() -> None:
+        house = House()
+        async with house.running(house.orchestrator()) as task:
+            await asyncio.sleep(2)
+            house.transport.losing = [RuntimeError("a defect of the watch")]
+            await asyncio.wait([task], timeout=60)
+            with pytest.raises(RuntimeError, match="a defect of the watch"):
+                await task
+
+    run(dying())
+
+
+def _partitions_of(leases: Sequence[Lease], owner: str) -> set[int]:
+    names = [lease.name for lease in leases if lease.owner == owner and lease.name.startswith("partition/")]
+    return {int(name.removeprefix("partition/")) for name in names}
+
+
+def _held(leases: Sequence[Lease], now: int) -> dict[str, int]:
+    held: dict[str, int] = {}
+    for lease in leases:
+        if lease.name.startswith("partition/") and lease.expires_at > now:
+            held[lease.owner] = held.get(lease.owner, 0) + 1
+    return held
+
+
+def test_what_was_acknowledged_last_is_told_to_the_store_when_it_stops() -> None:
+    async def stopping() -> None:
+        house = House()
+        async with house.running(house.orchestrator()):
+            saga_id = house.start()
+            await house.asked(1)
+            assert house.store.heads([saga_id])[saga_id].published < 2
+            await asyncio.sleep(0)
+        head = house.store.heads([saga_id])[saga_id]
+        assert (head.version, head.published) == (2, 2)
+        assert head.next_due is not None
+        assert head.next_due > house.clock.now(), "whoever comes next need not look at it at once"
+        assert _held(house.store.leases(), house.clock.now()) == {}
+
+    run(stopping())
+
+
+def test_what_is_under_way_when_it_stops_is_sent_and_acknowledged_before_it_ends() -> None:
+    async def stopping() -> None:
+        house = House()
+        async with house.running(house.orchestrator()):
+            saga_id = house.start()
+            first = await house.asked(1)
+            await house.answer(first)
+            # The reply has come in, and its batch has begun, at the latest here.
+            await house.until(lambda: house.store.heads([saga_id])[saga_id].version == 4)
+        assert [command.address.step for command in house.transport.commands_sent] == ["one", "two"]
+        assert house.store.heads([saga_id])[saga_id].published == 4
+
+    run(stopping())
+
+
+def test_what_was_acknowledged_is_told_to_the_store_when_another_takes_over() -> None:
+    async def sharing() -> None:
+        house = House()
+        async with house.running(house.orchestrator()):
+            sagas = [house.start() for _ in range(16)]
+            await house.asked(16)
+            async with house.running(house.orchestrator(MemoryTransport(house.broker), "two")):
+                await house.until(lambda: _held(house.store.leases(), house.clock.now()) == {"one": 8, "two": 8})
+                given = _partitions_of(house.store.leases(), "two")
+                heads = [head for head in house.store.heads(sagas).values() if head.partition in given]
+                assert heads
+                assert {(head.version, head.published) for head in heads} == {(2, 2)}
+                await asyncio.sleep(5)
+            assert len(house.transport.commands_sent) == 16, "who takes over does not send what was acknowledged"
+
+    run(sharing())
