@@ -18,7 +18,9 @@ T = TypeVar("T")
 MOST: Final = 64
 """Commands in a transaction. PostgreSQL keeps the savepoints of a transaction at hand up to that number, and every
 other transaction pays for more."""
-_LONG_US: Final = 200_000
+_LEAST: Final = 8
+"""Smaller ones would not be quicker: what a transaction itself costs is then most of what takes long."""
+_LONG_US: Final = 1_000_000
 """A batch that takes longer is followed by a smaller one: it holds locks, and its first command waits for the last."""
 
 
@@ -70,7 +72,7 @@ class Batches(Generic[T]):
             began = self._clock.now()
             await self._run(batch)
             took_long = self._clock.now() - began > _LONG_US
-            self._most = max(1, len(batch) // 2) if took_long else min(MOST, self._most * 2)
+            self._most = max(_LEAST, len(batch) // 2) if took_long else min(MOST, self._most * 2)
             self._changed()
 
     def _ended(self, task: asyncio.Task[None]) -> None:

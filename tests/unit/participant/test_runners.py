@@ -136,13 +136,13 @@ async def test_what_arrives_while_a_batch_runs_makes_up_the_next() -> None:
 async def test_a_batch_that_takes_long_is_followed_by_smaller_ones_until_it_is_quick_again() -> None:
     gathering = Gathering()
     gathering.go_on.set()
-    gathering.takes_us = 1_000_000
-    await gathering.put(MOST + 32 + 16, batches=3)
-    assert gathering.seen == [64, 32, 16]
+    gathering.takes_us = 1_000_001
+    await gathering.put(MOST + 32 + 16 + 8, batches=4)
+    assert gathering.seen == [64, 32, 16, 8]
     await until(lambda: gathering.batches.room == 8)
     gathering.takes_us = 0
-    await gathering.put(8 + 16 + 32, batches=6)
-    assert gathering.seen[3:] == [8, 16, 32]
+    await gathering.put(8 + 16 + 32, batches=7)
+    assert gathering.seen[4:] == [8, 16, 32]
 
 
 async def test_another_batch_may_begin_when_the_limit_is_raised() -> None:
