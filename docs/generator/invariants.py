@@ -20,5 +20,5 @@ def _checked_by(number: str) -> str:
     """An audit sees stored rows, the tests see everything: some of what they check of a number, an audit cannot."""
     known = len(texts(number, SECTIONS))
     if not known:
-        return "tests"
-    return "audit, tests" if known == len(texts(number)) else "audit in part, tests"
+        return "simulation, chaos"
+    return "audit, simulation, chaos" if known == len(texts(number)) else "audit in part, simulation, chaos"
