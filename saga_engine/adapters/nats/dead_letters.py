@@ -18,6 +18,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
 from nats.js.errors import APIError, NotFoundError
 
 from saga_engine.adapters.nats.connection import Connection
+from saga_engine.adapters.nats.frames import read_headers
 from saga_engine.adapters.nats.session import Session
 from saga_engine.adapters.nats.streams import manager
 from saga_engine.errors import TransportUnavailableError
@@ -170,7 +171,7 @@ async def _get(session: Session, sequence: int) -> DeadLetter | None:
     except NotFoundError:
         return None
     body = raw.data or b""
-    headers = {} if raw.hdrs is None else session.client.parse_headers(b64decode(raw.hdrs))
+    headers = {} if raw.hdrs is None else read_headers(b64decode(raw.hdrs))
     at = 0 if raw.time is None else _microseconds(raw.time)
     return DeadLetter(sequence, at, _participant(raw.subject or ""), headers, len(body), body)
 

@@ -30,9 +30,8 @@ class Doorbell:
     async def ring(self, partitions: Sequence[int]) -> None:
         """See `ports.Transport`."""
         session = self._connection.current
-        if session is not None:
-            for partition in partitions:
-                await session.publish(f"{_PREFIX}{partition}")
+        if session is not None and partitions:
+            await session.publish_all([f"{_PREFIX}{partition}" for partition in partitions])
 
     async def listen(self, ringing: Callable[[int], None]) -> Callable[[], Awaitable[None]]:
         """See `ports.Transport.on_ring`. When a server is there it knows of the listener on return."""

@@ -7,24 +7,28 @@ it makes a future, a timer and an inbox for each.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, cast
 
 import nats.errors
 import orjson
 import structlog
-from nats.aio.msg import Msg
 
 from saga_engine.adapters.nats.connection import Connection
+from saga_engine.adapters.nats.frames import publish_frame
 from saga_engine.adapters.nats.session import Session
 from saga_engine.envelope import Message
 from saga_engine.errors import TransportUnavailableError
+from saga_engine.wire import sent_size
 
 _log = structlog.get_logger(__name__)
 
 WINDOW: Final = 1024
 """How many messages may be unacknowledged at once, over all callers."""
+
+_AT_ONCE: Final = 128
+"""Messages that are handed over together: the server works on them while the next are made."""
 
 _NO_RESPONDERS: Final = "503"
 
@@ -67,9 +71,7 @@ class Publisher:
             return batch.confirmed
         first = self._counter + 1
         try:
-            for index, message in enumerate(messages):
-                if not await self._room(session) or not await self._send(session, batch, index, message):
-                    break
+            await self._send(session, batch, messages)
             await self._acks(session, batch)
         finally:
             if batch.waiting:
@@ -80,7 +82,7 @@ class Publisher:
 
     async def _prepare(self, session: Session) -> None:
         inbox = session.client.new_inbox()
-        await session.subscribe(f"{inbox}.*", self._on_ack)
+        await session.client.listen(f"{inbox}.*", self._on_ack)
         self._open.clear()
         self._session, self._inbox, self._prefix = session, inbox, len(inbox) + 1
         self._news.set()
@@ -95,31 +97,37 @@ class Publisher:
         except (TimeoutError, TransportUnavailableError):
             return None
 
-    async def _send(self, session: Session, batch: _Batch, index: int, message: Message) -> bool:
-        """Hand over one message, or leave out one that cannot be sent; False when the session has ended."""
+    async def _send(self, session: Session, batch: _Batch, messages: Sequence[Message]) -> None:
+        """Hand over the messages in order, as far as the window and the time limit let them."""
+        sent = 0
+        while sent < len(messages) and await self._room(session):
+            going = messages[sent : sent + min(WINDOW - len(self._open), _AT_ONCE)]
+            frames = [self._frame(session, message, batch, index) for index, message in enumerate(going, sent)]
+            sent += len(going)
+            try:
+                await session.client.send(frames)
+            except nats.errors.Error:
+                # The session has ended: what is out stays unknown.
+                return
+
+    def _frame(self, session: Session, message: Message, batch: _Batch, index: int) -> bytes:
+        """The bytes of one message, whose ack is waited for from now on; none of one that cannot be sent."""
         self._counter += 1
-        token = str(self._counter)
+        token, most = str(self._counter), session.client.max_payload
         try:
-            await session.client.publish(
-                message.subject,
-                message.body,
-                reply=f"{self._inbox}.{token}",
-                headers=cast("dict[str, str]", message.headers),  # nats-py only iterates over it
-            )
-        except nats.errors.MaxPayloadError:
+            frame = publish_frame(message.subject, f"{self._inbox}.{token}", message.body, message.headers)
+        except nats.errors.Error as error:
+            self._refused(f"a message on {message.subject} cannot be sent: {type(error).__name__}: {error}")
+            return b""
+        if len(frame) > most and sent_size(message.headers, message.body) > most:
             self._refused(
                 f"a message on {message.subject} with a body of {len(message.body)} bytes is, with its headers, larger "
-                f"than the server's limit of {session.client.max_payload}"
+                f"than the server's limit of {most}"
             )
-            return True
-        except nats.errors.Error as error:
-            if not session.alive:
-                return False
-            self._refused(f"a message on {message.subject} cannot be sent: {type(error).__name__}: {error}")
-            return True
+            return b""
         self._open[token] = (batch, index)
         batch.waiting += 1
-        return True
+        return frame
 
     async def _room(self, session: Session) -> bool:
         """Wait until one more may be in flight; False when none may within the time limit, or the session ended."""
@@ -149,20 +157,20 @@ class Publisher:
                 del self._open[token]
         self._news.set()
 
-    async def _on_ack(self, reply: Msg) -> None:
-        slot = self._open.pop(reply.subject[self._prefix :], None)
+    def _on_ack(self, subject: str, _reply: str, body: bytes, headers: Mapping[str, str]) -> None:
+        slot = self._open.pop(subject[self._prefix :], None)
         if slot is None:
             return
         batch, index = slot
         batch.waiting -= 1
-        if b'"error"' not in reply.data and reply.data:
+        if b'"error"' not in body and body:
             batch.confirmed[index] = True
             if not batch.waiting:
-                self._remember(reply.data)
-        elif reply.headers is not None and reply.headers.get("Status") == _NO_RESPONDERS:
+                self._remember(body)
+        elif headers.get("Status") == _NO_RESPONDERS:
             batch.unheard.add(batch.subjects[index])
         else:
-            self._refused(f"{batch.subjects[index]}: {reply.data.decode(errors='replace')}")
+            self._refused(f"{batch.subjects[index]}: {body.decode(errors='replace')}")
         if not batch.waiting or len(self._open) == WINDOW - 1:
             self._news.set()
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Final, TypeAlias
 
 import nats.errors
 import orjson
 import structlog
-from nats.aio.msg import Msg
 
 from saga_engine.adapters.nats.connection import FIRST_PAUSE, LONGEST_PAUSE, Connection
+from saga_engine.adapters.nats.parsing import Take
 from saga_engine.adapters.nats.session import Session, end_task
 from saga_engine.adapters.nats.streams import ConsumerName
 from saga_engine.errors import TransportUnavailableError, UsageError
@@ -44,7 +44,7 @@ class Pull:
         connection: Connection,
         consumer: ConsumerName,
         provide: Provide,
-        on_delivery: Callable[[Msg], None],
+        on_delivery: Take,
         on_room: Callable[[], None],
     ) -> None:
         self._connection = connection
@@ -56,6 +56,7 @@ class Pull:
         self._session: Session | None = None
         self._inbox = ""
         self._outstanding = 0
+        self._time = asyncio.get_running_loop().time
         self._heard = 0.0
         self._broken = asyncio.Event()
         self._reason = ""
@@ -72,7 +73,7 @@ class Pull:
             "expires": int(_EXPIRES * _NANOSECONDS),
             "idle_heartbeat": int(_HEARTBEAT * _NANOSECONDS),
         }
-        self._heard = asyncio.get_running_loop().time()
+        self._heard = self._time()
         if not await self._session.publish(self._subject, orjson.dumps(request), reply=self._inbox):
             self._broken.set()
 
@@ -103,7 +104,7 @@ class Pull:
         await session.ask(self._provide(session, self._consumer))
         self._broken.clear()
         inbox = session.client.new_inbox()
-        subscription = await session.subscribe(inbox, self._on_message)
+        subscription = await session.client.listen(inbox, self._take)
         session.watchers.add(self._broken)
         try:
             self._session, self._inbox, self._outstanding = session, inbox, 0
@@ -119,21 +120,21 @@ class Pull:
             await session.unsubscribe(subscription)
 
     def _check_silence(self) -> None:
-        silent = asyncio.get_running_loop().time() - self._heard
+        silent = self._time() - self._heard
         if self._outstanding and silent > _SILENCE:
             self._complain(f"nothing was heard for {silent:.0f} s")
             self._broken.set()
 
-    async def _on_message(self, message: Msg) -> None:
-        self._heard = asyncio.get_running_loop().time()
-        if message.reply:
+    def _take(self, subject: str, reply: str, body: bytes, headers: Mapping[str, str]) -> None:
+        self._heard = self._time()
+        if reply:
             if self._outstanding:
                 self._outstanding -= 1
-            self._on_delivery(message)
+            self._on_delivery(subject, reply, body, headers)
         else:
-            self._on_status(message.headers or {})
+            self._on_status(headers)
 
-    def _on_status(self, headers: dict[str, str]) -> None:
+    def _on_status(self, headers: Mapping[str, str]) -> None:
         """A message without a reply subject is the server talking about our requests (ADR-13, ADR-37)."""
         status = headers.get("Status")
         if status == _IDLE:

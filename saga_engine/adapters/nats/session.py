@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, TypeVar
 
@@ -16,14 +16,12 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from saga_engine.adapters.nats.client import FastClient
+from saga_engine.adapters.nats.frames import publish_frame
 
 STATE_CHECK: Final = 0.1
 """How often, in seconds, the state of a session is looked at: nats-py's callbacks may come late or never."""
 
 _CANCEL_AGAIN: Final = 1.0
-_UNBOUNDED_BUFFER: Final = 0
-"""nats-py drops messages beyond these limits; what is in flight is bounded by our own pull windows instead."""
-
 T = TypeVar("T")
 
 OnMessage: TypeAlias = Callable[[Msg], Awaitable[None]]
@@ -50,9 +48,7 @@ class Session:
 
     async def subscribe(self, subject: str, on_message: OnMessage) -> Subscription:
         """Subscribe for the life of this session. Raises nats-py's errors when it has ended."""
-        return await self.client.subscribe(
-            subject, cb=on_message, pending_msgs_limit=_UNBOUNDED_BUFFER, pending_bytes_limit=_UNBOUNDED_BUFFER
-        )
+        return await self.client.subscribe(subject, cb=on_message)
 
     async def unsubscribe(self, subscription: Subscription) -> None:
         """End a subscription; nothing happens when the session has ended."""
@@ -85,8 +81,12 @@ class Session:
 
     async def publish(self, subject: str, body: bytes = b"", reply: str = "") -> bool:
         """Hand over one message without headers; False when the session has ended."""
+        return await self.publish_all([subject], body, reply)
+
+    async def publish_all(self, subjects: Iterable[str], body: bytes = b"", reply: str = "") -> bool:
+        """The same message to many subjects; False when the session has ended."""
         try:
-            await self.client.publish(subject, body, reply=reply)
+            await self.client.send([publish_frame(subject, reply, body) for subject in subjects])
         except nats.errors.Error:
             return False
         return True

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-import nats.errors
 import orjson
-from nats.aio.msg import Msg
 
 from saga_engine.adapters.nats.connection import Connection
 from saga_engine.adapters.nats.pull import Provide, Pull
@@ -93,13 +91,9 @@ class NatsSubscription:
         self._buffer.clear()
         self._on_close(self)
 
-    def _arrived(self, message: Msg) -> None:
-        headers = message.headers or {}
-        delivery = Delivery(
-            Message(message.subject, headers, message.data, headers.get(MESSAGE_ID)),
-            _deliveries(message.reply),
-            message.reply,
-        )
+    def _arrived(self, subject: str, reply: str, body: bytes, headers: Mapping[str, str]) -> None:
+        message = Message(subject, headers, body, headers.get(MESSAGE_ID))
+        delivery = Delivery(message, _deliveries(reply), reply)
         self._buffer.append((self._time(), delivery))
         self._news.set()
 
@@ -119,14 +113,9 @@ class NatsSubscription:
 
     async def _settle(self, deliveries: Sequence[Delivery], body: bytes) -> None:
         session = self._connection.current
-        if session is None:
-            return
-        try:
-            for delivery in deliveries:
-                await session.client.publish(str(delivery.token), body)
-        except nats.errors.Error:
-            # The session ended: the ack wait brings these again.
-            return
+        if session is not None and deliveries:
+            # Should the session have ended, the ack wait brings these again.
+            await session.publish_all([str(delivery.token) for delivery in deliveries], body)
 
 
 def _deliveries(reply: str) -> int:

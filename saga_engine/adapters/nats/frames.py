@@ -1,0 +1,62 @@
+"""The bytes of NATS's client protocol that every message costs: publish frames and header blocks, both ways.
+
+Pure. Source: the client protocol of the NATS documentation (PUB, HPUB) and ADR-4 (headers).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from nats.errors import BadHeaderError, BadSubjectError
+
+_VERSION: Final = "NATS/1.0"
+_BLANK: Final = re.compile(r"[ \t\r\n]")
+_LINE_BREAKS: Final = str.maketrans("\r\n", "  ")
+
+
+def publish_frame(subject: str, reply: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
+    """One message as the server reads it. `reply` may be empty.
+
+    Raises:
+        BadSubjectError: a subject that is empty, or holds white space, which would end the protocol's line.
+        BadHeaderError: a header's name holds a line break.
+    """
+    if not subject or _BLANK.search(subject) or _BLANK.search(reply):
+        raise BadSubjectError
+    if not headers:
+        return b"PUB %b %d\r\n%b\r\n" % (f"{subject} {reply}".encode(), len(body), body)
+    block = header_block(headers)
+    sizes = f"HPUB {subject} {reply} {len(block)} {len(block) + len(body)}\r\n"
+    return b"".join((sizes.encode(), block, body, b"\r\n"))
+
+
+def header_block(headers: Mapping[str, str]) -> bytes:
+    """The headers as they are sent. A line break in a value becomes a space: it would begin another header."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    # One look at the whole instead of one at each name and value.
+    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
+        lines = "".join([f"{name}: {value.translate(_LINE_BREAKS)}\r\n" for name, value in headers.items()])
+        if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
+            raise BadHeaderError(next(name for name in headers if name != name.translate(_LINE_BREAKS)))
+    return f"{_VERSION}\r\n{lines}\r\n".encode()
+
+
+def read_headers(block: bytes) -> dict[str, str]:
+    """The headers of a message; a status line of the server becomes `Status` and `Description`.
+
+    What is no UTF-8 is replaced, a line without a colon is left out.
+    """
+    first, *lines = block.decode("utf-8", "replace").split("\r\n")
+    headers: dict[str, str] = {}
+    if first != _VERSION:
+        status, _, description = first.removeprefix(_VERSION).strip().partition(" ")
+        headers["Status"] = status
+        if description:
+            headers["Description"] = description
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if colon:
+            headers[name.strip()] = value.strip()
+    return headers

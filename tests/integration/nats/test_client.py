@@ -1,0 +1,71 @@
+"""What our client rests on in nats-py: the private names that it uses are there, and do what it takes them for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+import pytest
+from nats.errors import ConnectionClosedError
+from nats.protocol.parser import Parser
+
+from saga_engine.adapters.nats.client import FastClient
+from saga_engine.adapters.nats.frames import publish_frame
+from tests.nats_fixtures import NatsServer
+
+DEADLINE = 10.0
+
+
+@pytest.fixture
+async def client(nats_server: NatsServer) -> AsyncIterator[FastClient]:
+    client = FastClient()
+    await client.connect(nats_server.url)
+    yield client
+    await client.close()
+
+
+class Heard:
+    """Takes messages; `until` waits for so many."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, str, bytes, Mapping[str, str]]] = []
+        self._news = asyncio.Event()
+
+    def take(self, subject: str, reply: str, body: bytes, headers: Mapping[str, str]) -> None:
+        self.messages.append((subject, reply, body, headers))
+        self._news.set()
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(DEADLINE):
+            while len(self.messages) < count:
+                self._news.clear()
+                await self._news.wait()
+
+
+async def echo(client: FastClient) -> None:
+    heard = Heard()
+    subscription = await client.listen("here.*", heard.take)
+    await client.send([publish_frame("here.a", "back", b"1", {"k": "v"}), publish_frame("here.b", "", b"2")])
+    await heard.until(2)
+    assert heard.messages == [("here.a", "back", b"1", {"k": "v"}), ("here.b", "", b"2", {})]
+    await subscription.unsubscribe()
+    assert subscription._id not in client.takers
+
+
+async def test_messages_are_taken_as_they_are_read_and_never_wait_in_a_queue_of_nats_py(client: FastClient) -> None:
+    subscription = await client.listen("queue", Heard().take)
+    await client.send([publish_frame("queue", "", b"1")] * 3)
+    await client.flush()
+    assert (subscription.delivered, subscription.pending_msgs) == (0, 0)
+    await echo(client)
+
+
+async def test_with_nats_pys_own_parser_messages_still_come(client: FastClient) -> None:
+    client._ps = Parser(client)
+    await echo(client)
+
+
+async def test_nothing_is_handed_over_once_the_connection_has_ended(client: FastClient) -> None:
+    await client.close()
+    with pytest.raises(ConnectionClosedError):
+        await client.send([publish_frame("a", "", b"")])
