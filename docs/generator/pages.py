@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from benchmarks import report
 from docs.generator import cli, config, errors, events, examples, invariants, language, states
 from docs.generator.blocks import has_blocks, replace_blocks
 
 DOCS: Final = Path(__file__).resolve().parents[1]
 
 BLOCKS: Final[Mapping[str, Callable[[str], str]]] = {
+    "benchmark": report.block,
     "cli": cli.commands,
     "config": config.settings,
     "errors": errors.codes,
