@@ -6,6 +6,7 @@ Owns the size of a run. Knows no workload.
 from __future__ import annotations
 
 import asyncio
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -64,7 +65,8 @@ class Stage:
 
 @contextmanager
 def servers() -> Iterator[Servers]:
-    """Servers of our own, in a new folder that is gone afterwards."""
+    """Servers of our own, in a new folder that is gone afterwards, also when the run is ended by SIGTERM."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # PostgreSQL would outlive us
     with (
         tempfile.TemporaryDirectory(prefix="saga-bench-") as name,
         postgres(Path(name)) as database,
