@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from saga_engine.participant.registry import MergedParticipant
 from saga_engine.settings import Settings
 from saga_engine.sql.engine import open_engine
+from saga_engine.sql.patience import SLOW
 
 if TYPE_CHECKING:
     from saga_engine.sql.migrate import Status
@@ -66,7 +67,7 @@ def _locations(settings: Settings) -> list[Path]:
 
 
 def _with(database: Database, use: Callable[[Engine], T]) -> T:
-    engine = open_engine(database.url.get_secret_value())
+    engine = open_engine(database.url.get_secret_value(), SLOW)
     try:
         return use(engine)
     finally:

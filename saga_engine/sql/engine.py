@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from saga_engine.errors import UsageError
+from saga_engine.sql.patience import STORE, Patience
 
 AUTOCOMMIT: Final = "AUTOCOMMIT"
 
@@ -42,17 +43,18 @@ _LIBPQ: Final = {
 }
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: str, patience: Patience = STORE) -> Engine:
     """An engine for a `sqlite:`, `postgresql:` or `cockroachdb:` url (the psycopg driver is filled in).
 
-    Connects lazily. For a SQLite file its folder is made. Raises `UsageError` for a url that cannot be used.
+    Connects lazily. For a SQLite file its folder is made. `patience`: with a server. Raises `UsageError` for a url that
+    cannot be used.
     """
     parsed = _parse(url)
     if parsed.drivername == "sqlite":
         return _open_sqlite(parsed)
     arguments = {name: value for name, value in _LIBPQ.items() if name not in parsed.query}
     try:
-        return create_engine(
+        engine = create_engine(
             parsed, connect_args=arguments, pool_size=8, pool_timeout=_POOL_TIMEOUT_S, hide_parameters=True
         )
     except (NoSuchModuleError, ImportError) as error:
@@ -60,6 +62,12 @@ def open_engine(url: str) -> Engine:
             f"{describe(parsed)}: no driver for CockroachDB is installed; install it with: "
             "pip install 'saga-engine[cockroachdb]'"
         ) from error
+    # Imported late: who works on a SQLite file never needs the driver.
+    from saga_engine.sql.bounded import connecting
+
+    connect = connecting(patience)
+    event.listen(engine, "do_connect", lambda _dialect, _entry, given, named: connect(*given, **named))
+    return engine
 
 
 def describe(url: URL) -> str:

@@ -40,8 +40,9 @@ _RETRY_CLASS: Final = "40"
 # "cached plan must not change result type" has the code of all unsupported features, hence one more try, not many.
 _STALE_PLAN: Final = "0A000"
 _UNAVAILABLE_CLASSES: Final = ("08", "53", "57", "58")
-# 25006: a server that was demoted; 3D000: a database that is not there (yet); 28...: a password that was rotated.
-_UNAVAILABLE: Final = frozenset({"25006", "3D000", "28000", "28P01"})
+# 25006: a server that was demoted; 25P03: a transaction of ours was ended, since we said nothing for long; 3D000: a
+# database that is not there (yet); 28...: a password that was rotated.
+_UNAVAILABLE: Final = frozenset({"25006", "25P03", "3D000", "28000", "28P01"})
 # Undefined table, undefined column, undefined schema.
 _SCHEMA: Final = frozenset({"42P01", "42703", "3F000"})
 
