@@ -34,11 +34,15 @@ from saga_engine.participant.worker import Worker
 from saga_engine.ports import Clock, RunSync, Transport
 from saga_engine.settings import Settings
 from saga_engine.sql.engine import open_engine
+from saga_engine.sql.patience import HANDLERS
 
 T = TypeVar("T")
 
 START_WAIT_S: Final = 30.0
 """How long `run` waits for a server that is down at its start. A later outage never ends it."""
+
+STOP_WITHIN_S: Final = 20.0
+"""How long a service that is asked to stop may finish and hand back; then it leaves, as if it had been killed."""
 
 _CLOCK_SAMPLE_S: Final = 30.0
 _STORE_THREADS: Final = 4
@@ -63,20 +67,20 @@ async def run(settings: Settings, roles: Roles, stop: asyncio.Event, ready: Call
     """
     participants = merge(load_participants(settings.root))
     names = _worker_names(roles, participants)
-    await _prepare(settings, [participants[name] for name in names])
-    store = await _patiently(lambda: open_store(settings))
     threads = HandlerThreads("store", _STORE_THREADS)
+    await _prepare(settings, [participants[name] for name in names], threads)
+    store = await _patiently(lambda: open_store(settings), threads)
     engines: list[Engine] = []
     try:
         clock = StoreClock(store.now)
-        await threads(clock.sample)
+        await _patiently(clock.sample, threads)
         if roles.orchestrator:
             await _register(store, settings, threads)
         async with transport(settings, START_WAIT_S) as connected:
             workers = [_worker(settings, participants[name], connected, clock, engines) for name in names]
             orchestrator = None
             if roles.orchestrator:
-                tokens = Tokens(await threads(store.reply_keys))
+                tokens = Tokens(await _patiently(store.reply_keys, threads))
                 orchestrator = Orchestrator(process_name(), store, connected, tokens, clock, threads, _tuning(settings))
             ready(_ready_line(roles, names))
             with seldom_collecting():
@@ -95,22 +99,30 @@ async def _serve(
 
     If one of them fails, so do all: what is under way is safe, and a process that is half alive helps nobody.
     """
-    tasks = [asyncio.ensure_future(keeping_time), asyncio.create_task(_set(stop))]
-    tasks += [asyncio.create_task(worker.run()) for worker in workers]
-    orchestrating = asyncio.create_task(orchestrator.run()) if orchestrator is not None else None
-    everything = [*tasks, orchestrating] if orchestrating is not None else tasks
+    orchestrating = [asyncio.create_task(orchestrator.run())] if orchestrator is not None else []
+    working = [asyncio.create_task(worker.run()) for worker in workers]
+    everything = [*orchestrating, *working, asyncio.ensure_future(keeping_time), asyncio.create_task(_set(stop))]
     try:
         done, _ = await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
-        await asyncio.gather(*(worker.stop() for worker in workers))
-        if orchestrator is not None and orchestrating is not None:
-            orchestrator.stop()
-            await orchestrating
+        ending = asyncio.create_task(_end(orchestrator, workers))
+        everything.append(ending)
+        done, late = await asyncio.wait((ending, *working, *orchestrating), timeout=STOP_WITHIN_S)
+        if late:
+            _log.warning("not all could be finished or handed back in time: others take it over", limit=STOP_WITHIN_S)
+        for task in done:
+            task.result()
     finally:
         for task in everything:
             task.cancel()
         await asyncio.gather(*everything, return_exceptions=True)
+
+
+async def _end(orchestrator: Orchestrator | None, workers: Sequence[Worker]) -> None:
+    await asyncio.gather(*(worker.stop() for worker in workers))
+    if orchestrator is not None:
+        orchestrator.stop()
 
 
 async def _set(stop: asyncio.Event) -> None:
@@ -144,7 +156,7 @@ def _worker(
     own = settings.participant(participant.name)
     engine = None
     if participant.fenced:
-        engine = open_engine(own.database.get_secret_value())
+        engine = open_engine(own.database.get_secret_value(), HANDLERS)
         engines.append(engine)
     return Worker(participant, connected, engine, own.settings, clock, own.concurrency)
 
@@ -159,13 +171,13 @@ def _tuning(settings: Settings) -> Tuning:
     )
 
 
-async def _prepare(settings: Settings, participants: Sequence[MergedParticipant]) -> None:
+async def _prepare(settings: Settings, participants: Sequence[MergedParticipant], run_sync: RunSync) -> None:
     """Set up what is embedded; ask for `saga db upgrade` where somebody else's database is behind."""
     for database in databases.databases(settings, participants):
         if is_embedded(database.url.get_secret_value()):
             await asyncio.to_thread(databases.upgrade, settings, database)
             continue
-        far = await _patiently(partial(databases.status, settings, database))
+        far = await _patiently(partial(databases.status, settings, database), run_sync)
         if far.pending:
             raise SchemaMissingError(
                 f"the database of {database.branch} is not set up for this release "
@@ -173,12 +185,12 @@ async def _prepare(settings: Settings, participants: Sequence[MergedParticipant]
             )
 
 
-async def _patiently(call: Callable[[], T]) -> T:
-    """Ask a database that may be down at our start."""
+async def _patiently(call: Callable[[], T], run_sync: RunSync) -> T:
+    """Ask a database that may be down at our start, or go down in the middle of it."""
     deadline = asyncio.get_running_loop().time() + START_WAIT_S
     while True:
         try:
-            return await asyncio.to_thread(call)
+            return await run_sync(call)
         except StoreUnavailableError as error:
             if asyncio.get_running_loop().time() > deadline:
                 raise
@@ -189,7 +201,7 @@ async def _patiently(call: Callable[[], T]) -> T:
 async def _register(store: SqlEventStore, settings: Settings, run_sync: RunSync) -> None:
     """Make the project's definitions known. Changed content under a version that exists is refused, and shown."""
     definitions = [one for versions in project_definitions(settings.root).values() for one in versions.values()]
-    changed = await run_sync(lambda: register(store, definitions))
+    changed = await _patiently(lambda: register(store, definitions), run_sync)
     if changed:
         raise UsageError("\n".join(difference(one) for one in changed))
 

@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
+from typing import TypeAlias
+
+Service: TypeAlias = Callable[[asyncio.Event, Callable[[], None]], Awaitable[None]]
+"""Ends soon after the event is set; calls the function once it works. Until then it has nothing to finish."""
 
 
-def serve(service: Callable[[asyncio.Event], Awaitable[None]]) -> signal.Signals | None:
-    """Run `service`, which ends soon after the event that it is given is set. The signal that asked for it, if any.
+def serve(service: Service, noted: Sequence[signal.Signals] = ()) -> signal.Signals | None:
+    """Run `service` to its end. The signal that asked for it, if any.
 
-    A second SIGINT or SIGTERM raises KeyboardInterrupt. uvloop is used where it is installed.
+    A SIGINT or SIGTERM before the service works cancels it, a later one asks it to stop. A second one cancels it and
+    raises KeyboardInterrupt. `noted`: signals that came before; then nothing is begun. uvloop is used where installed.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_until_signalled(service))
+        return runner.run(_until_signalled(service, noted))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -29,23 +34,32 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def _until_signalled(service: Callable[[asyncio.Event], Awaitable[None]]) -> signal.Signals | None:
+async def _until_signalled(service: Service, noted: Sequence[signal.Signals]) -> signal.Signals | None:
     stop = asyncio.Event()
+    works = asyncio.Event()
     received: list[signal.Signals] = []
-    task = asyncio.ensure_future(service(stop))
     loop = asyncio.get_running_loop()
+    task: asyncio.Task[None] | None = None
 
     def on_signal(number: signal.Signals) -> None:
         received.append(number)
-        if len(received) == 1:
+        if len(received) == 1 and works.is_set():
             stop.set()
-        else:
+        elif task is not None:
             task.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, partial(on_signal, number))
+    if noted:
+        return noted[0]
+    task = asyncio.ensure_future(_awaited(service(stop, works.set)))
     try:
         await task
     except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
+        if len(received) != 1:
+            raise KeyboardInterrupt from None
     return received[0] if received else None
+
+
+async def _awaited(service: Awaitable[None]) -> None:
+    await service

@@ -111,9 +111,14 @@ class Project:
 
     def run(self, *arguments: str) -> Service:
         """Start `saga run` and wait until it works."""
+        service = self.begin(*arguments)
+        service.ready()
+        return service
+
+    def begin(self, *arguments: str) -> Service:
+        """Start `saga run`."""
         service = Service(arguments, self.folder, self.environment)
         self._services.append(service)
-        service.ready()
         return service
 
     @contextmanager

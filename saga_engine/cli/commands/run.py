@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable
 
 import click
 
+from saga_engine.cli.early import noting_sigterm
 from saga_engine.cli.frame import Frame, pass_frame
 
 INTERRUPTED = 130
@@ -24,18 +26,24 @@ def run(frame: Frame, orchestrator: bool, workers: tuple[str, ...]) -> None:
     Without an option, all of them in this process. SIGTERM and Ctrl-C stop it after what is under way; a second one at
     once.
     """
-    from saga_engine.bootstrap.services import Roles
-    from saga_engine.bootstrap.services import run as run_services
-    from saga_engine.cli.serving import serve
+    with noting_sigterm() as noted:
+        from saga_engine.bootstrap.services import Roles
+        from saga_engine.bootstrap.services import run as run_services
+        from saga_engine.cli.serving import serve
 
-    settings = frame.configuration().settings
-    frame.log("info")
-    roles = Roles()
-    if orchestrator or workers:
-        roles = Roles(orchestrator, workers)
+        settings = frame.configuration().settings
+        frame.log("info")
+        roles = Roles()
+        if orchestrator or workers:
+            roles = Roles(orchestrator, workers)
 
-    async def service(stop: asyncio.Event) -> None:
-        await run_services(settings, roles, stop, lambda line: click.echo(line, err=True))
+        async def service(stop: asyncio.Event, works: Callable[[], None]) -> None:
+            def ready(line: str) -> None:
+                works()
+                click.echo(line, err=True)
 
-    if serve(service) is signal.SIGINT:
+            await run_services(settings, roles, stop, ready)
+
+        ended_by = serve(service, noted)
+    if ended_by is signal.SIGINT:
         click.get_current_context().exit(INTERRUPTED)
