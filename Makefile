@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo check test lint types layers soak docs-reference format clean bench bench-full bench-peers
+.PHONY: setup demo check test lint types layers soak chaos ambiguous docs-reference format clean bench bench-full bench-peers
 
 setup: $(STAMP)
 
@@ -49,6 +49,14 @@ bench-peers: setup
 MINUTES ?= 10
 soak: setup
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES)
+
+# Real processes and servers, killed, paused, robbed and cut off for so many minutes; nothing may be lost or doubled.
+chaos: setup
+	@$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+# Ten thousand commits whose outcome nobody tells, on each of SQLite, PostgreSQL, and that through CockroachDB's dialect.
+ambiguous: setup
+	@$(BIN)/python -m tests.chaos.ambiguous_run
 
 docs-reference: setup
 	$(BIN)/python -m docs.generator

@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from saga_engine.audit.check import judge
 from saga_engine.audit.files import read
+from saga_engine.audit.grouping import group
 from tests.chaos.faults import Act, Pace
 from tests.chaos.measures import resources
 from tests.chaos.nemesis import FULL_DECK, SHORT_DECK
@@ -58,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BaseException:
         print(f"the run broke off; its logs and histories are in {folder}", file=sys.stderr)  # noqa: T201 - as above
         raise
-    good = tell(outcome, given.minutes)
+    good = tell(outcome, given.minutes, short=short)
     if good:
         shutil.rmtree(folder)
     else:
@@ -70,9 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if good else 1
 
 
-def tell(outcome: Outcome, minutes: float) -> bool:
+def tell(outcome: Outcome, minutes: float, *, short: bool) -> bool:
     """Print the figures and the last line; whether the run is good."""
-    counted = count(record for path in outcome.histories for record in read(path))
+    records = [record for path in outcome.histories for record in read(path)]
+    counted = count(records)
+    report = judge(group(records))
     sagas = counted.sagas.total()
     done = outcome.done
     lines = [
@@ -80,6 +84,7 @@ def tell(outcome: Outcome, minutes: float) -> bool:
         "network: " + ", ".join(f"{kind} {times}" for kind, times in sorted(done.network.items())),
         "sagas: " + ", ".join(f"{status} {times}" for status, times in sorted(counted.sagas.items())),
         f"first progress: {outcome.progress.shown if outcome.progress is not None else 'not measured'}",
+        "invariants checked: " + " ".join(number for number, times in sorted(report.checked.items()) if times),
         *(course.shown for course in resources(outcome.samples)),
     ]
     if outcome.healed_after is not None:
@@ -87,8 +92,10 @@ def tell(outcome: Outcome, minutes: float) -> bool:
     findings = {
         "lost": counted.lost,
         "doubled": counted.doubled,
+        "invariants broken": [str(violation) for violation in report.violations],
         "trouble": outcome.troubles,
-        "too slow": too_slow(outcome),
+        # A short run has too few starts, and other tests beside it.
+        "too slow": [] if short else too_slow(outcome),
         "growing": growing(outcome),
         "proves too little": too_little(done, sagas, minutes),
     }

@@ -24,6 +24,7 @@ from saga_engine.audit.history import (
     LedgerKind,
     LedgerRow,
     LockHeld,
+    Looked,
     Record,
     Remainder,
     Rest,
@@ -67,7 +68,8 @@ async def write_evidence(fleet: Fleet, path: Path) -> None:
                     writer.write(record)
         for stream, messages in (await waiting_messages(fleet)).items():
             writer.write(Remainder(f"messages in {stream}", messages))
-        writer.write(Rest(time.time_ns() // 1_000))
+        writer.write(Looked(now := time.time_ns() // 1_000))
+        writer.write(Rest(now))
 
 
 async def waiting_messages(fleet: Fleet) -> dict[str, int]:

@@ -85,6 +85,7 @@ class Run:
             await self._ready()
             self._lives.clear()  # those that began without anything to do
             client = await self._start_client()
+            await self._first_saga()
             watching = [asyncio.create_task(each()) for each in (self._tell, self._sample, self._bury_the_dead)]
             self._phase = "faults"
             await self._nemesis.run(self._settings.seconds)
@@ -132,6 +133,13 @@ class Run:
         self._outcome.histories.append(path)
         return await self._fleet.start_client(
             ("--history", str(path), "--seed", str(self._settings.seed), "--rate", str(self._settings.rate))
+        )
+
+    async def _first_saga(self) -> None:
+        """Wait until the load has begun."""
+        history = self._settings.folder / "client.jsonl"
+        await _eventually(
+            lambda: history.exists() and b"ClientAnswered" in history.read_bytes(), _READY_TIMEOUT_S, "the first saga"
         )
 
     async def _come_to_rest(self, client: Member) -> None:
