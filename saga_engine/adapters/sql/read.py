@@ -1,7 +1,7 @@
 """Reads streams, stream rows and business keys.
 
-Relies on order where it needs a consistent look: snapshots first, rows next, events last and only up to the row's
-version, so that what others append in between does no harm. Writes nothing.
+Relies on order where it needs a consistent look: rows and snapshots first, then events, only up to the row's version,
+so that what others append in between does no harm. Writes nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, Select, bindparam, func, select
+from sqlalchemy import Connection, Engine, Select, bindparam, func, select, union_all
 
 from saga_engine.adapters.sql.rows import HeadRow, head_of, select_events, select_heads
 from saga_engine.adapters.sql.writer import Writer
@@ -69,8 +69,11 @@ class Reader:
             .where(writer.among(events.c.stream_id), events.c.version > bindparam("after"))
             .order_by(events.c.stream_id, events.c.version)
         )
-        self._snapshots_of = select(snapshots.c.stream_id, snapshots.c.version, snapshots.c.data).where(
-            writer.among(snapshots.c.stream_id)
+        self._kept_of = (
+            select_heads()
+            .add_columns(snapshots.c.version, snapshots.c.data)
+            .outerjoin_from(streams, snapshots, snapshots.c.stream_id == streams.c.stream_id)
+            .where(writer.among(streams.c.stream_id))
         )
 
     def load(self, wanted: Mapping[UUID, int]) -> Mapping[UUID, LoadedStream]:
@@ -80,15 +83,29 @@ class Reader:
         return loaded
 
     def _load(self, wanted: Mapping[UUID, int], connection: Connection) -> dict[UUID, LoadedStream]:
-        from_start = self._writer.ids(stream_id for stream_id, after in wanted.items() if after == 0)
-        kept = {row[0]: Snapshot(*row) for row in connection.execute(self._snapshots_of, {"ids": from_start}).all()}
-        heads = [head_of(row) for row in connection.execute(self._heads_of, {"ids": self._writer.ids(wanted)}).all()]
-        after = {**wanted, **{stream_id: snapshot.version for stream_id, snapshot in kept.items()}}
-        tails = self._tails(connection, [(head.stream_id, after[head.stream_id], head.version) for head in heads])
-        return {
-            head.stream_id: LoadedStream(head, kept.get(head.stream_id), tails.get(head.stream_id, ()))
-            for head in heads
-        }
+        found = self._with_snapshots(connection, [stream_id for stream_id, after in wanted.items() if after == 0])
+        found += self._without(connection, [stream_id for stream_id, after in wanted.items() if after != 0])
+        tails = self._tails(
+            connection,
+            [
+                (head.stream_id, wanted[head.stream_id] if kept is None else kept.version, head.version)
+                for head, kept in found
+            ],
+        )
+        return {head.stream_id: LoadedStream(head, kept, tails.get(head.stream_id, ())) for head, kept in found}
+
+    def _with_snapshots(self, connection: Connection, ids: Sequence[UUID]) -> list[tuple[StreamHead, Snapshot | None]]:
+        """The rows of streams and their snapshots, in one look: no snapshot is newer than its row."""
+        found: list[tuple[StreamHead, Snapshot | None]] = []
+        for row in connection.execute(self._kept_of, {"ids": self._writer.ids(ids)}).all() if ids else ():
+            *columns, version, data = row
+            head = StreamHead(*columns)
+            found.append((head, None if version is None else Snapshot(head.stream_id, version, data)))
+        return found
+
+    def _without(self, connection: Connection, ids: Sequence[UUID]) -> list[tuple[StreamHead, Snapshot | None]]:
+        rows = connection.execute(self._heads_of, {"ids": self._writer.ids(ids)}).all() if ids else ()
+        return [(head_of(row), None) for row in rows]
 
     def _tails(
         self, connection: Connection, ranges: Sequence[tuple[UUID, int, int]]
@@ -138,14 +155,14 @@ class Reader:
         )
 
     def page(self, wanted: StreamFilter) -> Sequence[StreamHead]:
-        statement = select_heads().order_by(streams.c.stream_id.desc()).limit(wanted.limit)
-        if wanted.saga is not None:
-            statement = statement.where(streams.c.saga == wanted.saga)
-        if wanted.statuses:
-            statement = statement.where(streams.c.status.in_(wanted.statuses))
-        if wanted.before is not None:
-            statement = statement.where(streams.c.stream_id < wanted.before)
-        return self._heads(statement, {})
+        # One status at a time: there is an index with the sagas of each in their order, and none with those of several.
+        statuses: Sequence[str | None] = list(dict.fromkeys(wanted.statuses)) or [None]
+        pages = [_page(wanted, status) for status in statuses]
+        if len(pages) == 1:
+            return self._heads(pages[0], {})
+        together = union_all(*(page.subquery().select() for page in pages)).subquery()
+        newest = select(*(together.c[column.name] for column in select_heads().selected_columns))
+        return self._heads(newest.order_by(together.c.stream_id.desc()).limit(wanted.limit), {})
 
     def find(self, key: str, saga: str | None) -> Sequence[KeyRecord]:
         columns = (keys.c.saga, keys.c.key, keys.c.generation, keys.c.stream_id, keys.c.input_hash)
@@ -172,3 +189,14 @@ class Reader:
     def _heads(self, statement: Select[HeadRow], parameters: Mapping[str, object]) -> Sequence[StreamHead]:
         rows = run_query(self._engine, lambda connection: connection.execute(statement, dict(parameters)).all())
         return [head_of(row) for row in rows]
+
+
+def _page(wanted: StreamFilter, status: str | None) -> Select[HeadRow]:
+    statement = select_heads().order_by(streams.c.stream_id.desc()).limit(wanted.limit)
+    if wanted.saga is not None:
+        statement = statement.where(streams.c.saga == wanted.saga)
+    if status is not None:
+        statement = statement.where(streams.c.status == status)
+    if wanted.before is not None:
+        statement = statement.where(streams.c.stream_id < wanted.before)
+    return statement

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, event
 
 from saga_engine.adapters.sql.store import SqlEventStore
 from saga_engine.envelope import partition_of
-from saga_engine.ports import Lease, LeaseChange, Settlement, Snapshot, StreamFilter
+from saga_engine.ports import WHOLE, Lease, LeaseChange, Settlement, Snapshot, StreamFilter
 from saga_engine.sql.migrate import upgrade
 from saga_engine.testing.store_samples import Samples, advance, definition, started
 from tests.databases import DIALECT, Databases
@@ -75,6 +75,7 @@ def use_everything(store: SqlEventStore) -> None:
     store.settle([Settlement(saga, 2, 2, None)])
     store.save_snapshots([Snapshot(saga, 1, b"")])
     store.load({saga: 0})
+    store.load({saga: WHOLE})
     store.versions([saga])
     store.due([1, 2], 0, 10)
     store.unpublished(partition_of(saga), None, 10)
@@ -82,6 +83,7 @@ def use_everything(store: SqlEventStore) -> None:
     store.find("k", "place_order")
     store.list(StreamFilter())
     store.list(StreamFilter(saga="place_order", statuses=("running",), before=saga))
+    store.list(StreamFilter(statuses=("running", "blocked")))
     store.counts()
     store.register([definition(1), definition(1, "changed")])
     store.definition("hash")
