@@ -1,7 +1,7 @@
 """The pure hot path alone: what is computed for one saga of three steps, without store and broker.
 
-`python -m benchmarks.hot_path [sagas]` prints microseconds of CPU per saga and part, and how the last hundred steps of
-a saga of a thousand compare with its first. Owns no server and writes no file.
+`python -m benchmarks.hot_path [sagas]` prints microseconds of CPU per saga and part, and how the ninth hundred steps
+of a saga of a thousand compare with its second. Owns no server and writes no file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from saga_engine.core.inputs import Input, Outcome, Start
 from saga_engine.core.outgoing import SendCommand
 from saga_engine.core.plan import Plan, compile_plan
 from saga_engine.core.state import SagaState, Status, address
-from saga_engine.core.timing import must_succeed, next_due
+from saga_engine.core.timing import due_after, must_succeed
 from saga_engine.definition.loader import Loaded, load_text
 from saga_engine.definition.model import Json
 from saga_engine.envelope import Address, Command, Message, Reply, partition_of
@@ -60,6 +60,7 @@ class Saga:
     """One saga under way: its latest state and the messages between it and its participants."""
 
     state: SagaState
+    due: int | None = None
     inputs: list[Input] = field(default_factory=list)
     decided: list[Decided] = field(default_factory=list)
     commands: list[Message] = field(default_factory=list)
@@ -102,7 +103,8 @@ def wave(plan: Plan, sagas: Sequence[Saga], tokens: Tokens, watch: Stopwatch) ->
                     encode_event(event, base + i)
     with watch.part("when it is due"):
         for saga in sagas:
-            next_due(plan, saga.state, NOW)
+            events = [event for decided in saga.decided for event in decided.events]
+            saga.due = due_after(plan, saga.state, events, saga.due, NOW)
     with watch.part("commands to messages"):
         for saga in sagas:
             for decided in saga.decided:
@@ -179,7 +181,7 @@ def three_steps(count: int) -> dict[str, float]:
     sagas = []
     for i in range(count):
         given: Json = {"order_id": f"o-{i}", "customer_id": f"c-{i}", "amount": 1000 + i, "note": "n" * 120}
-        sagas.append(Saga(SagaState(ids.new(NOW)), [Start(NOW, "0" * 64, f"o-{i}", 1, given)]))
+        sagas.append(Saga(SagaState(ids.new(NOW)), inputs=[Start(NOW, "0" * 64, f"o-{i}", 1, given)]))
     while sagas[0].state.status is not Status.COMPLETED:
         wave(plan, sagas, tokens, watch)
     assert all(saga.state.version == 8 for saga in sagas)
@@ -187,17 +189,17 @@ def three_steps(count: int) -> dict[str, float]:
 
 
 def thousand(definition: str, given: Json) -> tuple[float, float]:
-    """Microseconds per step of the first and of the last hundred of a thousand."""
+    """Microseconds per step of the second and of the ninth hundred of a thousand: at the ends less is in flight."""
     plan, tokens = compiled(definition), Tokens({"k1": bytes(32)})
     start = Start(NOW, "0" * 64, "k", 1, given)
-    saga, watch, marks = Saga(SagaState(UUID(int=7)), [start]), Stopwatch(), [0.0]
+    saga, watch, marks = Saga(SagaState(UUID(int=7)), inputs=[start]), Stopwatch(), [0.0]
     replies = 0
     while saga.state.status is not Status.COMPLETED:
         wave(plan, [saga], tokens, watch)
         replies += len(saga.inputs)
         if replies // 100 == len(marks):
             marks.append(sum(watch.spent.values()))
-    return marks[1] / 100 * 1e6, (marks[-1] - marks[-2]) / 100 * 1e6
+    return (marks[2] - marks[1]) / 100 * 1e6, (marks[9] - marks[8]) / 100 * 1e6
 
 
 def say(line: str) -> None:
@@ -222,7 +224,7 @@ def main() -> None:
     for name, definition, given in cases:
         pairs = [thousand(definition, given) for _ in range(3)]
         first, last = min(first for first, _ in pairs), min(last for _, last in pairs)
-        say(f"{first:8.1f} us first, {last:.1f} us last hundred of 1,000 {name}: {last / first:.2f}")
+        say(f"{first:8.1f} us second, {last:.1f} us ninth hundred of 1,000 {name}: {last / first:.2f}")
 
 
 if __name__ == "__main__":

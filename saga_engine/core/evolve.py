@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from saga_engine.core import events as e
 from saga_engine.core.events import Direction, Effect, Event, Verb
-from saga_engine.core.layers import with_entry
+from saga_engine.core.layers import with_entries
 from saga_engine.core.state import (
     Failure,
     PendingSignal,
@@ -94,9 +94,7 @@ def _with(
     state: SagaState, place: str, step: StepState, *, closed: int = 0, counted: StepState | None = None
 ) -> SagaState:
     """One more version, in which `place` is `step`. `counted`: of an item, its step as a whole, which counts it."""
-    steps = with_entry(state.steps, place, step)
-    if counted is not None:
-        steps = with_entry(steps, split(place)[0], counted)
+    changed = {place: step} if counted is None else {place: step, split(place)[0]: counted}
     active = state.active
     if step.waits:
         if place not in active:
@@ -113,7 +111,7 @@ def _with(
     return replace(
         state,
         version=state.version + 1,
-        steps=steps,
+        steps=with_entries(state.steps, changed),
         active=active,
         blocked=blocked,
         closed=state.closed + closed,

@@ -1,4 +1,4 @@
-"""Mappings that many versions of a state share: setting one entry costs the same however many there are.
+"""Mappings that many versions of a state share: setting an entry costs the same however many there are.
 
 Small ones are plain dicts, copied. A large one is a base that is shared and a few changes over it that are copied.
 """
@@ -10,19 +10,22 @@ from typing import Final, TypeVar
 
 V = TypeVar("V")
 
-_MOST_COPIED: Final = 64
+_MOST_COPIED: Final = 32
 """Entries. Copying more costs longer than looking into two mappings; a base is made anew after as many changes."""
 
 
 class Layered(Mapping[str, V]):
-    """`base` with `changes` over it, in the order in which a dict would keep them. Neither may change any more."""
+    """`base` with `changes` over it, in the order in which a dict would keep them. Neither may change any more.
+
+    `length`: how many keys the two have together.
+    """
 
     __slots__ = ("_base", "_changes", "_length")
 
-    def __init__(self, base: Mapping[str, V], changes: Mapping[str, V]) -> None:
+    def __init__(self, base: Mapping[str, V], changes: Mapping[str, V], length: int) -> None:
         self._base = base
         self._changes = changes
-        self._length = len(base) + sum(key not in base for key in changes)
+        self._length = length
 
     def __getitem__(self, key: str) -> V:
         changes = self._changes
@@ -41,18 +44,19 @@ class Layered(Mapping[str, V]):
     def __repr__(self) -> str:
         return repr(dict(self))
 
-    def with_entry(self, key: str, value: V) -> Mapping[str, V]:
-        """See `with_entry`."""
-        changes = {**self._changes, key: value}
+    def changed(self, entries: Mapping[str, V]) -> Mapping[str, V]:
+        """See `with_entries`."""
+        length = self._length + sum(key not in self for key in entries)
+        changes = {**self._changes, **entries}
         if len(changes) <= _MOST_COPIED:
-            return Layered(self._base, changes)
-        return Layered({**self._base, **changes}, {})
+            return Layered(self._base, changes, length)
+        return Layered({**self._base, **changes}, {}, length)
 
 
-def with_entry(mapping: Mapping[str, V], key: str, value: V) -> Mapping[str, V]:
-    """A mapping that differs in one entry. The one given stays as it is."""
+def with_entries(mapping: Mapping[str, V], entries: Mapping[str, V]) -> Mapping[str, V]:
+    """A mapping in which these entries stand, new or instead of old ones. The one given stays as it is."""
     if isinstance(mapping, Layered):
-        return mapping.with_entry(key, value)
+        return mapping.changed(entries)
     if len(mapping) < _MOST_COPIED:
-        return {**mapping, key: value}
-    return Layered(mapping, {key: value})
+        return {**mapping, **entries}
+    return Layered(mapping, {}, len(mapping)).changed(entries)

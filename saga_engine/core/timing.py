@@ -6,19 +6,26 @@ Pure arithmetic on microseconds. Jitter is drawn from the command's identity, so
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from typing import Final
 from uuid import UUID
 
-from saga_engine.core.events import Direction
+from saga_engine.core.events import CommandIssued, Direction, Event, StepFailed, StepSucceeded
 from saga_engine.core.plan import Node, Plan
-from saga_engine.core.state import Phase, Progress, SagaState, StepState, StepStatus, UndoStatus
+from saga_engine.core.state import Phase, Progress, SagaState, StepState, StepStatus, UndoStatus, address
 from saga_engine.definition.model import Jitter, Kind, Retry, Timeout
 from saga_engine.immutable import dataclass
 
 LONGEST_REPLY_WAIT: Final = 5 * 60 * 1_000_000
 """Silence is asked about at growing intervals, up to five minutes."""
+
+
+_MUCH: Final = 8
+"""Commands and times in flight, up to which it costs nothing to look at all of them."""
+
+_LOCAL: Final = (CommandIssued, StepSucceeded, StepFailed)
+"""Events that change what falls due at their own place only."""
 
 
 def backoff(retry: Retry, failed: int, seed: str) -> int:
@@ -176,6 +183,20 @@ def due_at(plan: Plan, state: SagaState, places: Iterable[str], now: int) -> int
                 times.append(next_send(out.timeout.reply_us, out.progress.at, now))
             times += [time for time, _ in falls_due(plan, state, plan.at(place), state.steps[place])]
     return min(times, default=None)
+
+
+def due_after(plan: Plan, state: SagaState, events: Sequence[Event], before: int | None, now: int) -> int | None:
+    """As `next_due`, after `events`, for a saga that was to be looked at at the time `before`.
+
+    Of a saga with much in flight only the places of the events are looked at, or each item of a long list would cost as
+    much as all that are out. The time may then be too early, when somebody looks again; it is never too late.
+    """
+    narrow = before is None or before <= now or len(state.active) <= _MUCH
+    if narrow or before is None or not all(isinstance(event, _LOCAL) for event in events):
+        return next_due(plan, state, now)
+    touched = {address(event.step, event.item) for event in events if isinstance(event, _LOCAL)}
+    due = due_at(plan, state, touched & state.active.keys(), now)
+    return before if due is None else min(before, due)
 
 
 def late_from(plan: Plan, state: SagaState, after: int = 0) -> int | None:

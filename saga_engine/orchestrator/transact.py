@@ -16,7 +16,7 @@ from saga_engine.core.decider import Decided, Decision, decide
 from saga_engine.core.events import Event
 from saga_engine.core.outgoing import AskAgain, Outgoing, SendCommand
 from saga_engine.core.state import SagaState, address
-from saga_engine.core.timing import OpenCommand, late_from, next_due, open_commands, send_is_due
+from saga_engine.core.timing import OpenCommand, due_after, late_from, open_commands, send_is_due
 from saga_engine.orchestrator.cache import Cached, StateCache
 from saga_engine.orchestrator.inline import inline
 from saga_engine.orchestrator.loading import Unloadable, load, still_wanted
@@ -164,7 +164,7 @@ class Transactor:
                     unsent += answer.outgoing
             work.unsent = [sent for sent in unsent if still_wanted(work.state, sent)]
             if work.turn.looked_after:
-                work.due = next_due(plan, work.state, now)
+                work.due = due_after(plan, work.state, work.events, work.base.due, now)
         except Exception as error:  # noqa: BLE001 - a defect that one saga uncovers must not stop all others
             done[work.index] = Turned(work.turn.saga_id, trouble=f"{type(error).__name__}: {error}", cause=error)
             return False
