@@ -232,6 +232,7 @@ class Batches:
         """Tell the store in a while about rows that are behind; most are told sooner, by their next append."""
         if len(self._transactor.upkeep) and self._settling is None:
             self._settling = asyncio.create_task(self._settle())
+            self._settling.add_done_callback(self._ended)
 
     async def _settle(self) -> None:
         upkeep = self._transactor.upkeep

@@ -6,6 +6,8 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 import pytest
@@ -27,18 +29,26 @@ from saga_engine.orchestrator.starting import Pinned, Started, Starter, StartReq
 from saga_engine.orchestrator.tokens import Tokens
 from saga_engine.orchestrator.transact import Transactor
 from saga_engine.orchestrator.tuning import Tuning
-from saga_engine.ports import Append, AppendOutcome, Lease
+from saga_engine.ports import Append, AppendOutcome, Lease, RunSync, Settlement
 from saga_engine.testing.virtual_time import VirtualClock, VirtualLoop, run
 from saga_engine.wire import message_to_command, reply_to_message
 from tests.unit.orchestrator.support import PLACE, loaded
 
+T = TypeVar("T")
+
 
 class BrittleStore(MemoryEventStore):
-    """Fails an append with each of `failures` first."""
+    """Fails an append with each of `failures` first, and to settle with each of `unsettled`."""
 
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__(clock.now)
         self.failures: list[Exception] = []
+        self.unsettled: list[Exception] = []
+
+    def settle(self, settlements: Sequence[Settlement]) -> None:
+        if self.unsettled:
+            raise self.unsettled.pop(0)
+        super().settle(settlements)
 
     def append(self, appends: Sequence[Append]) -> Sequence[AppendOutcome]:
         if self.failures:
@@ -84,9 +94,15 @@ class House:
         self._ids = TimeOrderedIds(random.Random(7).randbytes)
         self._made = 0
 
-    def orchestrator(self, transport: MemoryTransport | None = None, name: str = "one") -> Orchestrator:
+    def orchestrator(
+        self,
+        transport: MemoryTransport | None = None,
+        name: str = "one",
+        run_sync: RunSync = inline,
+        tuning: Tuning | None = None,
+    ) -> Orchestrator:
         tokens = Tokens({"k": b"secret"})
-        return Orchestrator(name, self.store, transport or self.transport, tokens, self.clock, inline, Tuning())
+        return Orchestrator(name, self.store, transport or self.transport, tokens, self.clock, run_sync, tuning)
 
     @asynccontextmanager
     async def running(self, orchestrator: Orchestrator) -> AsyncIterator[asyncio.Task[None]]:
@@ -198,6 +214,65 @@ def test_a_defect_of_the_store_ends_the_orchestrator_with_it() -> None:
                 await task
 
     run(broken())
+
+
+def test_a_defect_in_telling_rows_late_ends_the_orchestrator_with_it() -> None:
+    async def broken() -> None:
+        house = House()
+        house.store.unsettled = [RuntimeError("a defect of the store")]
+        async with house.running(house.orchestrator()) as task:
+            house.start()
+            await asyncio.wait([task], timeout=60)
+            with pytest.raises(RuntimeError, match="a defect of the store"):
+                await task
+
+    run(broken())
+
+
+def test_rows_that_could_not_be_told_are_told_when_the_store_is_back() -> None:
+    async def away() -> None:
+        house = House()
+        house.store.unsettled = [StoreUnavailableError("away"), StoreUnavailableError("away")]
+        async with house.running(house.orchestrator()) as task:
+            saga_id = house.start()
+            await house.until(lambda: house.store.heads([saga_id])[saga_id].published == 2)
+            assert not house.store.unsettled
+            assert not task.done()
+
+    run(away())
+
+
+class Gate:
+    """A `RunSync` whose appends wait until it is opened."""
+
+    def __init__(self) -> None:
+        self.appending = 0
+        self.opened = asyncio.Event()
+
+    async def __call__(self, call: Callable[[], T], /) -> T:
+        if isinstance(call, partial) and call.func.__name__ == "append":
+            self.appending += 1
+            await self.opened.wait()
+        return call()
+
+
+def test_a_second_batch_overlaps_the_commit_of_the_first_once_it_is_worth_it_and_a_third_waits() -> None:
+    async def overlapping() -> None:
+        house, gate = House(), Gate()
+        async with house.running(house.orchestrator(run_sync=gate, tuning=Tuning(batch=8))):
+            sagas = [house.start() for _ in range(6)]
+            await house.asked(6)
+            begun = []
+            for command in house.transport.commands_sent[:6]:
+                await house.answer(command)
+                await asyncio.sleep(1)
+                begun.append(gate.appending)
+            assert begun == [1, 1, 2, 2, 2, 2], "one at once; two together, since a quarter of a batch is enough"
+            gate.opened.set()
+            await house.until(lambda: all(head.version == 4 for head in house.store.heads(sagas).values()))
+            assert gate.appending == 3, "what had come meanwhile is one batch"
+
+    run(overlapping())
 
 
 def test_a_task_that_dies_ends_the_orchestrator_with_its_error() -> None:
