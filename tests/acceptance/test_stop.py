@@ -14,6 +14,7 @@ import pytest
 
 from saga_engine.bootstrap.services import STOP_WITHIN_S
 from saga_engine.sql.engine import open_engine
+from saga_engine.sql.patience import SLOW
 from tests.acceptance.conftest import MakeProject
 from tests.acceptance.projects import LEDGER, SAGA, Project, Service, eventually
 from tests.nats_fixtures import NatsServer
@@ -164,7 +165,7 @@ def test_sigterm_ends_a_process_whose_database_hangs(
     assert made.saga("db", "upgrade").returncode == 0
     service = made.run()
     started = made.start_orders(50)
-    engine = open_engine(postgres_databases["engine"])
+    engine = open_engine(postgres_databases["engine"], SLOW)
     with engine.begin() as connection:
         connection.exec_driver_sql("LOCK TABLE saga_streams, saga_leases IN ACCESS EXCLUSIVE MODE")
         with limit(STOP_WITHIN_S + SLACK_S):
