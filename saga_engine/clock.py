@@ -11,24 +11,28 @@ from collections.abc import Callable
 
 
 class StoreClock:
-    """`sample` asks the database for its time in microseconds; until it was called once, `now` cannot be asked."""
+    """`sample` asks the database for its time in microseconds; until it was called once, `now` asks it.
 
-    def __init__(self, ask: Callable[[], int]) -> None:
+    `monotonic_ns`: the local clock that runs on between two samples.
+    """
+
+    def __init__(self, ask: Callable[[], int], monotonic_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self._ask = ask
+        self._monotonic_ns = monotonic_ns
         self._offset: int | None = None
 
     def sample(self) -> None:
         """Ask the store, which blocks. Half of the round trip is taken for the way back."""
-        before = time.monotonic_ns()
+        before = self._monotonic_ns()
         stored = self._ask()
-        after = time.monotonic_ns()
+        after = self._monotonic_ns()
         self._offset = stored - (before + after) // 2000
 
     def now(self) -> int:
         if self._offset is None:
             self.sample()
         assert self._offset is not None
-        return time.monotonic_ns() // 1000 + self._offset
+        return self._monotonic_ns() // 1000 + self._offset
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

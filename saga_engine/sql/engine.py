@@ -103,7 +103,7 @@ def _open_sqlite(url: URL) -> Engine:
         _make_folder(url)
         engine = create_engine(url, pool_size=8, pool_timeout=_POOL_TIMEOUT_S, hide_parameters=True)
     event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "begin", begin_immediate)
     return engine
 
 
@@ -138,7 +138,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             time.sleep(random.uniform(0.001, 0.02))
 
 
-def _begin_sqlite(connection: Connection) -> None:
+def begin_immediate(connection: Connection) -> None:
     """Take the write lock at once: a transaction that turns from reading to writing could only fail."""
     if connection.get_execution_options().get("isolation_level") != AUTOCOMMIT:
         connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -5,8 +5,6 @@ The only place that turns database errors into the engine's own. Knows no table.
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -16,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from saga_engine.errors import SchemaMissingError, StoreUnavailableError
 from saga_engine.sql.engine import AUTOCOMMIT, describe
+from saga_engine.sql.pacing import pacing_of
 from saga_engine.sql.trouble import Trouble, classify
 
 T = TypeVar("T")
@@ -116,7 +115,8 @@ def _drop_stale_plan(connection: Connection, error: BaseException) -> None:
 
 
 def _retry(engine: Engine, run: Callable[[], T], repeatable: bool, tries: int | None, retry_for: float) -> T:
-    give_up_at = time.monotonic() + retry_for
+    pacing = pacing_of(engine)
+    give_up_at = pacing.monotonic() + retry_for
     tried, renewed = 0, False
     while True:
         try:
@@ -134,10 +134,10 @@ def _retry(engine: Engine, run: Callable[[], T], repeatable: bool, tries: int | 
             continue
         if trouble is not Trouble.RETRY and not (repeatable and trouble is Trouble.UNKNOWN_COMMIT):
             raise translated(engine, cause, trouble) from cause
-        if time.monotonic() >= give_up_at or (tries is not None and tried >= tries):
+        if pacing.monotonic() >= give_up_at or (tries is not None and tried >= tries):
             raise translated(engine, cause, trouble) from cause
-        # Full jitter, in a thread of its own: the store is synchronous on purpose.
-        time.sleep(random.uniform(0, min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2**tried)))
+        # In a thread of its own: the store is synchronous on purpose.
+        pacing.pause(min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2**tried))
 
 
 def _on_new_connection(error: DBAPIError | PoolTimeoutError, trouble: Trouble) -> bool:

@@ -5,7 +5,6 @@ Knows transactions and verdicts. The statements are the writer's.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +15,7 @@ from sqlalchemy import Connection, Engine, bindparam, select, tuple_
 from saga_engine.adapters.batch import check_batch
 from saga_engine.adapters.sql.writer import Writer
 from saga_engine.ports import Append, Appended, AppendOutcome, Conflict, KeyTaken
+from saga_engine.sql.pacing import pacing_of
 from saga_engine.sql.schema import events, keys
 from saga_engine.sql.transaction import RETRY_FOR_S, CommitUnknownError, ContendedError, run_query, run_transaction
 
@@ -48,6 +48,7 @@ class Appender:
         self._writer = writer
         self._isolation = isolation
         self._new_id = new_id
+        self._pacing = pacing_of(engine)
 
     def append(self, appends: Sequence[Append]) -> Sequence[AppendOutcome]:
         """A verdict for each, in order. Raises `ValueError` for what can never be written."""
@@ -56,7 +57,7 @@ class Appender:
             return []
         # Two batches that share sagas take their rows in the same order.
         batch = sorted(appends, key=lambda append: append.stream_id.int)
-        call = _Call(self._new_id(), time.monotonic() + RETRY_FOR_S)
+        call = _Call(self._new_id(), self._pacing.monotonic() + RETRY_FOR_S)
         won = self._commit(batch, call)
         if call.doubtful:
             # A commit in doubt may have happened after we looked: then a later try lost against ourselves.
@@ -88,14 +89,14 @@ class Appender:
         while True:
             try:
                 # All parts of a call share its time, and each has at least one try.
-                left = max(0.0, call.give_up_at - time.monotonic())
+                left = max(0.0, call.give_up_at - self._pacing.monotonic())
                 return run_transaction(self._engine, work, isolation=self._isolation, tries=tries, retry_for=left)
             except CommitUnknownError:
                 call.doubtful = True
                 landed = self._landed(batch, call.batch_id)
                 if landed:
                     return landed
-                if time.monotonic() >= call.give_up_at:
+                if self._pacing.monotonic() >= call.give_up_at:
                     raise
 
     def _landed(self, batch: Sequence[Append], batch_id: UUID) -> set[UUID]:
