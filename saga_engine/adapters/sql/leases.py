@@ -13,7 +13,6 @@ from saga_engine.sql.schema import leases
 from saga_engine.sql.transaction import run_query, run_transaction
 
 _ALL: Final = select(leases.c.name, leases.c.owner, leases.c.expires_at).order_by(leases.c.name)
-_ONE: Final = select(leases.c.owner, leases.c.expires_at).where(leases.c.name == bindparam("name"))
 _CHANGE: Final = (
     update(leases)
     .where(
@@ -41,28 +40,29 @@ class LeaseTable:
         # In the order of names, so that two owners who want several do not wait for each other.
         ordered = sorted(changes, key=lambda change: change.name)
 
-        def work(connection: Connection) -> dict[str, bool]:
-            return {change.name: self._change(connection, change) for change in ordered}
+        def work(connection: Connection) -> dict[str, tuple[str, int]]:
+            for statement, rows in (
+                (self._create, [_row(change) for change in ordered if change.seen is None]),
+                (_CHANGE, [_move(change, change.seen) for change in ordered if change.seen is not None]),
+            ):
+                if rows:
+                    connection.execute(statement, rows)
+            # What counts is how it stands now: so a repetition after an unknown commit says the same.
+            return {name: (owner, expires_at) for name, owner, expires_at in connection.execute(_ALL)}
 
-        changed = run_transaction(self._engine, work, isolation=self._isolation, repeatable=True)
-        return [changed[change.name] for change in changes]
+        stored = run_transaction(self._engine, work, isolation=self._isolation, repeatable=True)
+        return [stored.get(change.name) == (change.owner, change.expires_at) for change in changes]
 
-    def _change(self, connection: Connection, change: LeaseChange) -> bool:
-        if change.seen is None:
-            connection.execute(
-                self._create, {"name": change.name, "owner": change.owner, "expires_at": change.expires_at}
-            )
-        else:
-            connection.execute(
-                _CHANGE,
-                {
-                    "lease": change.name,
-                    "seen_owner": change.seen.owner,
-                    "seen_expires_at": change.seen.expires_at,
-                    "new_owner": change.owner,
-                    "new_expires_at": change.expires_at,
-                },
-            )
-        # What counts is how it stands now: so a repetition after an unknown commit says the same.
-        stored = connection.execute(_ONE, {"name": change.name}).first()
-        return stored is not None and tuple(stored) == (change.owner, change.expires_at)
+
+def _row(change: LeaseChange) -> dict[str, str | int]:
+    return {"name": change.name, "owner": change.owner, "expires_at": change.expires_at}
+
+
+def _move(change: LeaseChange, seen: Lease) -> dict[str, str | int]:
+    return {
+        "lease": change.name,
+        "seen_owner": seen.owner,
+        "seen_expires_at": seen.expires_at,
+        "new_owner": change.owner,
+        "new_expires_at": change.expires_at,
+    }
