@@ -22,18 +22,25 @@ BEGIN: Final = 1_700_000_000_000_000
 """When virtual time begins, in microseconds since 1970: always the same, so that a test runs alike every day."""
 
 _MICROSECOND: Final = 0.000_001
+_MOST_TURNS: Final = 200_000
+"""How often the loop may turn before time passes."""
 
 
 class DeadlockError(Exception):
     """Nothing can happen any more: every task waits, and none of them for a time. The text lists what they wait for."""
 
 
+class LivelockError(Exception):
+    """Something happens again and again without time passing."""
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An asyncio event loop in virtual time, which begins at 0.0 seconds.
 
     `run_until_complete` lets time pass by itself: when nothing can run, it jumps to the next timer; `DeadlockError`
-    when there is none. `settle`, `idle_until` and `advance` are for who wants to let time pass himself. Blocking calls
-    (`run_in_executor`, `asyncio.to_thread`) run at once, in order; opening a connection is refused.
+    when there is none, `LivelockError` when something never waits. `settle`, `idle_until` and `advance` are for who
+    wants to let time pass himself. Blocking calls (`run_in_executor`, `asyncio.to_thread`) run at once, in order;
+    opening a connection is refused.
     """
 
     def __init__(self) -> None:
@@ -64,6 +71,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def advance(self, to: float) -> None:
         """Make it `to` (seconds), never earlier than it is. What falls due by that runs with the next `settle`."""
         self._moment.now = max(self._moment.now, to)
+        self._moment.turns = 0
 
     def run_in_executor(self, _executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """Run it now, in this thread: nothing else goes on meanwhile."""
@@ -117,6 +125,7 @@ class _Moment(selectors.BaseSelector):
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.turns = 0
         self._nothing_ready: _NothingReady | None = None
         self._real = selectors.DefaultSelector()
 
@@ -124,6 +133,9 @@ class _Moment(selectors.BaseSelector):
         self._nothing_ready = nothing_ready
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.turns += 1
+        if self.turns > _MOST_TURNS:
+            raise LivelockError(f"no time passes any more after {self.now} s of virtual time: something never waits")
         ready = self._real.select(0)
         if not ready and timeout != 0 and self._nothing_ready is not None:
             self._nothing_ready(timeout)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from saga_engine.envelope import Message
@@ -21,6 +21,9 @@ DUPLICATE_WINDOW: Final = 120.0
 MAX_PAYLOAD: Final = 1_048_576
 CHECK_INTERVAL: Final = 3.0
 """The defaults of the NATS adapter and server."""
+
+_MICROSECOND: Final = 0.000_001
+"""Times are sums of floats: a timer may go off so much before what it was set for."""
 
 
 @dataclass(eq=False, slots=True)
@@ -38,6 +41,17 @@ class _Queue:
 
     line: deque[int] = field(default_factory=deque)
     later: list[tuple[float, int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """All that a broker had stored at one time. Opaque: for `MemoryBroker.roll_back`."""
+
+    stored: Mapping[int, _Stored]
+    queues: Mapping[str, _Queue]
+    ids: Mapping[str, float]
+    events: Sequence[Message]
+    dead: Sequence[Message]
 
 
 class MemoryBroker:
@@ -90,6 +104,27 @@ class MemoryBroker:
         self.letters.clear()
         self._wipes.append(_now())
 
+    def remember(self) -> Memory:
+        """What it has stored now, as a copy of its files would hold it."""
+        stored = {number: replace(message) for number, message in self._stored.items()}
+        queues = {name: _Queue(deque(queue.line), list(queue.later)) for name, queue in self._queues.items()}
+        return Memory(stored, queues, dict(self._ids), tuple(self.events), tuple(self.dead))
+
+    def roll_back(self, memory: Memory, *, noticed: bool = True) -> None:
+        """Come back with an older store: what was stored since is gone, what was done with since comes again.
+
+        `noticed`: transports find out, as from a stream that ends before what was acknowledged. They do not when as
+        much was stored again before they look.
+        """
+        self._stored = {number: replace(message) for number, message in memory.stored.items()}
+        self._queues = {name: _Queue(deque(queue.line), list(queue.later)) for name, queue in memory.queues.items()}
+        self._ids = dict(memory.ids)
+        self.events[:] = memory.events
+        self.dead[:] = memory.dead
+        if noticed:
+            self._wipes.append(_now())
+        self._notify()
+
     def wipes_noticed(self) -> int:
         """How many wipes a transport has found out about by now: it looks every few seconds."""
         return sum(at + self._check_interval <= _now() for at in self._wipes)
@@ -133,13 +168,16 @@ class MemoryBroker:
         waiting = self._queue(queue)
         now = _now()
         taken: list[int] = []
-        while waiting.later and waiting.later[0][0] <= now and len(taken) < limit:
+        while waiting.later and waiting.later[0][0] <= now + _MICROSECOND and len(taken) < limit:
             due, sequence = heapq.heappop(waiting.later)
             stored = self._stored.get(sequence)
             if stored is not None and stored.due == due:
                 taken.append(sequence)
         while waiting.line and len(taken) < limit:
-            taken.append(waiting.line.popleft())
+            sequence = waiting.line.popleft()
+            # After a roll-back, what waits in line anew may be acknowledged by who had it before.
+            if sequence in self._stored:
+                taken.append(sequence)
         return [self._hand_out(waiting, sequence, now) for sequence in taken]
 
     def next_due(self, queues: Iterable[str]) -> float | None:
