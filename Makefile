@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo check test lint types layers soak chaos ambiguous docs-reference format clean bench bench-full bench-peers
+.PHONY: simulate simulate-calls setup demo check test lint types layers soak chaos ambiguous docs-reference format clean bench bench-full bench-peers
 
 setup: $(STAMP)
 
@@ -57,6 +57,15 @@ chaos: setup
 # Ten thousand commits whose outcome nobody tells, on each of SQLite, PostgreSQL, and that through CockroachDB's dialect.
 ambiguous: setup
 	@$(BIN)/python -m tests.chaos.ambiguous_run
+
+# What each seed does is the same every time: a failing one is run again with SEEDS=1 FROM=<seed>.
+SEEDS ?= 1000
+FROM ?= 1
+simulate: setup
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --from $(FROM)
+
+simulate-calls: setup
+	@$(BIN)/python -m tests.simulation --nth-call
 
 docs-reference: setup
 	$(BIN)/python -m docs.generator

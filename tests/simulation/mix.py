@@ -1,0 +1,160 @@
+"""Swarm testing: every seed draws which faults it has at all, how often, and how the system is set up.
+
+Owns the ranges. A run with every fault at once would hardly get anywhere; one with few shows what those do alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from typing import Final, TypeVar
+
+from saga_engine.orchestrator.tuning import Tuning
+from tests.simulation.conduct import Act
+from tests.simulation.faults import Strike
+from tests.simulation.workloads import Workload
+
+K = TypeVar("K")
+
+_STRIKES: Final[Mapping[Strike, float]] = {
+    Strike.KILL: 0.004,
+    Strike.KILL_AFTER: 0.006,
+    Strike.BUSY: 0.03,
+    Strike.UNREACHABLE: 0.02,
+    Strike.FULL: 0.02,
+    Strike.READ_ONLY: 0.01,
+    Strike.UNKNOWN_APPLIED: 0.05,
+    Strike.UNKNOWN_NOT_APPLIED: 0.05,
+    Strike.DROP: 0.06,
+    Strike.ACK_LOST: 0.08,
+    Strike.VANISH: 0.05,
+    Strike.DELAY: 0.08,
+    Strike.DUPLICATE: 0.08,
+}
+"""The highest chance of each at one call."""
+
+_ACTS: Final[Mapping[Act, float]] = {
+    Act.REJECT: 0.12,
+    Act.FAIL: 0.15,
+    Act.FAIL_FOR_GOOD: 0.05,
+    Act.HANG: 0.06,
+    Act.CRASH: 0.06,
+    Act.POISON: 0.01,
+    Act.FAIL_FOR_EVER: 0.08,
+}
+
+
+class Blow(StrEnum):
+    """What the nemesis does."""
+
+    KILL = "kill"
+    STOP = "stop"
+    PAUSE = "pause past a lease"
+    BROKER_OUTAGE = "broker outage"
+    AMNESIA = "broker amnesia"
+    ROLL_BACK = "broker rolled back"
+    STORE_OUTAGE = "store outage"
+    STORE_READ_ONLY = "store read-only"
+    STORE_FULL = "store disk full"
+    DATABASE_OUTAGE = "participant's database outage"
+    CLOCK_JUMP = "clock jump"
+    FORGERY = "forged reply"
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Of one seed. Times in seconds. `long`: faults last up to hours, and the parts look after themselves seldom.
+
+    `blows`: how many of each the nemesis strikes. `operator`: in how many of ten cases a blocked saga is acted on.
+    """
+
+    long: bool
+    strikes: Mapping[Strike, float]
+    acts: Mapping[Act, float]
+    blows: Mapping[Blow, int]
+    latency: float
+    faulty_for: float
+    longest: float
+    orchestrators: int
+    workers: int
+    same_name: bool
+    drift: float
+    sagas: int
+    tuning: Tuning
+    ack_wait: float
+    duplicate_window: float
+    operator: int
+
+
+def calm_mix() -> Mix:
+    """One of everything, and no faults."""
+    return Mix(
+        long=False,
+        strikes={},
+        acts={},
+        blows={},
+        latency=0.0,
+        faulty_for=25.0,
+        longest=5.0,
+        orchestrators=1,
+        workers=1,
+        same_name=False,
+        drift=0.0,
+        sagas=1,
+        tuning=Tuning(due_poll=2.0, lease_interval=2.0),
+        ack_wait=5.0,
+        duplicate_window=120.0,
+        operator=10,
+    )
+
+
+def mix(random: Random, workload: Workload) -> Mix:
+    """What this seed has."""
+    long = random.random() < 0.15
+    pace = (30.0, 60.0, 120.0) if long else (1.0, 2.0, 5.0, 10.0)
+    faulty_for = random.uniform(1_800, 9_000) if long else random.uniform(8, 70)
+    return Mix(
+        long=long,
+        strikes=_some(random, _STRIKES),
+        acts=_some(random, _ACTS),
+        blows=_blows(random, workload),
+        latency=random.choice((0.0, 0.05, 0.3)),
+        faulty_for=faulty_for,
+        longest=3_600.0 if long else faulty_for * random.choice((0.2, 0.5)),
+        orchestrators=random.choice((1, 1, 2, 2, 3)),
+        workers=random.choice((1, 1, 2)),
+        same_name=random.random() < 0.1,
+        drift=0.0 if workload.outside else random.choice((0.0, 0.0, 0.001, 0.01)),
+        sagas=random.randint(1, 4),
+        tuning=Tuning(
+            batch=random.choice((1, 2, 500)),
+            backlog=random.choice((4, 4_000)),
+            cached=random.choice((1, 2, 20_000, 20_000)),
+            sending=random.choice((1, 16)),
+            due_poll=random.choice(pace),
+            lease_interval=random.choice(pace),
+        ),
+        ack_wait=random.choice((20.0, 60.0)) if long else random.choice((3.0, 5.0, 5.0, 20.0)),
+        duplicate_window=random.choice((0.5, 120.0, 120.0)),
+        operator=random.choice((0, 5, 10)),
+    )
+
+
+def _some(random: Random, highest: Mapping[K, float]) -> dict[K, float]:
+    """Half of the faults, none at all in one of six runs, each with some part of its highest chance."""
+    if random.random() < 1 / 6:
+        return {}
+    return {kind: chance * random.random() for kind, chance in highest.items() if random.random() < 0.5}
+
+
+def _blows(random: Random, workload: Workload) -> dict[Blow, int]:
+    if random.random() < 1 / 6:
+        return {}
+    blows = {blow: random.choice((1, 1, 2, 3)) for blow in Blow if random.random() < 0.25}
+    if workload.outside:
+        # What has no inbox is fenced by time alone: it can stand neither a pause nor a clock that jumps.
+        blows.pop(Blow.PAUSE, None)
+        blows.pop(Blow.CLOCK_JUMP, None)
+    return blows
