@@ -80,7 +80,7 @@ class Address:
     def __post_init__(self) -> None:
         item = "" if self.item is None else f"/{self.item}"
         # Made once: token, headers and message id of every send ask for it.
-        object.__setattr__(self, "key", f"{self.saga_id}/{self.step}{item}/{self.direction}")
+        object.__setattr__(self, "key", f"{_text(self.saga_id)}/{self.step}{item}/{self.direction}")
 
     @property
     def undoes(self) -> str:
@@ -100,6 +100,12 @@ def parse_key(key: str) -> Address | None:
     if last.isascii() and last.isdecimal() and len(last) <= _MOST_DIGITS:
         return Address(saga_id, place, int(last), direction) if place else None
     return Address(saga_id, step, None, direction)
+
+
+@lru_cache(maxsize=_SAGAS_AT_HAND)
+def _text(saga_id: UUID) -> str:
+    """The text of an id, which costs more to write than all else of a key."""
+    return str(saga_id)
 
 
 @lru_cache(maxsize=_SAGAS_AT_HAND)

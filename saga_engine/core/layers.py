@@ -55,8 +55,9 @@ class Layered(Mapping[str, V]):
 
 def with_entries(mapping: Mapping[str, V], entries: Mapping[str, V]) -> Mapping[str, V]:
     """A mapping in which these entries stand, new or instead of old ones. The one given stays as it is."""
-    if isinstance(mapping, Layered):
-        return mapping.changed(entries)
+    # The length first: most sagas are small, and to ask whether something is a Layered, an abstract class, is slow.
     if len(mapping) < _MOST_COPIED:
         return {**mapping, **entries}
+    if isinstance(mapping, Layered):
+        return mapping.changed(entries)
     return Layered(mapping, {}, len(mapping)).changed(entries)
