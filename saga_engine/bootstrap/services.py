@@ -81,7 +81,9 @@ async def run(settings: Settings, roles: Roles, stop: asyncio.Event, ready: Call
             orchestrator = None
             if roles.orchestrator:
                 tokens = Tokens(await _patiently(store.reply_keys, threads))
-                orchestrator = Orchestrator(process_name(), store, connected, tokens, clock, threads, _tuning(settings))
+                orchestrator = Orchestrator(
+                    process_name(), store, connected, tokens, clock, threads, _tuning(settings), store.reply_keys
+                )
             ready(_ready_line(roles, names))
             with seldom_collecting():
                 await _serve(orchestrator, workers, _keep_time(clock, threads), stop)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from uuid import UUID
 
+from saga_engine.adapters.sql.reply_keys import SqlReplyKeys
 from saga_engine.adapters.sql.store import SqlEventStore
 from saga_engine.errors import SchemaMissingError, UnavailableError
 from saga_engine.settings import Settings
@@ -39,3 +42,10 @@ def open_store(settings: Settings) -> SqlEventStore:
         store.close()
         raise
     return store
+
+
+@contextmanager
+def reply_keys(settings: Settings) -> Iterator[SqlReplyKeys]:
+    """The keys of the project's reply tokens. Raises as `open_store`."""
+    with closing(open_store(settings)) as store:
+        yield store.kept_keys()

@@ -12,7 +12,8 @@ class Counters:
     """`sent_again` are repeated sends of commands: none in a healthy run. `ignored` counts replies by reason.
 
     `unreadable`: replies that went to the dead letters. `flooded`: those that had to wait, since too many of their saga
-    waited already. `long`: sagas whose streams have become remarkably long.
+    waited already. `long`: sagas whose streams have become remarkably long. `forgeries`: those of `forged`, by what was
+    wrong with their token.
     """
 
     batches: int = 0
@@ -27,8 +28,9 @@ class Counters:
     flooded: int = 0
     long: int = 0
     ignored: Counter[str] = field(default_factory=Counter)
+    forgeries: Counter[str] = field(default_factory=Counter)
 
     def shown(self) -> Mapping[str, int | Mapping[str, int]]:
         """The counts by name, for a log line."""
-        counts = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "ignored"}
-        return {**counts, "ignored": dict(self.ignored)}
+        by_reason = {"ignored": dict(self.ignored), "forgeries": dict(self.forgeries)}
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in by_reason} | by_reason

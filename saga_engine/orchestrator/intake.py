@@ -19,7 +19,8 @@ from saga_engine.envelope import Message, Reply, partition_of
 from saga_engine.errors import TransportUnavailableError
 from saga_engine.orchestrator.agenda import Agenda
 from saga_engine.orchestrator.counters import Counters
-from saga_engine.orchestrator.tokens import Tokens
+from saga_engine.orchestrator.keyring import Keyring
+from saga_engine.orchestrator.tokens import TokenFault, Tokens
 from saga_engine.ports import Clock, Delivery, Subscription, Transport
 from saga_engine.wire import MOST_CODE, MOST_WORDS, POISON, Unreadable, dead_letter, failed_instead, message_to_reply
 
@@ -27,6 +28,13 @@ TOO_LARGE: Final = "result_too_large"
 """The code that the SDK gives as well."""
 
 _FLOOD_DELAY_S: Final = 1.0
+_KEY_DELAY_S: Final = 1.0
+
+_MOST_LOOKS: Final = 4
+"""Deliveries of a reply whose key is unknown, after which it is dropped even if the keys could not be read anew. A
+
+genuine one is not lost by that: the command is sent again, with a token of a key that is known.
+"""
 
 _log = structlog.get_logger(__name__)
 
@@ -48,6 +56,7 @@ class Forged:
     """Not an answer to anything that this participant was asked. Counted and dropped."""
 
     participant: str
+    why: TokenFault
 
 
 Checked: TypeAlias = Accepted | Forged | Unreadable
@@ -57,13 +66,14 @@ Checked: TypeAlias = Accepted | Forged | Unreadable
 class _Sorted:
     """What is not on the agenda: once `dead` is published, `wrong` is done with and `spoilt` goes there; `flood` comes
 
-    again later.
+    again later, and `unknown` is checked once more with the newest keys.
     """
 
     wrong: list[Delivery] = field(default_factory=list)
     dead: list[Message] = field(default_factory=list)
     spoilt: list[tuple[Accepted, Delivery]] = field(default_factory=list)
     flood: list[Delivery] = field(default_factory=list)
+    unknown: list[tuple[Forged, Delivery]] = field(default_factory=list)
 
 
 def check_reply(message: Message, tokens: Tokens, at: int) -> Checked:
@@ -72,8 +82,9 @@ def check_reply(message: Message, tokens: Tokens, at: int) -> Checked:
     if isinstance(reply, Unreadable):
         return reply
     address = reply.address
-    if not tokens.check(reply.token, address.key, reply.participant):
-        return Forged(reply.participant)
+    fault = tokens.fault(reply.token, address.key, reply.participant)
+    if fault is not None:
+        return Forged(reply.participant, fault)
     if reply.partition != partition_of(address.saga_id):
         return Unreadable(f"partition {reply.partition} is not the saga's")
     return Accepted(
@@ -116,7 +127,14 @@ class Intake:
     """
 
     def __init__(
-        self, transport: Transport, tokens: Tokens, clock: Clock, agenda: Agenda, counters: Counters, backlog: int
+        self,
+        transport: Transport,
+        tokens: Tokens,
+        clock: Clock,
+        agenda: Agenda,
+        counters: Counters,
+        backlog: int,
+        keyring: Keyring | None = None,
     ) -> None:
         self._transport = transport
         self._tokens = tokens
@@ -124,6 +142,7 @@ class Intake:
         self._agenda = agenda
         self._counters = counters
         self._backlog = backlog
+        self._keyring = keyring
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -165,9 +184,11 @@ class Intake:
                 deliveries = await subscription.receive(self._backlog)
             except TransportUnavailableError:
                 return
+            self._counters.replies += len(deliveries)
             out = _Sorted()
             for delivery in deliveries:
                 self._sort(delivery, out)
+            await self._look_again(out, subscription)
             # What cannot be put with the dead letters comes again after its ack wait.
             if not out.dead or all(await self._transport.publish(out.dead)):
                 for accepted, delivery in out.spoilt:
@@ -178,12 +199,12 @@ class Intake:
 
     def _sort(self, delivery: Delivery, out: _Sorted) -> None:
         """Put a good reply on the agenda, everything else where it belongs."""
-        self._counters.replies += 1
         checked = check_reply(delivery.message, self._tokens, self._clock.now())
         if isinstance(checked, Forged):
-            self._counters.forged += 1
-            _warn_rarely("replies with a wrong token", self._counters.forged, participant=checked.participant)
-            out.wrong.append(delivery)
+            if checked.why is TokenFault.UNKNOWN_KEY and self._keyring is not None:
+                out.unknown.append((checked, delivery))
+            else:
+                self._drop(checked, delivery, out)
         elif isinstance(checked, Unreadable):
             self._bury(delivery, checked.reason, out)
             out.wrong.append(delivery)
@@ -192,6 +213,29 @@ class Intake:
             out.spoilt.append((checked, delivery))
         else:
             self._put(checked, delivery, out)
+
+    async def _look_again(self, out: _Sorted, subscription: Subscription) -> None:
+        """Another orchestrator may have signed with a key that we do not know yet. Read anew, it is known or none."""
+        if not out.unknown or self._keyring is None:
+            return
+        fresh = await self._keyring.refresh()
+        later: list[Delivery] = []
+        for forged, delivery in out.unknown:
+            checked = check_reply(delivery.message, self._tokens, self._clock.now())
+            if not isinstance(checked, Forged):
+                self._sort(delivery, out)
+            elif fresh or delivery.deliveries >= _MOST_LOOKS:
+                self._drop(forged, delivery, out)
+            else:
+                later.append(delivery)
+        await subscription.retry_later(later, _KEY_DELAY_S)
+
+    def _drop(self, forged: Forged, delivery: Delivery, out: _Sorted) -> None:
+        self._counters.forged += 1
+        self._counters.forgeries[forged.why] += 1
+        count = self._counters.forgeries[forged.why]
+        _warn_rarely("forged replies are dropped", count, participant=forged.participant, reason=forged.why.value)
+        out.wrong.append(delivery)
 
     def _put(self, accepted: Accepted, delivery: Delivery, out: _Sorted) -> None:
         if not self._agenda.reply(accepted.saga_id, accepted.input, delivery):

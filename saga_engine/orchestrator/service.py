@@ -6,7 +6,7 @@ Owns what runs beside what, and the order of ending. Decides nothing itself; any
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 import structlog
@@ -17,6 +17,7 @@ from saga_engine.orchestrator.batches import Batches
 from saga_engine.orchestrator.cache import StateCache
 from saga_engine.orchestrator.counters import Counters
 from saga_engine.orchestrator.intake import Intake
+from saga_engine.orchestrator.keyring import Keyring
 from saga_engine.orchestrator.leases import Leases
 from saga_engine.orchestrator.ownership import Ownership
 from saga_engine.orchestrator.plans import Plans
@@ -31,7 +32,9 @@ _log = structlog.get_logger(__name__)
 
 
 class Orchestrator:
-    """One orchestrator. `name` must be its own among all on the store.
+    """One orchestrator. `name` must be its own among all on the store. `reply_keys` reads the keys of the tokens anew,
+
+    while it runs; left out: those of `tokens` stay.
 
     `run` works until `stop` is called; outages of store and broker are waited out. Cancelling it is like a crash: safe,
     but others must wait for its leases to expire.
@@ -46,13 +49,15 @@ class Orchestrator:
         clock: Clock,
         run_sync: RunSync,
         tuning: Tuning | None = None,
+        reply_keys: Callable[[], Mapping[str, bytes]] | None = None,
     ) -> None:
         self.counters = Counters()
         tuning = tuning or Tuning()
         self._transport = transport
         agenda = Agenda()
         self._transactor = Transactor(store, Plans(store), StateCache(tuning.cached), clock.now, run_sync)
-        self._intake = Intake(transport, tokens, clock, agenda, self.counters, tuning.backlog)
+        self._keyring = None if reply_keys is None else Keyring(tokens, reply_keys, run_sync, clock)
+        self._intake = Intake(transport, tokens, clock, agenda, self.counters, tuning.backlog, self._keyring)
         self._watch = Watch(store, transport, clock, run_sync, agenda, tuning.due_poll, self._transactor.upkeep)
         relay = Relay(transport, tokens, clock.now)
         self._batches = Batches(
@@ -72,10 +77,10 @@ class Orchestrator:
         """Work until `stop`."""
         silence = await self._transport.on_ring(self._watch.rung)
         working = self._guarded(asyncio.create_task(self._batches.run()))
-        feeding = [
-            self._guarded(asyncio.create_task(work()))
-            for work in (self._ownership.hold, self._watch.due, self._watch.losses)
-        ]
+        works = [self._ownership.hold, self._watch.due, self._watch.losses]
+        if self._keyring is not None:
+            works.append(self._keyring.keep)
+        feeding = [self._guarded(asyncio.create_task(work())) for work in works]
         try:
             await self._stopping.wait()
             if self._failure is not None:

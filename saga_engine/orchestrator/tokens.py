@@ -8,12 +8,21 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Final
 
 _BLOCK: Final = 64
 """Bytes that SHA-256 takes at a time, on which HMAC is defined (RFC 2104)."""
 
 _REMEMBERED: Final = 10_000
+
+
+class TokenFault(StrEnum):
+    """Why a token is refused. `unknown_key`: its key was retired, is not known here yet, or never was one."""
+
+    NO_TOKEN = "no_token"
+    UNKNOWN_KEY = "unknown_key"
+    WRONG_TOKEN = "wrong_token"
 
 
 class Tokens:
@@ -23,11 +32,20 @@ class Tokens:
     """
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
+        self._keys: dict[str, _Mac] = {}
+        self._newest = ""
+        self._made: dict[str, tuple[str, str]] = {}
+        self.exchange(keys)
+
+    def exchange(self, keys: Mapping[str, bytes]) -> None:
+        """From now on these keys count, and no others: what was made with one that is not among them is refused."""
         if not keys:
             raise ValueError("at least one reply key is needed")
+        if list(keys) == list(self._keys):
+            return
         self._keys = {key_id: _Mac(secret) for key_id, secret in keys.items()}
         self._newest = list(keys)[-1]
-        self._made: dict[str, tuple[str, str]] = {}
+        self._made.clear()
 
     def make(self, key: str, participant: str) -> str:
         """The token of a command with idempotency key `key`, sent to `participant`."""
@@ -37,14 +55,21 @@ class Tokens:
         self._made[key] = (participant, token)
         return token
 
-    def check(self, token: str, key: str, participant: str) -> bool:
-        """Whether `participant` was asked this, in constant time for a known key id."""
+    def fault(self, token: str, key: str, participant: str) -> TokenFault | None:
+        """Why this does not show that `participant` was asked this; None: it does. Constant time for a known key id."""
         made = self._made.pop(key, None)
-        if made is not None and made[0] == participant and hmac.compare_digest(made[1].encode(), token.encode()):
-            return True
+        if (
+            made is not None
+            and made[0] == participant
+            and hmac.compare_digest(made[1].encode(), token.encode(errors="replace"))
+        ):
+            return None
         key_id, _, mac = token.partition(".")
         known = self._keys.get(key_id)
-        return known is not None and hmac.compare_digest(mac.encode(), known.of(key, participant).encode())
+        if known is None:
+            return TokenFault.UNKNOWN_KEY if token else TokenFault.NO_TOKEN
+        right = hmac.compare_digest(mac.encode(errors="replace"), known.of(key, participant).encode())
+        return None if right else TokenFault.WRONG_TOKEN
 
 
 class _Mac:

@@ -17,7 +17,7 @@ from saga_engine.adapters.sql.definitions import DefinitionShelf
 from saga_engine.adapters.sql.inspection import Inspector
 from saga_engine.adapters.sql.leases import LeaseTable
 from saga_engine.adapters.sql.read import Reader
-from saga_engine.adapters.sql.reply_keys import reply_secrets
+from saga_engine.adapters.sql.reply_keys import SqlReplyKeys
 from saga_engine.adapters.sql.snapshots import save_snapshots
 from saga_engine.adapters.sql.writer import Writer
 from saga_engine.envelope import StreamHead
@@ -164,7 +164,11 @@ class SqlEventStore:
 
     def reply_keys(self) -> Mapping[str, bytes]:
         self._check_open()
-        return reply_secrets(self._engine, self._isolation, self.now())
+        return self.kept_keys().secrets()
+
+    def kept_keys(self) -> SqlReplyKeys:
+        """The keys of the reply tokens, for whoever exchanges them."""
+        return SqlReplyKeys(self._engine, self._isolation, self.now)
 
     def now(self) -> int:
         self._check_open()

@@ -19,7 +19,8 @@ from saga_engine.envelope import PARTITIONS, Address, Message, Reply, partition_
 from saga_engine.orchestrator.agenda import MOST_REPLIES, Agenda
 from saga_engine.orchestrator.counters import Counters
 from saga_engine.orchestrator.intake import Accepted, Forged, Intake, check_reply
-from saga_engine.orchestrator.tokens import Tokens
+from saga_engine.orchestrator.keyring import Keyring
+from saga_engine.orchestrator.tokens import TokenFault, Tokens
 from saga_engine.ports import Delivery
 from saga_engine.wire import Unreadable, reply_to_message
 from tests.unit.orchestrator.support import BEGIN, ManualClock
@@ -71,23 +72,23 @@ def test_a_token_of_an_older_key_still_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    "forged",
+    ("forged", "why"),
     [
-        answer(token=""),
-        answer(token="2.00"),
-        answer(token="9." + TOKENS.make(answer().address.key, "payment").partition(".")[2]),
-        answer(token=TOKENS.make(answer().address.key, "other")),
-        answer(participant="other", token=answer().token),
-        answer(address=Address(UUID(int=43), "debit", None, Direction.FORWARD)),
-        answer(address=Address(SAGA, "credit", None, Direction.FORWARD)),
-        answer(address=Address(SAGA, "debit", 0, Direction.FORWARD)),
-        answer(address=Address(SAGA, "debit", None, Direction.COMPENSATE)),
-        answer(token="2.\N{LATIN SMALL LETTER E WITH ACUTE}"),
+        (answer(token=""), TokenFault.NO_TOKEN),
+        (answer(token="2.00"), TokenFault.WRONG_TOKEN),
+        (answer(token="9." + TOKENS.make(answer().address.key, "payment").partition(".")[2]), TokenFault.UNKNOWN_KEY),
+        (answer(token=TOKENS.make(answer().address.key, "other")), TokenFault.WRONG_TOKEN),
+        (answer(participant="other", token=answer().token), TokenFault.WRONG_TOKEN),
+        (answer(address=Address(UUID(int=43), "debit", None, Direction.FORWARD)), TokenFault.WRONG_TOKEN),
+        (answer(address=Address(SAGA, "credit", None, Direction.FORWARD)), TokenFault.WRONG_TOKEN),
+        (answer(address=Address(SAGA, "debit", 0, Direction.FORWARD)), TokenFault.WRONG_TOKEN),
+        (answer(address=Address(SAGA, "debit", None, Direction.COMPENSATE)), TokenFault.WRONG_TOKEN),
+        (answer(token="2.\N{LATIN SMALL LETTER E WITH ACUTE}"), TokenFault.WRONG_TOKEN),
     ],
     ids=["none", "short", "unknown key", "for another", "foreign", "saga", "step", "item", "direction", "not ASCII"],
 )
-def test_a_reply_to_what_this_participant_was_not_asked_is_forged(forged: Reply) -> None:
-    assert check_reply(reply_to_message(forged), TOKENS, BEGIN) == Forged(forged.participant)
+def test_a_reply_to_what_this_participant_was_not_asked_is_forged(forged: Reply, why: TokenFault) -> None:
+    assert check_reply(reply_to_message(forged), TOKENS, BEGIN) == Forged(forged.participant, why)
 
 
 def test_a_reply_in_another_partition_than_its_sagas_is_unreadable() -> None:
@@ -138,7 +139,7 @@ def test_a_genuine_reply_that_cannot_be_read_fails_its_attempt_so_that_the_step_
 
 def test_a_forged_reply_that_cannot_be_read_stays_forged() -> None:
     forged = replace(reply_to_message(answer(token="2.00")), body=b"{")
-    assert check_reply(forged, TOKENS, BEGIN) == Forged("payment")
+    assert check_reply(forged, TOKENS, BEGIN) == Forged("payment", TokenFault.WRONG_TOKEN)
 
 
 @pytest.mark.parametrize(("size", "spoilt"), [(MAX_PAYLOAD - 2, False), (MAX_PAYLOAD - 1, True)])
@@ -161,18 +162,18 @@ def test_an_item_number_of_thousands_of_digits_is_no_item_and_no_trouble() -> No
     message = reply_to_message(answer())
     key = f"{SAGA}/debit/{'9' * 5_000}/forward"
     checked = check_reply(replace(message, headers={**message.headers, "saga-key": key}), TOKENS, BEGIN)
-    assert checked == Forged("payment")
+    assert checked == Forged("payment", TokenFault.WRONG_TOKEN)
 
 
 class Desk:
     """An intake on a memory broker."""
 
-    def __init__(self, backlog: int = 100, ack_wait: float = 0.05) -> None:
+    def __init__(self, backlog: int = 100, ack_wait: float = 0.05, keyring: Keyring | None = None) -> None:
         self.broker = MemoryBroker(ack_wait=ack_wait)
         self.transport = MemoryTransport(self.broker, publish_timeout=0.01)
         self.agenda = Agenda()
         self.counters = Counters()
-        self.intake = Intake(self.transport, TOKENS, ManualClock(), self.agenda, self.counters, backlog)
+        self.intake = Intake(self.transport, TOKENS, ManualClock(), self.agenda, self.counters, backlog, keyring)
 
     async def until(self, true: Callable[[], bool]) -> None:
         async with asyncio.timeout(5):
@@ -308,23 +309,23 @@ def test_a_token_is_the_hmac_of_key_and_participant_whoever_made_it() -> None:
         expected = hmac.digest(secret, b"saga/step/forward\npayment", "sha256").hex()
         made = Tokens({"k": secret}).make("saga/step/forward", "payment")
         assert made == f"k.{expected}"
-        assert Tokens({"k": secret}).check(made, "saga/step/forward", "payment")
+        assert Tokens({"k": secret}).fault(made, "saga/step/forward", "payment") is None
 
 
 def test_a_token_is_good_for_its_own_participant_only_and_as_often_as_it_comes() -> None:
     tokens = Tokens({"k": b"secret"})
     made = tokens.make("key", "payment")
-    assert not tokens.check(made, "key", "order")
-    assert not tokens.check(made[:-1], "key", "payment")
-    assert tokens.check(made, "key", "payment")
-    assert tokens.check(made, "key", "payment")
+    assert tokens.fault(made, "key", "order") is TokenFault.WRONG_TOKEN
+    assert tokens.fault(made[:-1], "key", "payment") is TokenFault.WRONG_TOKEN
+    assert tokens.fault(made, "key", "payment") is None
+    assert tokens.fault(made, "key", "payment") is None
 
 
 def test_tokens_that_are_never_answered_are_not_remembered_for_ever() -> None:
     tokens = Tokens({"k": b"secret"})
     made = [tokens.make(str(number), "payment") for number in range(20_001)]
     assert len(tokens._made) <= 10_000
-    assert all(tokens.check(token, str(number), "payment") for number, token in enumerate(made))
+    assert all(tokens.fault(token, str(number), "payment") is None for number, token in enumerate(made))
 
 
 def test_tokens_need_a_key() -> None:

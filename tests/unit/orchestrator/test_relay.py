@@ -83,7 +83,7 @@ async def test_a_command_carries_all_that_its_participant_must_return_or_obey(wi
     assert command.issued_at == BEGIN
     assert command.deadline == office.clock.now() + 30 * SECOND
     assert not command.must_succeed
-    assert TOKENS.check(command.token, command.key, "p")
+    assert TOKENS.fault(command.token, command.key, "p") is None
 
 
 async def test_all_sends_of_a_command_have_one_key_and_body_and_each_a_message_id_of_its_own(wire: Wire) -> None:
@@ -150,7 +150,7 @@ async def test_a_compensation_says_what_it_undoes_and_with_which_result(wire: Wi
     assert command.address.undoes == f"{saga_id}/one/forward"
     assert (command.command, command.payload, command.undone_result) == ("undo_one", {"n": 1}, {"of": "one"})
     assert command.must_succeed, "a rejection is no answer to a compensation"
-    assert TOKENS.check(command.token, command.key, "p")
+    assert TOKENS.fault(command.token, command.key, "p") is None
 
 
 async def test_a_compensation_with_a_payload_of_its_own_gets_that(wire: Wire) -> None:
@@ -168,7 +168,7 @@ async def test_a_compensation_with_a_payload_of_its_own_gets_that(wire: Wire) ->
     )
     command = wire.asked()[-1]
     assert (command.participant, command.command, command.payload) == ("r", "undo", {"why": "code"})
-    assert TOKENS.check(command.token, command.key, "r")
+    assert TOKENS.fault(command.token, command.key, "r") is None
 
 
 async def test_past_the_point_of_no_return_a_command_must_succeed(wire: Wire) -> None:
