@@ -132,7 +132,7 @@ class OrchestratorSection(Section):
     """
 
     batch: int = Field(default=500, ge=1, le=10_000)
-    backlog: int = Field(default=4_000, ge=1)
+    backlog: int = Field(default=1_000, ge=1)
     cached_sagas: int = Field(default=20_000, ge=0)
     due_poll: Duration = Field(default=1_000_000, ge=10_000)
 

@@ -15,7 +15,7 @@ class Tuning:
     """
 
     batch: int = 500
-    backlog: int = 4_000
+    backlog: int = 1_000
     cached: int = 20_000
     sending: int = 16
     due_poll: float = 1.0
