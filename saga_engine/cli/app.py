@@ -26,6 +26,7 @@ _COMMANDS = "saga_engine.cli.commands"
 
 COMMANDS = {
     "demo": Lazy(f"{_COMMANDS}.demo:demo", "Run the project's demo and show what happens."),
+    "init": Lazy(f"{_COMMANDS}.init:init", "Make a new project, with a saga that runs."),
     "run": Lazy(f"{_COMMANDS}.run:run", "Run the orchestrator and the project's workers."),
     "start": Lazy(f"{_COMMANDS}.start:start", "Start a saga."),
     "list": Lazy(f"{_COMMANDS}.list:list_sagas", "List sagas, newest first."),

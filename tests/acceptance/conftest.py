@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.projects import LEDGER, Project
+from tests.acceptance.projects import LEDGER, REPOSITORY, Project
 from tests.databases import NewDatabase
 from tests.nats_fixtures import own_nats_server as own_nats_server
 
@@ -46,3 +48,14 @@ def ledger(request: pytest.FixtureRequest, project: MakeProject) -> Project:
     upgraded = made.saga("db", "upgrade")
     assert upgraded.returncode == 0, upgraded.stderr
     return made
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout, built without a network: the build backend is among the development packages."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(REPOSITORY)]
+    done = subprocess.run([sys.executable, "-m", "pip", *build], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (built,) = folder.glob("*.whl")
+    return built

@@ -40,10 +40,12 @@ PATIENCE = 60.0
 class Service:
     """One `saga run` process."""
 
-    def __init__(self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], program: Path = SAGA
+    ) -> None:
         self._log: IO[bytes] = (folder / f"run-{time.monotonic_ns()}.log").open("w+b")
         self.process = subprocess.Popen(
-            [str(SAGA), "--log-level", "info", "run", *arguments],
+            [str(program), "--log-level", "info", "run", *arguments],
             cwd=folder,
             env=dict(environment),
             stdout=self._log,

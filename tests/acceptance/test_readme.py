@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from saga_engine.scaffold.create import create
 from tests.acceptance.projects import REPOSITORY
 from tests.acceptance.walkthrough import Walkthrough, settled, tools
 from tests.unit.docs.markdown import QUICKSTART, README, Block, blocks
 
+OWN_SAGA = REPOSITORY / "docs" / "how-to" / "own-saga.md"
 SLOW_S = 300
 """A page is a dozen processes one after the other; its single commands have their own, shorter patience."""
 
@@ -38,6 +40,13 @@ def test_the_quickstart_does_what_it_says_from_an_empty_folder(reader: Walkthrou
     assert len(reader.done) >= 15
     assert sum(line.startswith("saga start") for line in reader.done) >= 6
     assert (reader.folder / ".saga" / "hotel.db").exists()
+
+
+def test_the_page_about_a_saga_of_ones_own_extends_a_new_project(reader: Walkthrough) -> None:
+    create(reader.folder)
+    reader.follow(blocks(OWN_SAGA))
+    assert len(reader.done) >= 4
+    assert (reader.folder / "participants" / "mail.py").exists()
 
 
 def test_every_block_of_readme_and_quickstart_is_followed_or_says_that_it_is_an_illustration() -> None:

@@ -10,21 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from zipfile import ZipFile
 
-import pytest
+from tests.acceptance.projects import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 ROOT_NAMES = ("benchmarks", "cli", "compensations", "definitions", "participants", "store", "tests")
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this checkout, built without a network: the build backend is among the development packages."""
-    folder = tmp_path_factory.mktemp("wheel")
-    build = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(REPOSITORY)]
-    done = subprocess.run([sys.executable, "-m", "pip", *build], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    (built,) = folder.glob("*.whl")
-    return built
 
 
 def test_the_wheel_holds_the_engine_and_its_metadata_and_nothing_else(wheel: Path) -> None:

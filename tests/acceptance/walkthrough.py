@@ -32,6 +32,7 @@ class Walkthrough:
     def __init__(self, folder: Path, tools: Path) -> None:
         """`tools`: the folder of programs that the reader has put first on the path."""
         self.folder = folder
+        self._saga = tools / "saga"
         self.done: list[str] = []
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("SAGA_")}
         self.environment["PATH"] = f"{tools}{os.pathsep}{self.environment['PATH']}"
@@ -73,7 +74,7 @@ class Walkthrough:
         self.done.append(line)
         if re.fullmatch(r"(\S*/)?saga run\s*(#.*)?", line):
             assert self._service is None, f"{block.place}: `saga run` is running already"
-            self._service = Service([], self.folder, self.environment)
+            self._service = Service([], self.folder, self.environment, self._saga)
             self._service.ready()
             return self._service.log.partition("{")[0]
         if re.match(r"\w+=", line):

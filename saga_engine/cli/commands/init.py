@@ -1,0 +1,56 @@
+"""`saga init`: a new project, and what to type next."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from saga_engine.cli.output import Format, Part, Styled, output_option, write, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_CHECK = (
+    ("python -m pytest -q", "its tests, in memory; they need pytest"),
+    ("saga verify definitions/book_room.yaml", "every outcome of every step explored"),
+    ("saga run", "the orchestrator and the workers; leave it running"),
+)
+_TRY = (
+    ('saga start book_room --input \'{"booking_id": "b-1", "nights": 2}\' --wait', "completed"),
+    ('saga start book_room --input \'{"booking_id": "b-2", "nights": 30}\' --wait', "declined, compensated"),
+    ("saga show b-2", "what happened"),
+)
+
+
+@click.command("init")
+@click.argument("folder", metavar="NAME", type=click.Path(path_type=Path))
+@output_option
+def init(folder: Path, output: Format) -> None:
+    """Make a new project, with a saga that runs.
+
+    The folder NAME is made, or filled if it is empty (`.`: the current one): definitions, participants, compensations,
+    store, config.yaml, cli.py and tests, with one saga of two steps. The last name of NAME is the project's.
+    """
+    from saga_engine.scaffold.create import create
+
+    written = create(folder)
+    if output is not Format.TEXT:
+        write_json({"project": str(folder.resolve()), "files": written}, output)
+        return
+    write([Styled("created", "green"), f" {folder}, with one saga of two steps, in {len(written)} files"])
+    write([])
+    write(["Next:"])
+    go = [] if folder.resolve() == Path.cwd() else [(f"cd {shlex.quote(str(folder))}", "")]
+    _write_commands([*go, *_CHECK])
+    write(["And in another terminal:"])
+    _write_commands(_TRY)
+
+
+def _write_commands(commands: Sequence[tuple[str, str]]) -> None:
+    width = max(len(command) for command, _ in commands)
+    for command, what in commands:
+        line: list[Part] = [f"  {command}"]
+        write([*line, " " * (width - len(command)), Styled(f"  # {what}", dim=True)] if what else line)

@@ -1,0 +1,1 @@
+"""Forward handlers: what this project's services do, a file per participant."""
