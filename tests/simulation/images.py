@@ -17,8 +17,8 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from saga_engine.sql.indexes import indexed_engine_tables
 from saga_engine.sql.schema import inbox_tables
 
-OPENING: Final = 1_000
-"""What every account begins with."""
+OPENING: Final = 10_000
+"""What every account begins with: more than all sagas of a run can move."""
 
 _ORDER: Final = (
     "CREATE TABLE sim_order (stream_id BLOB, version INTEGER, tick INTEGER)",

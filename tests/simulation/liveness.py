@@ -10,16 +10,23 @@ from typing import Final
 from saga_engine.core.timing import LONGEST_REPLY_WAIT
 from saga_engine.definition.model import Call, Compensation, Definition, Retry, Sleep, Wait
 from tests.simulation.conduct import MOST_FAILING_RUNS
+from tests.simulation.mix import LONGEST_JUMP_S, SHORT_JUMP_S, Blow, Mix
 
 _SECOND: Final = 1_000_000
 _MOST_ITEMS: Final = 4
 
 
-def bound(definition: Definition, ack_wait: float, longest: float) -> float:
-    """In seconds, for one saga. `longest`: how long a message may be under way still, or a handler hang."""
+def bound(definition: Definition, mix: Mix) -> float:
+    """In seconds, for all sagas of this definition, which run beside each other.
+
+    A message may be under way, or a handler hang, as long as the longest fault; a clock that was set back by so much
+    makes everything late by it.
+    """
     steps = sum(_step(action) for action in (step.action for step in definition.steps))
     asked_again = 2 * LONGEST_REPLY_WAIT / _SECOND
-    return steps + asked_again + 20 * ack_wait + 2 * longest + 600 + (definition.timeout_us or 0) / _SECOND
+    jumps = mix.blows.get(Blow.CLOCK_JUMP, 0) * (LONGEST_JUMP_S if mix.long else SHORT_JUMP_S)
+    upkeep = 10 * (mix.tuning.due_poll + mix.tuning.lease_interval) + 20 * mix.ack_wait + 600
+    return steps + asked_again + upkeep + jumps + 2 * mix.longest + (definition.timeout_us or 0) / _SECOND
 
 
 def _step(action: object) -> float:

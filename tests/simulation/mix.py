@@ -18,6 +18,10 @@ from tests.simulation.workloads import Workload
 
 K = TypeVar("K")
 
+LONGEST_JUMP_S: Final = 3_600.0
+SHORT_JUMP_S: Final = 60.0
+"""How far a clock jumps at most, in runs whose faults last up to hours and in others."""
+
 _STRIKES: Final[Mapping[Strike, float]] = {
     Strike.KILL: 0.004,
     Strike.KILL_AFTER: 0.006,

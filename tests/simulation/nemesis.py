@@ -12,16 +12,22 @@ from random import Random
 from typing import Final
 
 from saga_engine.audit.history import ProcessChange
+from saga_engine.core.inputs import Outcome
 from saga_engine.envelope import Message
-from saga_engine.wire import OUTCOME, TOKEN
+from saga_engine.participant.answers import Answer, reply_to
+from saga_engine.wire import KEY, TOKEN, Unreadable, message_to_command, reply_to_message
 from tests.simulation.databases import Database
 from tests.simulation.faults import Strike
 from tests.simulation.hosts import Host
-from tests.simulation.mix import Blow
+from tests.simulation.mix import LONGEST_JUMP_S, SHORT_JUMP_S, Blow
 from tests.simulation.world import World
 
 _LEAST_PAUSE_S: Final = 3.5
 """Longer than a lease."""
+
+_RECENT: Final = 4
+_OF_COMMANDS: Final = 3
+"""From which kind on a forgery answers a recent command; the others are made of replies that were heard."""
 
 _STOP_WITHIN_S: Final = 120.0
 """When a process that was asked to stop must have ended, whatever goes on around it."""
@@ -136,38 +142,47 @@ class Nemesis:
         database.trouble = None
 
     async def _jump(self, random: Random) -> None:
-        longest = 3_600.0 if self._world.mix.long or random.random() < 0.2 else 60.0
+        longest = LONGEST_JUMP_S if self._world.mix.long else SHORT_JUMP_S
         self._world.jump(random.uniform(-longest, longest))
 
     async def _forge(self, random: Random) -> None:
         """Replies that nobody who was asked has sent: with another's token, another outcome, or no sense at all."""
-        genuine = self._world.network.replies
-        if not genuine:
-            return
+        network = self._world.network
         for _ in range(random.randint(1, 4)):
-            message = _forged(random, random.choice(genuine), random.choice(genuine))
-            self._world.recorder.published(message, "nemesis", forged=True)
-            self._world.recorder.counts["forged replies"] += 1
-            self._world.broker.store(message)
+            message = _forged(random, network.commands[-_RECENT:], network.replies)
+            if message is not None:
+                self._world.recorder.published(message, "nemesis", forged=True)
+                self._world.recorder.counts["forged replies"] += 1
+                self._world.broker.store(message)
 
 
-def _forged(random: Random, one: Message, other: Message) -> Message:
+def _forged(random: Random, asked: Sequence[Message], answered: Sequence[Message]) -> Message | None:
+    """One of several forgeries, None when there is nothing to forge yet."""
     token = "1." + random.randbytes(32).hex()
-    outcome = random.choice(("succeeded", "rejected", "failed"))
-    match random.randrange(4):
+    kind = random.randrange(5)
+    if kind >= _OF_COMMANDS and asked:
+        return _made_up(random.choice(asked), token, random.choice(list(Outcome)))
+    if not answered:
+        return None
+    one, other = random.choice(answered), random.choice(answered)
+    match kind:
         case 0:
-            headers = {**one.headers, TOKEN: token, OUTCOME: outcome}
-            return replace(one, headers=headers, message_id=None)
-        case 1:
             # The right token, but under the name of another participant.
             *_, participant = one.subject.split(".")
             subject = one.subject.removesuffix(participant) + "mallory"
             return replace(one, subject=subject, message_id=None)
-        case 2:
+        case 1:
             return replace(one, body=b'{"result": NaN', message_id=None)
         case _:
             # The token of another command, where there is one.
-            stolen = (
-                other.headers.get(TOKEN, token) if other.headers.get("saga-key") != one.headers["saga-key"] else token
-            )
-            return replace(one, headers={**one.headers, TOKEN: stolen, "saga-outcome": outcome}, message_id=None)
+            stolen = token if other.headers[KEY] == one.headers[KEY] else other.headers[TOKEN]
+            return replace(one, headers={**one.headers, TOKEN: stolen}, message_id=None)
+
+
+def _made_up(asked: Message, token: str, outcome: Outcome) -> Message | None:
+    """An answer to a command that is open perhaps, by somebody who was not asked and has no token."""
+    command = message_to_command(asked)
+    if isinstance(command, Unreadable):
+        return None
+    reply = reply_to(replace(command, token=token), Answer(outcome, code="forged"), fenced=True)
+    return replace(reply_to_message(reply), message_id=None)

@@ -33,7 +33,7 @@ Bug: TypeAlias = Callable[[], AbstractContextManager[object]]
 _SECTIONS: Final = tuple(section for section in Section if section is not Section.INPUTS)
 _OPEN: Final = (
     "SELECT count(*) FROM saga_streams WHERE status NOT IN ('completed', 'compensated', 'closed', 'blocked')"
-    " OR (status <> 'blocked' AND published < version)"
+    " OR (status <> 'blocked' AND (published < version OR next_due IS NOT NULL))"
 )
 
 
@@ -115,7 +115,7 @@ async def _run(world: World) -> Result:
 async def _come_to_rest(world: World, todo: Errands) -> None:
     """Wait until every saga has ended or is blocked and every message is done with, at most as long as it may take."""
     loop = asyncio.get_running_loop()
-    most = bound(world.workload.definition, world.mix.ack_wait, world.mix.longest)
+    most = bound(world.workload.definition, world.mix)
     give_up_at, step = loop.time() + most, 1.0
     while loop.time() < give_up_at:
         await asyncio.sleep(step)

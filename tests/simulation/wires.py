@@ -22,7 +22,7 @@ from tests.simulation.recorder import Recorder
 class Network:
     """The way to one broker. `longest_delay`: in seconds, how late a delayed message may be.
 
-    `replies`: all that were ever handed to it. `in_flight`: how many messages are on their way still.
+    `replies` and `commands`: all that were ever handed to it. `in_flight`: how many messages are on their way still.
     """
 
     def __init__(self, broker: MemoryBroker, recorder: Recorder, random: Random, longest_delay: float) -> None:
@@ -31,6 +31,7 @@ class Network:
         self._random = random
         self._longest_delay = longest_delay
         self.replies: list[Message] = []
+        self.commands: list[Message] = []
         self.in_flight = 0
         self._closing: dict[asyncio.Task[None], None] = {}
 
@@ -38,6 +39,13 @@ class Network:
         transport = WireTransport(self, MemoryTransport(self.broker), process)
         process.on_death.append(transport.cut)
         return transport
+
+    def overhear(self, message: Message) -> None:
+        """What somebody on the network learns."""
+        if message.subject.startswith("saga.reply."):
+            self.replies.append(message)
+        elif message.subject.startswith("saga.command."):
+            self.commands.append(message)
 
     def later(self, message: Message) -> None:
         """It arrives some time, mostly soon."""
@@ -74,7 +82,8 @@ class WireTransport:
         process, recorder = self._process, self._network.recorder
         places = [recorder.published(message, process.name) for message in messages]
         verdicts: list[bool] = []
-        self._network.replies += [message for message in messages if message.subject.startswith("saga.reply.")]
+        for message in messages:
+            self._network.overhear(message)
         for message in messages:
             verdicts.append(await self._publish(message))
         for place, verdict in zip(places, verdicts, strict=True):
