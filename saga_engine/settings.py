@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
@@ -209,6 +209,10 @@ class Settings:
     def data_folder(self) -> Path:
         """Where the project's SQLite files and the embedded nats-server live."""
         return self.root / DATA_FOLDER
+
+    def with_nats(self, nats: NatsSection) -> Settings:
+        """The same, with another way to reach NATS."""
+        return replace(self, nats=nats)
 
     def participant(self, name: str) -> ParticipantSettings:
         """The settings of that participant; one that the configuration does not name has the defaults."""

@@ -19,7 +19,7 @@ from saga_engine import databases
 from saga_engine.adapters.sql.store import SqlEventStore
 from saga_engine.bootstrap.collector import seldom_collecting
 from saga_engine.bootstrap.definitions import difference, project_definitions
-from saga_engine.bootstrap.stores import is_embedded, open_store
+from saga_engine.bootstrap.stores import is_embedded, open_for_its_clock, open_store
 from saga_engine.bootstrap.transports import transport
 from saga_engine.clock import StoreClock
 from saga_engine.errors import SchemaMissingError, StoreUnavailableError, UnavailableError, UsageError
@@ -68,8 +68,9 @@ async def run(settings: Settings, roles: Roles, stop: asyncio.Event, ready: Call
     participants = merge(load_participants(settings.root))
     names = _worker_names(roles, participants)
     threads = HandlerThreads("store", _STORE_THREADS)
-    await _prepare(settings, [participants[name] for name in names], threads)
-    store = await _patiently(lambda: open_store(settings), threads)
+    await _prepare(settings, [participants[name] for name in names], threads, engine=roles.orchestrator)
+    opened = open_store if roles.orchestrator else open_for_its_clock
+    store = await _patiently(lambda: opened(settings), threads)
     engines: list[Engine] = []
     try:
         clock = StoreClock(store.now)
@@ -173,9 +174,16 @@ def _tuning(settings: Settings) -> Tuning:
     )
 
 
-async def _prepare(settings: Settings, participants: Sequence[MergedParticipant], run_sync: RunSync) -> None:
-    """Set up what is embedded; ask for `saga db upgrade` where somebody else's database is behind."""
+async def _prepare(
+    settings: Settings, participants: Sequence[MergedParticipant], run_sync: RunSync, *, engine: bool
+) -> None:
+    """Set up what is embedded; ask for `saga db upgrade` where somebody else's database is behind.
+
+    `engine` False: the engine's own is left alone, which a worker need not be allowed to read.
+    """
     for database in databases.databases(settings, participants):
+        if not (engine or database.inbox):
+            continue
         if is_embedded(database.url.get_secret_value()):
             await asyncio.to_thread(databases.upgrade, settings, database)
             continue

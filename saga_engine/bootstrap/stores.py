@@ -44,6 +44,11 @@ def open_store(settings: Settings) -> SqlEventStore:
     return store
 
 
+def open_for_its_clock(settings: Settings) -> SqlEventStore:
+    """The event store without a look at its tables, for a worker: it may not, and must not have to, read them."""
+    return SqlEventStore(open_engine(settings.database.get_secret_value()))
+
+
 @contextmanager
 def reply_keys(settings: Settings) -> Iterator[SqlReplyKeys]:
     """The keys of the project's reply tokens. Raises as `open_store`."""

@@ -50,6 +50,8 @@ COMMANDS = {
     "graph": Lazy(f"{_COMMANDS}.graph:graph", "Draw the steps of a definition or of a saga."),
     "db": Lazy(f"{_COMMANDS}.db:db", "Create and upgrade the project's databases."),
     "config": Lazy(f"{_COMMANDS}.config:config", "Show the configuration and where it comes from."),
+    "nats": Lazy(f"{_COMMANDS}.nats:nats", "Make what the project needs on its broker."),
+    "auth": Lazy(f"{_COMMANDS}.auth:auth", "Print who needs to be let in where."),
     "keys": Lazy(f"{_COMMANDS}.keys:keys", "List and exchange the keys of the reply tokens."),
     "completion": Lazy(f"{_COMMANDS}.completion:completion", "Print the completion script of a shell."),
 }

@@ -251,7 +251,8 @@ def _subject(found: Section) -> str | None:
     if _SUBJECT.fullmatch(text) is None or len(text) > 255:
         found.report.at(node.at, "E132", f"{shown(text)} is no subject", expected)
         return None
-    if text.split(".")[0] in ("saga", "_INBOX", "_SYS") and not text.startswith("saga.event."):
+    # NATS keeps names with a leading _ for itself: `_SYS`, and inboxes, whose prefix a user may choose.
+    if (text.startswith("_") or text.split(".")[0] == "saga") and not text.startswith("saga.event."):
         found.report.at(node.at, "E132", f"the subject {shown(text)} is the engine's own", expected)
         return None
     return text

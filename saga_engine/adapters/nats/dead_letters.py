@@ -6,9 +6,11 @@ search. Knows nothing of what a letter holds.
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64decode
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -30,15 +32,17 @@ _LEFT_BEHIND: Final = 30.0
 """Seconds after which the server removes a consumer that a killed process has left."""
 
 _FETCH: Final = 500
+_AT_ONCE: Final = 32
 _SIZE: Final = "Nats-Msg-Size"
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 class NatsDeadLetters:
-    """See `ports.DeadLetters`."""
+    """See `ports.DeadLetters`. `provision` False: no consumer is made, and letters are read one by one."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, provision: bool = True) -> None:
         self._connection = connection
+        self._provision = provision
 
     async def newest(
         self, limit: int, *, before: int | None = None, participant: str | None = None
@@ -80,6 +84,8 @@ class NatsDeadLetters:
         last = state.last_seq if before is None else min(state.last_seq, before - 1)
         if limit <= 0 or last < state.first_seq:
             return []
+        if not self._provision:
+            return await _read_singly(session, range(last, max(1, state.first_seq) - 1, -1), participant, limit)
         subject = "saga.dead.>" if participant is None else dead_subject(participant)
         reader = _Reader(session, subject)
         beyond = await reader.count(last + 1)
@@ -154,6 +160,18 @@ class _Reader:
         finally:
             with suppress(nats.errors.Error, APIError):
                 await jetstream.delete_consumer(DEAD, info.name)
+
+
+async def _read_singly(session: Session, sequences: range, participant: str | None, limit: int) -> list[DeadLetter]:
+    """Letters by their sequences, some at a time, for an account that may make no consumer."""
+    letters: list[DeadLetter] = []
+    for begin in range(0, len(sequences), _AT_ONCE):
+        some = await asyncio.gather(*(_get(session, sequence) for sequence in sequences[begin : begin + _AT_ONCE]))
+        found = [one for one in some if one is not None and participant in (None, one.participant)]
+        letters += [replace(one, body=None) for one in found]
+        if len(letters) >= limit:
+            break
+    return letters[:limit]
 
 
 def _listed(message: Msg) -> DeadLetter:

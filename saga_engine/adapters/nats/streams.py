@@ -25,11 +25,14 @@ from nats.js.api import (
 from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
 from saga_engine.adapters.nats.settings import NatsSettings
+from saga_engine.envelope import PARTITIONS
 from saga_engine.errors import UsageError
 from saga_engine.wire import COMMANDS, DEAD, EVENTS, REPLIES
 
 DUPLICATE_WINDOW: Final = 120.0
 """For how long, in seconds, a message id is dropped when it comes again."""
+
+STREAMS: Final = (COMMANDS, REPLIES, EVENTS, DEAD)
 
 _API_TIMEOUT: Final = 5.0
 _MAX_ACK_PENDING: Final = 100_000
@@ -53,6 +56,11 @@ def command_consumer(participant: str) -> ConsumerName:
 
 def reply_consumer(partition: int) -> ConsumerName:
     return ConsumerName(REPLIES, f"partition_{partition}", f"saga.reply.{partition}.>")
+
+
+def reply_consumers() -> Sequence[ConsumerName]:
+    """Those of all partitions."""
+    return [reply_consumer(partition) for partition in range(PARTITIONS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +159,8 @@ async def ensure_consumer(client: Client, consumer: ConsumerName, ack_wait: floa
     await manager(client).add_consumer(
         consumer.stream,
         ConsumerConfig(
+            # With its name said too, the request's subject tells stream, name and filter: permissions can be exact.
+            name=consumer.name,
             durable_name=consumer.name,
             filter_subject=consumer.filter,
             deliver_policy=DeliverPolicy.ALL,

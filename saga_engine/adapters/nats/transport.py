@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
+import nats.errors
 from nats.js.errors import NotFoundError
 
 from saga_engine.adapters.nats.connection import Connection
@@ -15,10 +16,18 @@ from saga_engine.adapters.nats.doorbell import Doorbell
 from saga_engine.adapters.nats.publisher import Publisher
 from saga_engine.adapters.nats.session import Session
 from saga_engine.adapters.nats.settings import NatsSettings
-from saga_engine.adapters.nats.streams import ConsumerName, command_consumer, ensure_consumer, reply_consumer
+from saga_engine.adapters.nats.streams import (
+    ConsumerName,
+    capture_event_subject,
+    command_consumer,
+    ensure_consumer,
+    reply_consumer,
+    reply_consumers,
+)
 from saga_engine.adapters.nats.subscription import NatsSubscription
 from saga_engine.adapters.nats.watch import StreamWatch
 from saga_engine.envelope import Message
+from saga_engine.errors import TransportUnavailableError
 from saga_engine.ports import Subscription
 
 
@@ -64,7 +73,26 @@ class NatsTransport:
 
     def dead_letters(self) -> NatsDeadLetters:
         """The dead letters, over this connection."""
-        return NatsDeadLetters(self._connection)
+        return NatsDeadLetters(self._connection, self._settings.provision)
+
+    async def provision(self, participants: Sequence[str], event_subjects: Sequence[str]) -> None:
+        """Make the consumers of these participants and of all replies, and let these subjects be taken.
+
+        The streams were made by `connect`. Raises `TransportUnavailableError` when the server does not answer or
+        refuses.
+        """
+        session = await self._connection.session()
+        consumers = [*(command_consumer(one) for one in participants), *reply_consumers()]
+        try:
+            for consumer in consumers:
+                await session.ask(ensure_consumer(session.client, consumer, self._settings.ack_wait))
+            for subject in event_subjects:
+                await session.ask(capture_event_subject(session.client, subject))
+        except nats.errors.Error as error:
+            reason = str(error) or type(error).__name__
+            raise TransportUnavailableError(
+                f"nats: the consumers could not be made at {self._connection.address}: {reason}"
+            ) from error
 
     def losses(self) -> int:
         """See `ports.Transport`. Streams that did not exist when we connected count as one loss."""

@@ -1,0 +1,106 @@
+"""Who needs to be let in where: the roles of a project on its broker and in its databases; making what they find."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from saga_engine.adapters.nats import permissions
+from saga_engine.adapters.nats.permissions import NatsUser
+from saga_engine.bootstrap.definitions import load_project
+from saga_engine.bootstrap.transports import transport
+from saga_engine.databases import databases
+from saga_engine.definition.model import Call, Definition, Emit, Wait
+from saga_engine.errors import NotFoundError
+from saga_engine.handlers import load_participants
+from saga_engine.participant.registry import merge
+from saga_engine.settings import Settings
+from saga_engine.sql import grants
+from saga_engine.sql.grants import SqlRole
+
+_WAIT_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """All participants that handlers or definitions name, and the subjects of events that definitions name."""
+
+    participants: Sequence[str]
+    event_subjects: Sequence[str]
+
+
+def parties(settings: Settings) -> Parties:
+    """Raises `UsageError` for definitions and handlers that cannot be loaded."""
+    definitions = [file.definition for file in load_project(settings.root)]
+    names = {one.name for one in load_participants(settings.root)}
+    names |= {name for one in definitions for name in _participants(one)}
+    subjects = {emit.subject for one in definitions for emit in _emits(one) if emit is not None and emit.subject}
+    return Parties(sorted(names), sorted(subjects))
+
+
+def nats_users(settings: Settings, participant: str | None = None) -> Sequence[NatsUser]:
+    """The users of the project on NATS, or only that of one participant. Raises `NotFoundError` for an unknown one."""
+    known = parties(settings)
+    if participant is not None:
+        return [permissions.worker(_one_of(known.participants, participant))]
+    return [
+        permissions.deploy(known.participants),
+        permissions.orchestrator(known.event_subjects),
+        permissions.cli(),
+        permissions.operator(),
+        *(permissions.worker(name) for name in known.participants),
+    ]
+
+
+def sql_roles(settings: Settings, participant: str | None = None) -> Sequence[SqlRole]:
+    """The roles of the project's databases, or only that of one participant's worker."""
+    fenced = [one for one in databases(settings, merge(load_participants(settings.root)).values()) if one.inbox]
+    engine = settings.database.get_secret_value()
+    urls = [engine, *(one.url.get_secret_value() for one in fenced)]
+    workers = [
+        grants.worker(one.branch, alone=urls.count(one.url.get_secret_value()) == 1)
+        for one in fenced
+        if participant in (None, one.branch)
+    ]
+    if participant is not None:
+        _one_of(parties(settings).participants, participant)
+        return workers
+    return [grants.migrate(), grants.run(), grants.read(column_grants=not engine.startswith("cockroachdb")), *workers]
+
+
+async def provision(settings: Settings) -> Parties:
+    """Make the streams and consumers that the project needs. Safe to repeat.
+
+    Raises:
+        TransportUnavailableError: the broker cannot be reached, or refuses this user.
+        UsageError: a definition or handler cannot be loaded, or a stream cannot serve.
+    """
+    known = parties(settings)
+    may = settings.nats.model_copy(update={"provision": True})
+    async with transport(settings.with_nats(may), _WAIT_S) as connected:
+        await connected.provision(known.participants, known.event_subjects)
+    return known
+
+
+def _one_of(known: Sequence[str], participant: str) -> str:
+    if participant not in known:
+        raise NotFoundError(f"no participant named {participant[:80]!r}; there are: {', '.join(known) or 'none'}")
+    return participant
+
+
+def _participants(definition: Definition) -> Iterator[str]:
+    for step in definition.steps:
+        if isinstance(step.action, Call):
+            yield step.action.participant
+            if step.action.compensation is not None:
+                yield step.action.compensation.participant
+
+
+def _emits(definition: Definition) -> Iterator[Emit | None]:
+    yield from (definition.emit.completed, definition.emit.compensated, definition.emit.closed)
+    for step in definition.steps:
+        if isinstance(step.action, Call | Wait):
+            yield step.action.emit
+        if isinstance(step.action, Call) and step.action.compensation is not None:
+            yield step.action.compensation.emit

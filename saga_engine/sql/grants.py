@@ -1,0 +1,115 @@
+"""What each role may do in the databases, and no more, as GRANT statements for PostgreSQL and CockroachDB.
+
+Owns the roles and their rights. Knows no password, and connects to nothing.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from saga_engine.sql.migrate import ENGINE_BRANCH, version_table
+from saga_engine.sql.schema import (
+    definition_versions,
+    definitions,
+    events,
+    inbox,
+    inbox_tries,
+    keys,
+    leases,
+    reply_keys,
+    snapshots,
+    streams,
+)
+
+MIGRATE: Final = "saga_migrate"
+RUN: Final = "saga_run"
+READ: Final = "saga_read"
+
+_LONGEST_NAME: Final = 63
+"""Of a role, in PostgreSQL."""
+
+
+@dataclass(frozen=True, slots=True)
+class SqlRole:
+    """One role. `grants` are statements for the database of that branch, as in `saga db status`; None: for each.
+
+    `first`: to be run before `saga db upgrade` makes the tables, rather than after it.
+    """
+
+    name: str
+    does: str
+    database: str | None
+    grants: tuple[str, ...]
+    first: bool = False
+
+
+def worker_name(participant: str) -> str:
+    """The role of a participant's workers."""
+    name = f"saga_worker_{participant}"
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 9]}_{zlib.crc32(participant.encode()):08x}"
+
+
+def migrate() -> SqlRole:
+    """Makes and changes tables, and exchanges the keys of the reply tokens. The tables are its own."""
+    return SqlRole(
+        MIGRATE,
+        "runs `saga db upgrade` and `saga keys`",
+        None,
+        (f"GRANT USAGE, CREATE ON SCHEMA public TO {MIGRATE}",),
+        first=True,
+    )
+
+
+def run() -> SqlRole:
+    """Orchestrates, starts and operates. May add events, and neither change nor delete one."""
+    changes = ", ".join(table.name for table in (streams, snapshots, leases))
+    adds = ", ".join(table.name for table in (events, keys, definitions, definition_versions, reply_keys))
+    return SqlRole(
+        RUN,
+        "runs `saga run --orchestrator`, and starts, looks at and operates sagas",
+        ENGINE_BRANCH,
+        (
+            _usage(RUN),
+            f"GRANT SELECT, INSERT, UPDATE ON {changes} TO {RUN}",
+            f"GRANT SELECT, INSERT ON {adds} TO {RUN}",
+            f"GRANT SELECT ON {version_table(ENGINE_BRANCH)} TO {RUN}",
+        ),
+    )
+
+
+def read(*, column_grants: bool) -> SqlRole:
+    """Looks at sagas, without what they carry: no payload, no result, no secret.
+
+    `column_grants` False, as on CockroachDB: not at events at all, since rights are on whole tables there.
+    """
+    told = ", ".join(column.name for column in events.columns if column is not events.c.data)
+    some = (f"GRANT SELECT ({told}) ON {events.name} TO {READ}",) if column_grants else ()
+    return SqlRole(
+        READ,
+        "looks at the table of sagas and at the types and times of their events, for dashboards",
+        ENGINE_BRANCH,
+        (_usage(READ), f"GRANT SELECT ON {streams.name}, {definition_versions.name} TO {READ}", *some),
+    )
+
+
+def worker(participant: str, *, alone: bool) -> SqlRole:
+    """Executes one participant's commands. `alone`: the database is that participant's only, and so are its tables."""
+    name, versions = worker_name(participant), version_table(participant)
+    writes = "SELECT, INSERT, UPDATE, DELETE"
+    own: Sequence[str] = (
+        f"GRANT {writes} ON {inbox.name}, {inbox_tries.name} TO {name}",
+        f"GRANT SELECT ON {versions} TO {name}",
+    )
+    if alone:
+        own = (
+            f"GRANT {writes} ON ALL TABLES IN SCHEMA public TO {name}",
+            f"REVOKE INSERT, UPDATE, DELETE ON {versions}, saga_migration_lock FROM {name}",
+        )
+    return SqlRole(name, f"runs `saga run --worker {participant}`", participant, (_usage(name), *own))
+
+
+def _usage(name: str) -> str:
+    return f"GRANT USAGE ON SCHEMA public TO {name}"
