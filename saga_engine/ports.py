@@ -151,12 +151,13 @@ class DefinitionRecord:
 
 @dataclass(frozen=True, slots=True)
 class StreamFilter:
-    """Which sagas to list, newest first. `before`: page on from below this id."""
+    """Which sagas to list, newest first or `oldest_first`. `before`: page on from below this id."""
 
     saga: str | None = None
     statuses: Sequence[str] = ()
     before: UUID | None = None
     limit: int = 50
+    oldest_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +243,7 @@ class EventStore(Protocol):
         ...
 
     def list(self, wanted: StreamFilter) -> Sequence[StreamHead]:
-        """One page of sagas, newest first."""
+        """One page of sagas, in the order asked for."""
         ...
 
     def counts(self) -> Mapping[tuple[str, str], int]:

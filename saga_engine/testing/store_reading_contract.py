@@ -137,6 +137,15 @@ class ReadingContract:
         rest = store.list(StreamFilter(before=first[-1].stream_id, limit=3))
         assert [head.stream_id for head in rest] == sagas[3:]
 
+    def test_sagas_are_listed_oldest_first_when_asked_for(self, store: EventStore) -> None:
+        samples = Samples()
+        statuses = ("completed", "running", "blocked", "running")
+        _, *open_sagas = started(store, *(samples.start(status=status) for status in statuses))
+        oldest = StreamFilter(statuses=("running", "blocked"), limit=2, oldest_first=True)
+        assert [head.stream_id for head in store.list(oldest)] == open_sagas[:2]
+        everywhere = store.list(StreamFilter(oldest_first=True))
+        assert [head.stream_id for head in everywhere][1:] == open_sagas
+
     def test_sagas_are_listed_by_name_and_status(self, store: EventStore) -> None:
         samples = Samples()
         one, two, three, four = started(

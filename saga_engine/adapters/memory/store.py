@@ -192,7 +192,7 @@ class MemoryEventStore:
                 and (not wanted.statuses or head.status in wanted.statuses)
                 and (wanted.before is None or head.stream_id < wanted.before)
             ]
-        return sorted(found, key=lambda head: head.stream_id, reverse=True)[: wanted.limit]
+        return sorted(found, key=lambda head: head.stream_id, reverse=not wanted.oldest_first)[: wanted.limit]
 
     def counts(self) -> Mapping[tuple[str, str], int]:
         with self._opened():

@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, Select, bindparam, func, select, union_all
+from sqlalchemy import ColumnElement, Connection, Engine, Select, bindparam, func, select, union_all
 
 from saga_engine.adapters.sql.rows import HeadRow, head_of, select_events, select_heads
 from saga_engine.adapters.sql.writer import Writer
@@ -161,8 +161,8 @@ class Reader:
         if len(pages) == 1:
             return self._heads(pages[0], {})
         together = union_all(*(page.subquery().select() for page in pages)).subquery()
-        newest = select(*(together.c[column.name] for column in select_heads().selected_columns))
-        return self._heads(newest.order_by(together.c.stream_id.desc()).limit(wanted.limit), {})
+        merged = select(*(together.c[column.name] for column in select_heads().selected_columns))
+        return self._heads(merged.order_by(_order(wanted, together.c.stream_id)).limit(wanted.limit), {})
 
     def find(self, key: str, saga: str | None) -> Sequence[KeyRecord]:
         columns = (keys.c.saga, keys.c.key, keys.c.generation, keys.c.stream_id, keys.c.input_hash)
@@ -191,8 +191,13 @@ class Reader:
         return [head_of(row) for row in rows]
 
 
+def _order(wanted: StreamFilter, stream_id: ColumnElement[UUID]) -> ColumnElement[UUID]:
+    """Ids are ordered by time."""
+    return stream_id.asc() if wanted.oldest_first else stream_id.desc()
+
+
 def _page(wanted: StreamFilter, status: str | None) -> Select[HeadRow]:
-    statement = select_heads().order_by(streams.c.stream_id.desc()).limit(wanted.limit)
+    statement = select_heads().order_by(_order(wanted, streams.c.stream_id)).limit(wanted.limit)
     if wanted.saga is not None:
         statement = statement.where(streams.c.saga == wanted.saga)
     if status is not None:
