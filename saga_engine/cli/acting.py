@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import getpass
 import socket
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ import click
 from saga_engine.cli.arguments import MOST_WORDS
 from saga_engine.cli.frame import Frame
 from saga_engine.cli.output import Format
+from saga_engine.cli.progress import progress
 from saga_engine.cli.targets import Targets, find_targets
 from saga_engine.core.decider import Decided, Decision, Ignored, Refused
 from saga_engine.core.events import CancelRequested, CompensationBegan
@@ -123,13 +123,13 @@ def _perform_all(
     from saga_engine.cli.views.verdicts import print_verdicts
 
     verdicts: list[Verdict] = []
-    with click.progressbar(length=len(heads), label=act.verb, file=sys.stderr) as progress:
+    with progress(act.verb, beside_data=output is Format.JSONL) as bar:
         for batch in _each(frame, settings, client, act, heads):
             # As lines they are told while it goes on; a document needs them all.
             if output is Format.JSONL:
                 print_verdicts(act, batch, output)
             verdicts += batch
-            progress.update(len(batch))
+            bar.report(f"{act.verb} {len(verdicts):,} of {len(heads):,}", len(verdicts), len(heads))
     if output is not Format.JSONL:
         print_verdicts(act, verdicts, output)
     counts = Counter(verdict.result for verdict in verdicts)

@@ -5,10 +5,8 @@ Owns what is printed. The starting is the orchestrator's.
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
@@ -16,6 +14,7 @@ from uuid import UUID
 import click
 
 from saga_engine.cli.output import Format, plain, write, write_rows
+from saga_engine.cli.progress import Bar, progress
 from saga_engine.definition.inputs import InputRejected
 from saga_engine.envelope import partition_of
 from saga_engine.errors import SagaEngineError
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from saga_engine.definition.model import Json
 
 Row: TypeAlias = "Mapping[str, Json]"
-Advance: TypeAlias = Callable[[str], None]
 
 REFUSED = 1
 
@@ -53,19 +51,19 @@ def start_from(frame: Frame, name: str, lines: Lines, version: int | None, again
     """Start a saga for each line; exit code 1 when some were refused."""
     settings = frame.settings()
     tally = _Tally()
-    with frame.client(settings) as client, _progress(lines) as advance:
+    with frame.client(settings) as client, progress("starting", beside_data=output is Format.JSONL) as bar:
         keyed = client.definition(name, version).key is not None
 
         def rows() -> Iterator[Row]:
             rung = False
             for commit in start_lines(client, name, read_lines(lines), version=version, again=again):
                 for line in commit:
-                    yield from _rows(name, lines.name, line, tally, output)
+                    yield from _rows(name, lines.name, line, tally, output, bar)
                 if tally.to_ring and not rung:
                     # At once, so that work begins; what follows is found by who works, and rung for at the end.
                     frame.ring(settings, list(tally.to_ring.values()))
                     rung = True
-                advance(str(tally))
+                bar.report(str(tally), lines.done, lines.size)
 
         try:
             write_rows(rows(), Format.JSONL if output is Format.TEXT else output)
@@ -86,7 +84,7 @@ def start_from(frame: Frame, name: str, lines: Lines, version: int | None, again
         click.get_current_context().exit(REFUSED)
 
 
-def _rows(name: str, source: str, line: LineStarted, tally: _Tally, output: Format) -> Iterator[Row]:
+def _rows(name: str, source: str, line: LineStarted, tally: _Tally, output: Format, bar: Bar) -> Iterator[Row]:
     """Counts an outcome. As text only what was refused is told, on stderr."""
     if isinstance(line.result, DefinitionChanged):
         raise _refused(refusal(line.result))
@@ -111,7 +109,7 @@ def _rows(name: str, source: str, line: LineStarted, tally: _Tally, output: Form
         reason = str(done)
     tally.refused += 1
     if output is Format.TEXT:
-        click.echo(f"{source}:{line.number}: {plain(reason)}", err=True)
+        bar.note(f"{source}:{line.number}: {plain(reason)}")
     else:
         yield {"line": line.number, "saga": name, "error": reason}
 
@@ -119,18 +117,3 @@ def _rows(name: str, source: str, line: LineStarted, tally: _Tally, output: Form
 def _refused(refusal: object) -> SagaEngineError:
     assert isinstance(refusal, SagaEngineError)
     return refusal
-
-
-@contextmanager
-def _progress(lines: Lines) -> Iterator[Advance]:
-    """A bar on a terminal's stderr; elsewhere nothing."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("starting", total=lines.size)
-        yield lambda told: progress.update(task, completed=lines.done, description=told)

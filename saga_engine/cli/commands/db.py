@@ -9,6 +9,7 @@ import click
 from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.lazy import Lazy, lazy_group
 from saga_engine.cli.output import Format, Part, Styled, output_option, write, write_rows, write_table
+from saga_engine.cli.progress import progress
 
 if TYPE_CHECKING:
     from saga_engine.databases import Database
@@ -28,8 +29,9 @@ def upgrade(frame: Frame, output: Format) -> None:
 
     settings, found = _databases(frame)
     rows: list[dict[str, str | list[str]]] = []
-    for one in found:
-        applied = list(databases.upgrade(settings, one))
+    for number, one in enumerate(found, start=1):
+        with progress(f"upgrading {one.branch}, database {number} of {len(found)}"):
+            applied = list(databases.upgrade(settings, one))
         rows.append({"database": one.branch, "url": shown_url(one.url.get_secret_value()), "applied": applied})
         if output is Format.TEXT:
             done = Styled(f"applied {', '.join(applied)}", "green") if applied else "is up to date"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from saga_engine.cli.output import Format, Part, Styled, output_option, write, write_json
+from saga_engine.cli.progress import progress
 
 if TYPE_CHECKING:
     from saga_engine.cli.whole import Whole
@@ -46,10 +46,13 @@ def verify(file: Path, faults: int, max_states: int, unfenced: tuple[str, ...], 
 
     _known(whole, unfenced)
     began = time.monotonic()
-    progress = _progress if sys.stderr.isatty() else None
-    result = explore(whole.definition, fenced, Bounds(faults, max_states), progress)
-    if progress is not None:
-        click.echo("\r\x1b[K", nl=False, err=True)
+    with progress("exploring") as bar:
+
+        def explored(states: int, waiting: int) -> None:
+            # How many follow is not known before they are seen: there is no whole to be a part of.
+            bar.report(f"{states:,} states seen, {waiting:,} to go")
+
+        result = explore(whole.definition, fenced, Bounds(faults, max_states), explored)
     seconds = time.monotonic() - began
     if output is Format.TEXT:
         for line in _lines(file, whole, fenced, faults, result, seconds):
@@ -67,10 +70,6 @@ def _known(whole: Whole, unfenced: tuple[str, ...]) -> None:
     for name in unfenced:
         if name not in known:
             raise click.UsageError(f"--unfenced {name}: no step calls it; called are {', '.join(sorted(known))}")
-
-
-def _progress(states: int, waiting: int) -> None:
-    click.echo(f"\r\x1b[K{states:,} states seen, {waiting:,} to go", nl=False, err=True)
 
 
 def _lines(
