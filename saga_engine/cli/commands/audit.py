@@ -35,7 +35,9 @@ _BROKEN: Final = 1
 @output_option
 @pass_frame
 def audit(frame: Frame, id_or_key: str | None, saga: str | None, limit: int, output: Format) -> None:
-    """Check that what is stored of one saga, or of all, holds together: changes nothing.
+    """Check that what is stored of sagas holds together.
+
+    Of one, or of all. Changes nothing.
 
     Every stream is read whole and judged by the invariants that a store alone can tell: no event is missing, changed or
     in another order; rows, snapshots and keys say what the events say; commands, compensations and attempts follow the
