@@ -31,6 +31,7 @@ COMMANDS = {
     "start": Lazy(f"{_COMMANDS}.start:start", "Start a saga."),
     "list": Lazy(f"{_COMMANDS}.list:list_sagas", "List sagas, newest first."),
     "show": Lazy(f"{_COMMANDS}.show:show", "Show one saga: its steps and what happened."),
+    "watch": Lazy(f"{_COMMANDS}.watch:watch", "Follow one saga to its end, or all of them."),
     "history": Lazy(f"{_COMMANDS}.history:history", "Print the events of a saga's stream."),
     "signal": Lazy(f"{_COMMANDS}.signal:signal", "Tell a saga that something has happened."),
     "cancel": Lazy(f"{_COMMANDS}.verbs:cancel", "End a saga early: what it did is compensated."),

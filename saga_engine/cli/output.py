@@ -70,15 +70,23 @@ def write(parts: Iterable[Part]) -> None:
 
 def write_table(header: Sequence[str], rows: Iterable[Sequence[Part]]) -> None:
     """Aligned columns under a header, a line each, two spaces apart."""
+    for line in aligned(header, rows):
+        write(line)
+
+
+def aligned(header: Sequence[str], rows: Iterable[Sequence[Part]]) -> list[list[Part]]:
+    """The lines of a table: columns under a header, two spaces apart."""
     from rich.cells import cell_len
 
     table: list[Sequence[Part]] = [[Styled(title, dim=True) for title in header], *rows]
     widths = [max(cell_len(plain(_text(row[column]))) for row in table) for column in range(len(header))]
+    lines: list[list[Part]] = []
     for row in table:
         line: list[Part] = []
         for part, width in zip(row[:-1], widths, strict=False):
             line += [part, " " * (width - cell_len(plain(_text(part))) + 2)]
-        write([*line, row[-1]])
+        lines.append([*line, row[-1]])
+    return lines
 
 
 def write_json(value: Json, output: Format) -> None:

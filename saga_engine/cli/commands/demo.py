@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -87,15 +88,13 @@ def _settings_of(section: DemoSection) -> Iterator[str]:
 
 def _tell(client: Client, acts: Sequence[Act], section: DemoSection) -> None:
     from saga_engine.cli.views.demo import kind, recoveries, summary
-    from saga_engine.cli.views.saga import saga_heading
-    from saga_engine.cli.views.timeline import timeline
+    from saga_engine.cli.views.whole import saga_lines
     from saga_engine.demo.course import worth_showing
 
     views = {act.saga_id: client.view(act.saga_id) for act in acts}
     for act in worth_showing(acts, lambda act: _took(views[act.saga_id])):
         view = views[act.saga_id]
-        emitted = {version: event.name for version, event in view.emitted.items()}
-        for line in (kind(act), *saga_heading(view.state), [], *timeline(view.events, emitted), []):
+        for line in (kind(act), *saga_lines(view, client.now, bars=sys.stdout.isatty()), []):
             write(line)
     write(summary(acts))
     if section.kill is not None:

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 import click
 
 from saga_engine.cli.frame import Frame, pass_frame
-from saga_engine.cli.output import Format, Styled, brief_json, output_option, rfc3339, write_rows, write_table
-from saga_engine.codec import encode_event, event_data
+from saga_engine.cli.output import Format, Part, Styled, brief_json, output_option, write_rows, write_table
+from saga_engine.cli.views.history import history_rows
 from saga_engine.definition.model import Json
-from saga_engine.envelope import EventRecord
 
 
 @click.command("history")
@@ -25,25 +24,18 @@ def history(frame: Frame, id_or_key: str, saga: str | None, output: Format) -> N
     """
     with frame.client() as client:
         view = client.view(client.find(id_or_key, saga))
-    records = [encode_event(event, version) for version, event in enumerate(view.events, start=1)]
-    names = {version: emitted.name for version, emitted in view.emitted.items()}
-    if output is Format.TEXT:
-        rows = [
-            (
-                str(one.version),
-                rfc3339(one.at),
-                Styled(one.type, bold=True),
-                names.get(one.version, ""),
-                brief_json(event_data(one), 200),
-            )
-            for one in records
-        ]
-        write_table(("VERSION", "AT", "TYPE", "EMITS", "DATA"), rows)
+    rows = history_rows(view)
+    if output is not Format.TEXT:
+        write_rows(rows, output)
         return
-    write_rows([_row(one, names.get(one.version)) for one in records], output)
+    write_table(("VERSION", "AT", "TYPE", "EMITS", "DATA"), [_columns(row) for row in rows])
 
 
-def _row(record: EventRecord, emits: str | None) -> Mapping[str, Json]:
-    row: dict[str, Json] = {"version": record.version, "type": record.type, "at": rfc3339(record.at)}
-    row["data"] = event_data(record)
-    return row if emits is None else {**row, "emits": emits}
+def _columns(row: Mapping[str, Json]) -> tuple[Part, ...]:
+    return (
+        str(row["version"]),
+        str(row["at"]),
+        Styled(str(row["type"]), bold=True),
+        str(row.get("emits", "")),
+        brief_json(row["data"], 200),
+    )

@@ -54,10 +54,26 @@ def saga_json(state: SagaState, steps: Sequence[str]) -> Mapping[str, Json]:
     }
 
 
-def saga_heading(state: SagaState) -> list[list[Part]]:
-    """What stands above the timeline: which saga, how it is, since when, and why it failed."""
+def saga_heading(state: SagaState, now: int) -> list[list[Part]]:
+    """What stands first: which saga, how it is and for how long, why it failed, what is blocked; then its particulars.
+
+    `now`: until when one that goes on has taken so far.
+    """
+    took = ((now if state.ended_at is None else state.ended_at) - state.started_at) / 1e6
     lines: list[list[Part]] = [
-        [Styled(state.saga, bold=True), f"  {state.key}  ", status_part(state.status)],
+        [
+            Styled(state.saga, bold=True),
+            f"  {state.key}  ",
+            status_part(state.status),
+            f"  {'for' if state.ended_at is None else 'in'} {max(took, 0):.3f} s",
+        ]
+    ]
+    if state.failure is not None:
+        step = f"{state.failure.step}: " if state.failure.step else ""
+        lines.append(_field("failure", f"{step}{state.failure.code}: {state.failure.message}", "red"))
+    if state.blocked:
+        lines.append(_field("blocked", ", ".join(state.blocked), "red"))
+    lines += [
         _field("id", str(state.saga_id)),
         _field("version", str(state.definition_version)),
         _field("input", brief_json(state.input)),
@@ -66,13 +82,7 @@ def saga_heading(state: SagaState) -> list[list[Part]]:
     if state.version >= MANY_EVENTS:
         lines.append(_field("events", f"{state.version:,}, which is many: it goes forward up to {MOST_EVENTS:,}"))
     if state.ended_at is not None:
-        took = (state.ended_at - state.started_at) / 1e6
-        lines.append(_field("ended", f"{rfc3339(state.ended_at)}, after {took:.3f} s"))
-    if state.failure is not None:
-        step = f"{state.failure.step}: " if state.failure.step else ""
-        lines.append(_field("failure", f"{step}{state.failure.code}: {state.failure.message}"))
-    if state.blocked:
-        lines.append(_field("blocked", ", ".join(state.blocked)))
+        lines.append(_field("ended", rfc3339(state.ended_at)))
     return lines
 
 
@@ -123,5 +133,5 @@ def _attempts(known: StepState) -> int:
     return 0 if known.forward is None else known.forward.attempt
 
 
-def _field(name: str, value: str) -> list[Part]:
-    return [Styled(f"  {name:<8} ", dim=True), value]
+def _field(name: str, value: str, colour: str | None = None) -> list[Part]:
+    return [Styled(f"  {name:<8} ", dim=True), Styled(value, colour)]

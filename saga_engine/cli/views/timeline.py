@@ -5,7 +5,7 @@ Owns the wording of each event. Knows no terminal: it gives parts, `output` prin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, TypeAlias, assert_never
@@ -47,11 +47,18 @@ class Entry:
     colour: str | None = None
 
 
-def timeline(events: Iterable[Event], emitted: Mapping[int, str] = _NOTHING) -> list[list[Part]]:
-    """The lines of a timeline, times counted from the first event. `emitted`: names of domain events, by version."""
-    entries = [_telling(entry(event), emitted.get(version)) for version, event in enumerate(events, start=1)]
-    width = max((len(one.subject) for one in entries), default=0)
-    start = entries[0].at if entries else 0
+def timeline(
+    events: Sequence[Event], emitted: Mapping[int, str] = _NOTHING, *, after: int = 0, width: int = 0
+) -> list[list[Part]]:
+    """The lines of a timeline, times counted from the first event. `emitted`: names of domain events, by version.
+
+    `after`: only those of later versions. `width`: at least so many characters for what a line is about.
+    """
+    entries = [
+        _telling(entry(event), emitted.get(version)) for version, event in enumerate(events[after:], start=after + 1)
+    ]
+    width = max([width, *(len(one.subject) for one in entries)])
+    start = events[0].at if events else 0
     return [
         [
             Styled(f"  {_since(one.at - start):>11}  ", dim=True),

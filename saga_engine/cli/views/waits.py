@@ -73,7 +73,7 @@ def _words(one: Awaited, key: str) -> str:
             return f"{_place(one.step, one.item)}: until {rfc3339(one.until)}"
         case AwaitedSignal():
             until = "" if one.until is None else f", until {rfc3339(one.until)}"
-            return f"{one.step}: for the signal {one.event}{until}"
+            return f"{one.step}: for the signal {one.event}{until} → saga signal {key} {one.event}"
         case AwaitedOperator():
             error = _error(one.code, one.message)
             return f"{_place(one.step, one.item)}: blocked {_doing(one.direction)}, {error} → {_next_step(key)}"

@@ -66,6 +66,12 @@ def test_a_timeline_tells_when_to_what_and_what_happened() -> None:
     ]
 
 
+def test_the_end_of_a_timeline_is_told_as_it_stands_in_the_whole() -> None:
+    whole = timeline(COMPENSATED)
+    assert timeline(COMPENSATED, after=9, width=len("debit_payment")) == whole[9:]
+    assert timeline(COMPENSATED, after=len(COMPENSATED)) == []
+
+
 SAMPLES: dict[str, object] = {
     "at": START,
     "step": "a",
@@ -175,15 +181,22 @@ def test_a_step_that_is_undone_shows_how_far_that_is(undoing: list[Event], expec
 
 
 def test_the_heading_names_saga_key_status_and_failure() -> None:
-    lines = [text(line) for line in saga_heading(state(COMPENSATED))]
-    assert lines[0] == "place_order  o-1  compensated"
-    assert "  ended    2023-11-14T22:13:21.006000Z, after 1.006 s" in lines
-    assert "  failure  debit_payment: card_declined: over the limit" in lines
+    lines = [text(line) for line in saga_heading(state(COMPENSATED), START)]
+    assert lines[:2] == [
+        "place_order  o-1  compensated  in 1.006 s",
+        "  failure  debit_payment: card_declined: over the limit",
+    ]
+    assert "  ended    2023-11-14T22:13:21.006000Z" in lines
+
+
+def test_the_heading_of_a_saga_that_goes_on_says_for_how_long() -> None:
+    first, *_ = saga_heading(state(CREATED), START + 2_500_000)
+    assert text(first) == "place_order  o-1  running  for 2.500 s"
 
 
 def test_the_heading_of_a_blocked_saga_names_what_is_blocked() -> None:
     blocked = state([*COMPENSATED[:-2], e.StepBlocked(START, "create_order", "c", "m")])
-    assert "  blocked  create_order" in [text(line) for line in saga_heading(blocked)]
+    assert "  blocked  create_order" in [text(line) for line in saga_heading(blocked, START)]
 
 
 def test_a_row_of_a_list_has_the_definition_version_and_times_in_utc() -> None:

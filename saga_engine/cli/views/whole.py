@@ -1,0 +1,40 @@
+"""One saga as it is shown whole: how it is, what it waits for, its steps, what happened.
+
+Owns the order of these parts. Each part is worded by a module of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from saga_engine.cli.output import Part
+from saga_engine.cli.views.saga import saga_heading
+from saga_engine.cli.views.steps import steps_lines
+from saga_engine.cli.views.timeline import timeline
+from saga_engine.cli.views.waits import waits_lines
+from saga_engine.core.waits import waits_for
+
+if TYPE_CHECKING:
+    from saga_engine.orchestrator.client import SagaView
+
+
+def state_lines(view: SagaView, now: int, *, bars: bool) -> list[list[Part]]:
+    """How the saga is: heading, what it waits for and what can be done about it, its steps."""
+    return [
+        *saga_heading(view.state, now),
+        *waits_lines(waits_for(view.plan, view.state, now), view.state),
+        [],
+        *steps_lines(view.plan, view.state, view.events, now, bars=bars),
+    ]
+
+
+def happened_lines(view: SagaView, *, after: int = 0) -> list[list[Part]]:
+    """What happened to it, from the event behind version `after` on; aligned for all that may still happen."""
+    emitted = {version: event.name for version, event in view.emitted.items()}
+    width = max(map(len, ("saga", *view.plan.nodes)))
+    return timeline(view.events, emitted, after=after, width=width)
+
+
+def saga_lines(view: SagaView, now: int, *, bars: bool) -> list[list[Part]]:
+    """Everything. `bars`: pictures may be drawn, as on a terminal."""
+    return [*state_lines(view, now, bars=bars), [], *happened_lines(view)]
