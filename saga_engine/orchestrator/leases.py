@@ -13,7 +13,7 @@ from saga_engine.envelope import PARTITIONS
 from saga_engine.ports import EventStore, Lease, LeaseChange
 
 LEASE_US: Final = 3_000_000
-"""How long a lease lasts unless it is renewed: the longest silence after a crash."""
+"""How long a lease lasts unless it is renewed: the longest silence after a crash. In microseconds."""
 
 _MEMBER: Final = "member/"
 _PARTITION: Final = "partition/"
@@ -28,17 +28,18 @@ class Holding:
 
 
 class Leases:
-    """Takes, renews and hands back leases for one orchestrator. Blocking; to be called about once a second."""
+    """Takes, renews and hands back leases for one orchestrator. Blocking; to be called three times in `lease_us`."""
 
-    def __init__(self, store: EventStore, owner: str) -> None:
+    def __init__(self, store: EventStore, owner: str, lease_us: int = LEASE_US) -> None:
         self._store = store
         self._owner = owner
+        self._lease_us = lease_us
 
     def renew(self) -> Holding:
         """One round: show that we are alive, renew our share, take what is free, hand back what is too much."""
         now = self._store.now()
         known = self._store.leases()
-        changes = plan_changes(known, self._owner, now)
+        changes = plan_changes(known, self._owner, now, self._lease_us)
         granted = self._store.change_leases(changes)
         held = {
             int(change.name.removeprefix(_PARTITION))
@@ -58,16 +59,16 @@ def _members(known: Sequence[Lease], owner: str, now: int) -> set[str]:
     return alive | {owner}
 
 
-def plan_changes(known: Sequence[Lease], owner: str, now: int) -> list[LeaseChange]:
+def plan_changes(known: Sequence[Lease], owner: str, now: int, lease_us: int = LEASE_US) -> list[LeaseChange]:
     """What `owner` should ask for, given all leases: its own membership, and its fair share of the partitions."""
     by_name = {lease.name: lease for lease in known}
-    until = now + LEASE_US
+    until = now + lease_us
     members = sorted(_members(known, owner, now))
     changes = [LeaseChange(_MEMBER + owner, owner, until, by_name.get(_MEMBER + owner))]
     changes += [
         LeaseChange(lease.name, lease.owner, 0, lease)
         for lease in known
-        if lease.name.startswith(_MEMBER) and lease.owner != owner and 0 < lease.expires_at < now - 20 * LEASE_US
+        if lease.name.startswith(_MEMBER) and lease.owner != owner and 0 < lease.expires_at < now - 20 * lease_us
     ]
     # The first members take one more where the shares do not come out even, so that all agree on who gets how many.
     share = PARTITIONS // len(members) + (members.index(owner) < PARTITIONS % len(members))

@@ -63,7 +63,8 @@ class Orchestrator:
         self._batches = Batches(
             agenda, self._transactor, relay, self._intake, self._watch, clock, self.counters, tuning
         )
-        self._ownership = Ownership(Leases(store, name), self, clock, run_sync, tuning.lease_interval, name)
+        leases = Leases(store, name, int(tuning.lease * 1_000_000))
+        self._ownership = Ownership(leases, self, clock, run_sync, tuning.lease_interval, name)
         self._recovering: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
         self._failure: BaseException | None = None

@@ -10,8 +10,9 @@ class Tuning:
     """Sizes in sagas, times in seconds.
 
     `batch`: in one commit at most. `backlog`: waiting, above which nothing more is received. `cached`: kept in memory.
-    `sending`: batches whose messages may be under way at a time. `due_poll`: the backstop for what is due.
-    `settle_after`: how long a stream's row may be behind what is known of it.
+    `sending`: batches whose messages may be under way at a time. `due_poll`: the backstop for what is due. `lease`:
+    the longest silence after a crash, three times `lease_interval` or more. `settle_after`: how long a stream's row may
+    be behind what is known of it.
     """
 
     batch: int = 500
@@ -19,6 +20,7 @@ class Tuning:
     cached: int = 20_000
     sending: int = 16
     due_poll: float = 1.0
+    lease: float = 3.0
     lease_interval: float = 1.0
     again_after: float = 1.0
     trouble_after: float = 5.0

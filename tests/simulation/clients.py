@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
+from typing import Final
 from uuid import UUID
 
 from saga_engine.audit.history import ClientAnswer, ClientAnswered, ClientCalled, ClientVerb
@@ -31,7 +32,10 @@ from tests.simulation.processes import Process
 from tests.simulation.stores import open_store
 from tests.simulation.world import World
 
-_AGAIN_S = 1.0
+_AGAIN_S: Final = 1.0
+_SELDOM_S: Final = 60.0
+"""How long a client waits before it asks once more: at first, and after many times in vain."""
+
 _OPERATOR_S = 15.0
 
 
@@ -121,6 +125,7 @@ class _Caller:
 
     async def do(self, errand: _Errand) -> None:
         await asyncio.sleep(max(0.0, errand.at - asyncio.get_running_loop().time()))
+        again = _AGAIN_S
         while not errand.done:
             saga_id = self._todo.started.get(errand.saga)
             if errand.verb is ClientVerb.START:
@@ -128,7 +133,8 @@ class _Caller:
             elif saga_id is not None:
                 errand.done = await self._act(errand.verb, saga_id, _input(errand), errand.signal_id)
             if not errand.done:
-                await asyncio.sleep(_AGAIN_S)
+                await asyncio.sleep(again)
+                again = min(2 * again, _SELDOM_S)
 
     async def operate(self) -> None:
         """Look for what needs an operator, for ever: blocked sagas now and then, suspended ones when all is healed."""

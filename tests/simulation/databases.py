@@ -16,6 +16,7 @@ from sqlalchemy.util import await_only
 
 from saga_engine.sql.engine import begin_immediate, open_engine
 from saga_engine.sql.pacing import pace
+from saga_engine.sql.schema import streams
 from tests.simulation.faults import Point, Strike
 from tests.simulation.processes import Process
 
@@ -35,17 +36,20 @@ _CODES: Final = {
     Strike.UNKNOWN_NOT_APPLIED: sqlite3.SQLITE_IOERR,
 }
 _WRITING: Final = ("INSERT", "UPDATE", "DELETE")
+_STREAMS: Final = streams.name
 
 
 class Database:
     """`image`: a serialized database to begin with. `tick` counts everything that happens: SQL calls it as `tick()`.
 
-    `trouble`: what keeps everybody from working with it now, until it is over.
+    `trouble`: what keeps everybody from working with it now, until it is over. `generation` changes whenever rows of
+    streams may have: who has looked in the meantime need not look again.
     """
 
     def __init__(self, name: str, image: bytes, tick: Callable[[], int]) -> None:
         self.name = name
         self.trouble: Strike | None = None
+        self.generation = 0
         self.connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=256)
         self.connection.deserialize(image)
         self.connection.create_function("tick", 0, tick)
@@ -131,6 +135,7 @@ class Session:
 
     def rollback(self) -> None:
         if self.database.holds(self):
+            self.database.generation += 1
             self.database.connection.rollback()
             self.database.release()
 
@@ -152,6 +157,8 @@ class Session:
             raise failure(strike)
         if point is Point.BEGIN and not database.lock(self):
             raise failure(Strike.BUSY)
+        if point is Point.WRITE and _STREAMS in statement:
+            database.generation += 1
         return strike
 
 

@@ -107,7 +107,7 @@ def calm_mix() -> Mix:
         same_name=False,
         drift=0.0,
         sagas=1,
-        tuning=Tuning(due_poll=2.0, lease_interval=2.0),
+        tuning=Tuning(due_poll=2.0, lease=6.0, lease_interval=2.0),
         ack_wait=5.0,
         duplicate_window=120.0,
         operator=10,
@@ -118,6 +118,7 @@ def mix(random: Random, workload: Workload) -> Mix:
     """What this seed has."""
     long = random.random() < 0.15
     pace = (30.0, 60.0, 120.0) if long else (1.0, 2.0, 5.0, 10.0)
+    lease_interval = 2 * random.choice(pace)
     faulty_for = random.uniform(1_800, 9_000) if long else random.uniform(8, 70)
     return Mix(
         long=long,
@@ -138,7 +139,8 @@ def mix(random: Random, workload: Workload) -> Mix:
             cached=random.choice((1, 2, 20_000, 20_000)),
             sending=random.choice((1, 16)),
             due_poll=random.choice(pace),
-            lease_interval=random.choice(pace),
+            lease=3 * lease_interval,
+            lease_interval=lease_interval,
         ),
         ack_wait=random.choice((20.0, 60.0)) if long else random.choice((3.0, 5.0, 5.0, 20.0)),
         duplicate_window=random.choice((0.5, 120.0, 120.0)),

@@ -22,9 +22,6 @@ from tests.simulation.hosts import Host
 from tests.simulation.mix import LONGEST_JUMP_S, SHORT_JUMP_S, Blow
 from tests.simulation.world import World
 
-_LEAST_PAUSE_S: Final = 3.5
-"""Longer than a lease."""
-
 _RECENT: Final = 4
 _OF_COMMANDS: Final = 3
 """From which kind on a forgery answers a recent command; the others are made of replies that were heard."""
@@ -77,7 +74,7 @@ class Nemesis:
             case Blow.STOP:
                 return host.name, lambda _: self._stop(host)
             case Blow.PAUSE:
-                return host.name, lambda lasts: self._pause(host, _LEAST_PAUSE_S + lasts)
+                return host.name, lambda lasts: self._pause(host, world.mix.tuning.lease + lasts)
             case Blow.BROKER_OUTAGE:
                 return "broker", self._broker_outage
             case Blow.AMNESIA:

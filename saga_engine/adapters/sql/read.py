@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from itertools import groupby
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, bindparam, func, select, union_all
+from sqlalchemy import ColumnElement, Connection, Engine, Integer, Select, Text, bindparam, func, select, union_all
 
 from saga_engine.adapters.sql.rows import HeadRow, head_of, select_events, select_heads
 from saga_engine.adapters.sql.writer import Writer
 from saga_engine.core.state import Status
 from saga_engine.envelope import EventRecord, StreamHead
 from saga_engine.ports import KeyRecord, LoadedStream, Snapshot, StreamFilter
-from saga_engine.sql.schema import events, keys, snapshots, streams
+from saga_engine.sql.schema import Id, events, keys, snapshots, streams
 from saga_engine.sql.transaction import run_query
 
 CHUNK: Final = 1_000
@@ -155,14 +155,12 @@ class Reader:
         )
 
     def page(self, wanted: StreamFilter) -> Sequence[StreamHead]:
-        # One status at a time: there is an index with the sagas of each in their order, and none with those of several.
-        statuses: Sequence[str | None] = list(dict.fromkeys(wanted.statuses)) or [None]
-        pages = [_page(wanted, status) for status in statuses]
-        if len(pages) == 1:
-            return self._heads(pages[0], {})
-        together = union_all(*(page.subquery().select() for page in pages)).subquery()
-        merged = select(*(together.c[column.name] for column in select_heads().selected_columns))
-        return self._heads(merged.order_by(_order(wanted, together.c.stream_id)).limit(wanted.limit), {})
+        statuses = tuple(dict.fromkeys(wanted.statuses))
+        statement = _page(len(statuses), wanted.saga is not None, wanted.before is not None, wanted.oldest_first)
+        parameters = {f"status{i}": status for i, status in enumerate(statuses)}
+        return self._heads(
+            statement, {"saga": wanted.saga, "before": wanted.before, "most": wanted.limit, **parameters}
+        )
 
     def find(self, key: str, saga: str | None) -> Sequence[KeyRecord]:
         columns = (keys.c.saga, keys.c.key, keys.c.generation, keys.c.stream_id, keys.c.input_hash)
@@ -191,17 +189,29 @@ class Reader:
         return [head_of(row) for row in rows]
 
 
-def _order(wanted: StreamFilter, stream_id: ColumnElement[UUID]) -> ColumnElement[UUID]:
+def _order(oldest_first: bool, stream_id: ColumnElement[UUID]) -> ColumnElement[UUID]:
     """Ids are ordered by time."""
-    return stream_id.asc() if wanted.oldest_first else stream_id.desc()
+    return stream_id.asc() if oldest_first else stream_id.desc()
 
 
-def _page(wanted: StreamFilter, status: str | None) -> Select[HeadRow]:
-    statement = select_heads().order_by(_order(wanted, streams.c.stream_id)).limit(wanted.limit)
-    if wanted.saga is not None:
-        statement = statement.where(streams.c.saga == wanted.saga)
+@cache
+def _page(statuses: int, of_saga: bool, below: bool, oldest_first: bool) -> Select[HeadRow]:
+    """The statement of a page, built once for each kind of filter: of so many statuses, one saga name, below an id."""
+    if statuses < 2:
+        return _ends(0 if statuses else None, of_saga, below, oldest_first)
+    # One status at a time: there is an index with the sagas of each in their order, and none with those of several.
+    pages = [_ends(number, of_saga, below, oldest_first) for number in range(statuses)]
+    together = union_all(*(page.subquery().select() for page in pages)).subquery()
+    merged = select(*(together.c[column.name] for column in select_heads().selected_columns))
+    return merged.order_by(_order(oldest_first, together.c.stream_id)).limit(bindparam("most", type_=Integer))
+
+
+def _ends(status: int | None, of_saga: bool, below: bool, oldest_first: bool) -> Select[HeadRow]:
+    statement = select_heads().order_by(_order(oldest_first, streams.c.stream_id)).limit(bindparam("most", type_=Integer))
+    if of_saga:
+        statement = statement.where(streams.c.saga == bindparam("saga", type_=Text))
     if status is not None:
-        statement = statement.where(streams.c.status == status)
-    if wanted.before is not None:
-        statement = statement.where(streams.c.stream_id < wanted.before)
+        statement = statement.where(streams.c.status == bindparam(f"status{status}", type_=Text))
+    if below:
+        statement = statement.where(streams.c.stream_id < bindparam("before", type_=Id))
     return statement
