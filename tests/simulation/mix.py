@@ -118,12 +118,14 @@ def mix(random: Random, workload: Workload) -> Mix:
     """What this seed has."""
     long = random.random() < 0.15
     pace = (30.0, 60.0, 120.0) if long else (1.0, 2.0, 5.0, 10.0)
-    lease_interval = 2 * random.choice(pace)
+    acts = _some(random, _ACTS)
+    # What fails for ever is tried for hours, in which there is little to see of how partitions change hands.
+    lease_interval = (20 if Act.FAIL_FOR_EVER in acts and not long else 2) * random.choice(pace)
     faulty_for = random.uniform(1_800, 9_000) if long else random.uniform(8, 70)
     return Mix(
         long=long,
         strikes=_some(random, _STRIKES),
-        acts=_some(random, _ACTS),
+        acts=acts,
         blows=_blows(random, workload),
         latency=random.choice((0.0, 0.05, 0.3)),
         faulty_for=faulty_for,
