@@ -207,7 +207,9 @@ def _page(statuses: int, of_saga: bool, below: bool, oldest_first: bool) -> Sele
 
 
 def _ends(status: int | None, of_saga: bool, below: bool, oldest_first: bool) -> Select[HeadRow]:
-    statement = select_heads().order_by(_order(oldest_first, streams.c.stream_id)).limit(bindparam("most", type_=Integer))
+    statement = (
+        select_heads().order_by(_order(oldest_first, streams.c.stream_id)).limit(bindparam("most", type_=Integer))
+    )
     if of_saga:
         statement = statement.where(streams.c.saga == bindparam("saga", type_=Text))
     if status is not None:
