@@ -9,14 +9,12 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeAlias
-
-from rich.console import Console
-from rich.live import Live
-from rich.style import Style
-from rich.text import Text
+from typing import TYPE_CHECKING, TypeAlias
 
 from saga_engine.cli.output import Part, plain
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 Lines: TypeAlias = Sequence[Sequence[Part]]
 Draw: TypeAlias = Callable[[Callable[[int], Lines]], None]
@@ -34,6 +32,10 @@ def can_redraw() -> bool:
 @contextmanager
 def picture() -> Iterator[Draw]:
     """A picture, which is gone at the end. Too long lines are cut."""
+    # Imported late, here and below: who watches in a pipe draws nothing.
+    from rich.console import Console
+    from rich.live import Live
+
     console = Console(highlight=False)
     with Live(console=console, auto_refresh=False, transient=True) as live:
 
@@ -45,10 +47,15 @@ def picture() -> Iterator[Draw]:
 
 
 def _text(lines: Lines) -> Text:
+    from rich.text import Text
+
     return Text("\n", no_wrap=True, overflow="ellipsis").join(_line(parts) for parts in lines)
 
 
 def _line(parts: Iterable[Part]) -> Text:
+    from rich.style import Style
+    from rich.text import Text
+
     line = Text()
     for part in parts:
         if isinstance(part, str):

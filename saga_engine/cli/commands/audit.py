@@ -11,6 +11,7 @@ import click
 
 from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.output import Format, Part, Styled, output_option, write, write_json, write_table
+from saga_engine.cli.progress import progress
 
 if TYPE_CHECKING:
     from saga_engine.audit.case import SagaHistory
@@ -69,10 +70,12 @@ def _pages(store: EventStore, id_or_key: str | None, saga: str | None) -> Iterat
         yield from pages(store, saga)
         return
     total = sum(number for (name, _), number in store.counts().items() if saga in (None, name))
-    with click.progressbar(length=total, label="audit", file=sys.stderr) as progress:
+    done = 0
+    with progress("audit") as bar:
         for page in pages(store, saga):
             yield page
-            progress.update(len(page))
+            done += len(page)
+            bar.report(f"audit {done:,} of {total:,}", done, total)
 
 
 def _print(judge: Judge) -> None:

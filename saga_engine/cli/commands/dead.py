@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -13,6 +12,7 @@ import click
 from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.lazy import Lazy, lazy_group
 from saga_engine.cli.output import Format, Styled, output_option, write, write_json, write_rows
+from saga_engine.cli.progress import progress
 from saga_engine.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -187,12 +187,12 @@ def _send(frame: Frame, sequences: Sequence[int], output: Format) -> None:
     done: list[Sending] = []
 
     async def sending(transport: Transport, letters: DeadLetters) -> None:
-        with click.progressbar(length=len(sequences), label="send", file=sys.stderr) as progress:
+        with progress("send", beside_data=output is Format.JSONL) as bar:
             async for one in send_letters(transport, letters, sequences):
                 done.append(one)
                 if output is Format.JSONL:
                     write_json(_row(one), output)
-                progress.update(1)
+                bar.report(f"send {len(done):,} of {len(sequences):,}", len(done), len(sequences))
 
     _with_letters(frame, sending)
     if output is Format.JSON:
