@@ -24,9 +24,9 @@ from saga_engine.core.waits import (
 from saga_engine.definition.model import Json
 
 
-def waits_lines(waits: Sequence[Awaited], state: SagaState) -> list[list[Part]]:
-    """A line for each thing that is waited for, and one for the verbs."""
-    lines: list[list[Part]] = [[Styled("  waits    ", dim=True), _words(one, state.key)] for one in waits]
+def waits_lines(waits: Sequence[Awaited], state: SagaState, now: int) -> list[list[Part]]:
+    """A line for each thing that is waited for, times as seen from `now`, and one for the verbs."""
+    lines: list[list[Part]] = [[Styled("  waits    ", dim=True), _words(one, state.key, now)] for one in waits]
     verbs = verbs_for(state.status)
     if verbs:
         lines.append([Styled("  possible ", dim=True), ", ".join(verbs)])
@@ -59,20 +59,20 @@ def _next_step(key: str) -> str:
     return f"saga retry {key}, or skip or resolve it with --why"
 
 
-def _words(one: Awaited, key: str) -> str:
+def _words(one: Awaited, key: str, now: int) -> str:
     match one:
         case AwaitedReply():
             what = f"{_place(one.step, one.item)}: for {_whose(one.direction)} of {one.participant}.{one.command}"
-            again = "" if one.next_send is None else f", asked again at {rfc3339(one.next_send)}"
-            until = "" if one.until is None else f", given up at {rfc3339(one.until)}"
-            return f"{what}, attempt {one.attempt} since {rfc3339(one.since)}{again}{until}"
+            again = "" if one.next_send is None else f", asked again {_in(one.next_send, now)}"
+            until = "" if one.until is None else f", given up {_in(one.until, now)}"
+            return f"{what}, attempt {one.attempt} for {_span(now - one.since)}{again}{until}"
         case AwaitedAttempt():
             what = f"{_place(one.step, one.item)}: for attempt {one.attempt} {_doing(one.direction)}"
-            return f"{what} at {rfc3339(one.until)}, after {_error(one.code, one.message)}"
+            return f"{what} {_in(one.until, now)}, after {_error(one.code, one.message)}"
         case AwaitedTime():
-            return f"{_place(one.step, one.item)}: until {rfc3339(one.until)}"
+            return f"{_place(one.step, one.item)}: to go on {_in(one.until, now)}"
         case AwaitedSignal():
-            until = "" if one.until is None else f", until {rfc3339(one.until)}"
+            until = "" if one.until is None else f", until its time is up {_in(one.until, now)}"
             return f"{one.step}: for the signal {one.event}{until} → saga signal {key} {one.event}"
         case AwaitedOperator():
             error = _error(one.code, one.message)
@@ -117,6 +117,20 @@ def _row(one: Awaited) -> Mapping[str, Json]:
         case AwaitedResume():
             return {"for": "resume"}
     assert_never(one)
+
+
+def _in(at: int, now: int) -> str:
+    return f"in {_span(at - now)}, at {rfc3339(at)}"
+
+
+def _span(microseconds: int) -> str:
+    """A time as people say it: to the second, and from minutes on as a clock shows it."""
+    seconds = max(round(microseconds / 1e6), 0)
+    if seconds < 100:
+        return f"{seconds} s"
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"
 
 
 def _time(at: int | None) -> str | None:

@@ -230,12 +230,15 @@ def test_show_tells_what_is_waited_for_and_which_verbs_are_possible(trips: Trips
     assert reply["since"] == shown["started_at"]
     assert reply["since"] < reply["next_send"]
     assert shown["verbs"] == ["signal", "cancel", "suspend"]
-    assert "reserve: for the reply of hotel.reserve, attempt 1 since" in saga("show", "t-1").out
+    assert "reserve: for the reply of hotel.reserve, attempt 1 for " in saga("show", "t-1").out
 
     trips.give("t-1", succeeds("reserve"))
     (signal,) = json.loads(saga("show", "t-1", "-o", "json").out)["waits_for"]
     assert (signal["for"], signal["step"], signal["event"]) == ("signal", "confirm", "Confirmed")
-    assert "confirm: for the signal Confirmed, until " in saga("show", "t-1").out
+    told = saga("show", "t-1").out
+    # An hour is left, but for what has passed since.
+    assert "confirm: for the signal Confirmed, until its time is up in " in told
+    assert " → saga signal t-1 Confirmed\n" in told
 
     trips.give("t-1", suspended)
     waits = json.loads(saga("show", "t-1", "-o", "json").out)["waits_for"]

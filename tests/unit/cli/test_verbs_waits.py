@@ -77,12 +77,18 @@ def rows(plan: Plan, state: SagaState, now: int) -> list[Mapping[str, Json]]:
 
 
 def told(plan: Plan, state: SagaState, now: int) -> list[str]:
-    lines: Sequence[Sequence[str | Styled]] = waits_lines(waits_for(plan, state, START + now * SECOND), state)
+    lines: Sequence[Sequence[str | Styled]] = waits_lines(
+        waits_for(plan, state, START + now * SECOND), state, START + now * SECOND
+    )
     return ["".join(part if isinstance(part, str) else part.text for part in line).strip() for line in lines]
 
 
 def test_a_command_that_is_out_is_told_with_its_next_send_and_its_limit(plan: Plan) -> None:
     (row,) = rows(plan, state_after(plan), now=11)
+    assert told(plan, state_after(plan), now=11)[0] == (
+        "waits    pack: for the reply of store.pack, attempt 1 for 11 s, asked again in 19 s, at "
+        "2023-11-14T22:13:50.000000Z, given up in 49 s, at 2023-11-14T22:14:20.000000Z"
+    )
     assert row == {
         "for": "reply",
         "step": "pack",
@@ -107,7 +113,7 @@ def test_an_attempt_that_failed_is_told_with_its_error_and_the_time_of_the_next(
         "2023-11-14T22:13:25.000000Z",
     )
     assert told(plan, state, now=2) == [
-        "waits    pack: for attempt 2 forward at 2023-11-14T22:13:25.000000Z, after busy: come later",
+        "waits    pack: for attempt 2 forward in 3 s, at 2023-11-14T22:13:25.000000Z, after busy: come later",
         "possible signal, cancel, suspend",
     ]
 
@@ -117,7 +123,7 @@ def test_a_sleep_is_told_with_its_end(plan: Plan) -> None:
     assert rows(plan, state, now=2) == [
         {"for": "time", "step": "rest", "item": None, "until": "2023-11-14T22:13:51.000000Z"}
     ]
-    assert told(plan, state, now=2)[0] == "waits    rest: until 2023-11-14T22:13:51.000000Z"
+    assert told(plan, state, now=2)[0] == "waits    rest: to go on in 29 s, at 2023-11-14T22:13:51.000000Z"
 
 
 def test_a_suspended_saga_sends_nothing_again(plan: Plan) -> None:
@@ -139,7 +145,7 @@ def test_a_compensation_is_told_as_one_and_so_is_its_next_attempt(plan: Plan) ->
     assert told(plan, cancelled, now=3)[0].startswith("waits    pack: for the compensation of store.unpack, attempt 1")
     failed = decide(plan, cancelled, reply(4, "pack", Outcome.FAILED, direction=Direction.COMPENSATE))
     assert isinstance(failed, Decided)
-    assert told(plan, failed.state, now=5)[0].startswith("waits    pack: for attempt 2 in compensation at ")
+    assert told(plan, failed.state, now=5)[0].startswith("waits    pack: for attempt 2 in compensation in 6 s, ")
 
 
 def test_a_step_without_an_inbox_is_waited_for_until_it_cannot_run_any_more(plan: Plan) -> None:
