@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from saga_engine.cli import main
+from saga_engine.core.state import Status
+from tests.unit.cli.trips import Trips, write_trip
 
 DEFINITION = """
 saga: greet
@@ -87,6 +89,12 @@ def test_list_imports_no_language_no_logs_and_nothing_that_acts(greeting: Path) 
 @pytest.mark.parametrize("args", [["show", "ann"], ["history", "ann"]])
 def test_show_and_history_import_no_loader_no_logs_and_nothing_that_acts(args: list[str], greeting: Path) -> None:
     assert imported(args, LOOKING, greeting) == []
+
+
+def test_watching_in_a_pipe_imports_no_loader_no_logs_and_nothing_that_acts_or_draws(project: Path) -> None:
+    write_trip(project)
+    Trips(project).bring("t-1", Status.COMPLETED)
+    assert imported(["watch", "t-1"], [*LOOKING, "rich.live", "rich.text"], project) == []
 
 
 def test_a_start_imports_no_other_database_no_logs_and_no_nats_where_no_broker_runs(greeting: Path) -> None:
