@@ -59,6 +59,7 @@ def run_seeds(seeds: Sequence[int]) -> Total:
         total.add(one)
         if result.violations:
             total.failed.append(seed)
+            print(f"seed {seed}: {result.violations[0]}", file=sys.stderr, flush=True)
     return total
 
 

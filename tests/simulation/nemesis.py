@@ -106,6 +106,9 @@ class Nemesis:
         process.start(stop())
         give_up_at = asyncio.get_running_loop().time() + _STOP_WITHIN_S
         while host.process is process:
+            if process.paused:
+                # Who is stopped by SIGSTOP hears of it when it goes on.
+                give_up_at = asyncio.get_running_loop().time() + _STOP_WITHIN_S
             if asyncio.get_running_loop().time() > give_up_at:
                 self._world.defect(f"{process.name} has not ended {_STOP_WITHIN_S} s after it was asked to", None)
                 process.kill()
@@ -169,7 +172,7 @@ def _forged(random: Random, asked: Sequence[Message], answered: Sequence[Message
             subject = one.subject.removesuffix(participant) + "mallory"
             return replace(one, subject=subject, message_id=None)
         case 1:
-            return replace(one, body=b'{"result": NaN', message_id=None)
+            return replace(one, headers={**one.headers, TOKEN: token}, body=b'{"result": NaN', message_id=None)
         case _:
             # The token of another command, where there is one.
             stolen = token if other.headers[KEY] == one.headers[KEY] else other.headers[TOKEN]
