@@ -121,7 +121,9 @@ class Process:
 
         As with a thread, cancelling the wait does not stop a call that has begun.
         """
-        return asyncio.shield(asyncio.get_running_loop().create_task(_spawn(call)))
+        running = asyncio.get_running_loop().create_task(_spawn(call))
+        running.add_done_callback(_heard)
+        return asyncio.shield(running)
 
     async def _linger(self, seconds: float) -> None:
         if seconds:
@@ -135,6 +137,12 @@ class Process:
         if strike is Strike.KILL:
             raise self.die()
         return strike
+
+
+def _heard(call: asyncio.Task[T]) -> None:
+    """What a call raises that nobody waits for any more is nobody's, as in a thread."""
+    if not call.cancelled():
+        call.exception()
 
 
 async def _spawn(call: Callable[[], T]) -> T:
