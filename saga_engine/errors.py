@@ -40,3 +40,7 @@ class SchemaMissingError(UnavailableError):
 
 class TransportUnavailableError(UnavailableError):
     """NATS cannot be reached, or JetStream does not answer."""
+
+
+class LoginRefusedError(TransportUnavailableError):
+    """NATS is there and refuses who we say we are."""

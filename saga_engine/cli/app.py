@@ -54,6 +54,7 @@ COMMANDS = {
     "nats": Lazy(f"{_COMMANDS}.nats:nats", "Make what the project needs on its broker."),
     "auth": Lazy(f"{_COMMANDS}.auth:auth", "Print who needs to be let in where."),
     "keys": Lazy(f"{_COMMANDS}.keys:keys", "List and exchange the keys of the reply tokens."),
+    "doctor": Lazy(f"{_COMMANDS}.doctor:doctor", "Say what is wrong, why it matters, and what to type next."),
     "completion": Lazy(f"{_COMMANDS}.completion:completion", "Print the completion script of a shell."),
 }
 

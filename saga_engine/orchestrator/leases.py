@@ -5,7 +5,7 @@ For speed only: two owners of a partition cost lost races and duplicate sends, n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,7 +46,7 @@ class Leases:
             for change, ok in zip(changes, granted, strict=True)
             if ok and change.expires_at and change.name.startswith(_PARTITION)
         }
-        return Holding(frozenset(held), len(_members(known, self._owner, now)))
+        return Holding(frozenset(held), len(members(known, now) | {self._owner}))
 
     def leave(self) -> None:
         """Hand back everything, so that others need not wait for it to expire."""
@@ -54,16 +54,25 @@ class Leases:
         self._store.change_leases([LeaseChange(lease.name, self._owner, 0, lease) for lease in mine])
 
 
-def _members(known: Sequence[Lease], owner: str, now: int) -> set[str]:
-    alive = {lease.owner for lease in known if lease.name.startswith(_MEMBER) and lease.expires_at > now}
-    return alive | {owner}
+def members(known: Sequence[Lease], now: int) -> set[str]:
+    """The orchestrators that are alive at the store's time `now`, by their leases."""
+    return {lease.owner for lease in known if lease.name.startswith(_MEMBER) and lease.expires_at > now}
+
+
+def owners(known: Sequence[Lease], now: int) -> Mapping[int, str]:
+    """Who owns which partition at the store's time `now`. Partitions that nobody owns are absent."""
+    return {
+        int(lease.name.removeprefix(_PARTITION)): lease.owner
+        for lease in known
+        if lease.name.startswith(_PARTITION) and lease.expires_at > now
+    }
 
 
 def plan_changes(known: Sequence[Lease], owner: str, now: int, lease_us: int = LEASE_US) -> list[LeaseChange]:
     """What `owner` should ask for, given all leases: its own membership, and its fair share of the partitions."""
     by_name = {lease.name: lease for lease in known}
     until = now + lease_us
-    members = sorted(_members(known, owner, now))
+    sharing = sorted(members(known, now) | {owner})
     changes = [LeaseChange(_MEMBER + owner, owner, until, by_name.get(_MEMBER + owner))]
     changes += [
         LeaseChange(lease.name, lease.owner, 0, lease)
@@ -71,7 +80,7 @@ def plan_changes(known: Sequence[Lease], owner: str, now: int, lease_us: int = L
         if lease.name.startswith(_MEMBER) and lease.owner != owner and 0 < lease.expires_at < now - 20 * lease_us
     ]
     # The first members take one more where the shares do not come out even, so that all agree on who gets how many.
-    share = PARTITIONS // len(members) + (members.index(owner) < PARTITIONS % len(members))
+    share = PARTITIONS // len(sharing) + (sharing.index(owner) < PARTITIONS % len(sharing))
     names = [f"{_PARTITION}{partition}" for partition in range(PARTITIONS)]
     leases = [(name, by_name.get(name)) for name in names]
     mine = [

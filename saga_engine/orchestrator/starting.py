@@ -119,6 +119,17 @@ def register(store: EventStore, definitions: Sequence[Definition]) -> Sequence[D
     ]
 
 
+def changed_definitions(store: EventStore, definitions: Sequence[Definition]) -> Sequence[DefinitionChanged]:
+    """What `register` would refuse. Writes nothing."""
+    stored = {(record.saga, record.version): record for record in store.definitions()}
+    records = [_record(definition, definition.version) for definition in definitions]
+    return [
+        DefinitionChanged(record.saga, record.version or 0, other.content, record.content)
+        for record in records
+        if (other := stored.get((record.saga, record.version))) is not None and other.hash != record.hash
+    ]
+
+
 def pin(store: EventStore, expanded: Definition) -> Pinned:
     """Keep the definition that sagas are started with, its children as they are now, under its content alone."""
     record = _record(expanded, None)

@@ -19,7 +19,7 @@ import structlog
 from saga_engine.adapters.nats.client import FastClient
 from saga_engine.adapters.nats.session import STATE_CHECK, Session, end_task
 from saga_engine.adapters.nats.settings import NatsSettings, client_options
-from saga_engine.errors import TransportUnavailableError, UsageError
+from saga_engine.errors import LoginRefusedError, TransportUnavailableError, UsageError
 
 _log = structlog.get_logger(__name__)
 
@@ -76,7 +76,7 @@ class Connection:
         pause = FIRST_PAUSE
         while (session := await self._try_session()) is None or not await self._enter(session):
             if _refused(self._complaint):
-                raise TransportUnavailableError(
+                raise LoginRefusedError(
                     f"nats: {self.address} refused the login ({self._complaint}); check user, password, token or "
                     "credentials"
                 )

@@ -205,7 +205,8 @@ async def _create(jetstream: JetStreamManager, wanted: StreamConfig) -> StreamMa
         raise
 
 
-def _check_same(name: str, wanted: StreamConfig, info: StreamInfo) -> None:
+def misfits(wanted: StreamConfig, info: StreamInfo) -> list[str]:
+    """In what a stream that is there cannot serve as the wanted one."""
     found = info.config
     differences = [
         f"{what} is {have}, expected {want}"
@@ -220,6 +221,11 @@ def _check_same(name: str, wanted: StreamConfig, info: StreamInfo) -> None:
     missing = set(wanted.subjects or ()) - set(found.subjects or ())
     if missing:
         differences.append(f"subjects are {sorted(found.subjects or ())}, expected {sorted(missing)} among them")
+    return differences
+
+
+def _check_same(name: str, wanted: StreamConfig, info: StreamInfo) -> None:
+    differences = misfits(wanted, info)
     if differences:
         raise UsageError(
             f"nats: stream {name} exists but cannot serve: {'; '.join(differences)}; change it with `nats stream edit "

@@ -1,0 +1,141 @@
+"""The whole examination: which checks there are, in which order they are told, and which need another one to be well.
+
+All that do not need each other run side by side. Judges nothing itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Final
+
+from saga_engine import databases
+from saga_engine.adapters.sql.store import SqlEventStore
+from saga_engine.core.state import Status
+from saga_engine.databases import Database
+from saga_engine.doctor import broker, definitions, exposure, machine, orchestrators, sagas, streams, waiting, workers
+from saga_engine.doctor.bounded import bounded, in_thread
+from saga_engine.doctor.databases import PATIENCE, examine, is_ready, where_of
+from saga_engine.doctor.finding import Finding, Severity, fine, skipped
+from saga_engine.doctor.project import Project, misfits, read_project
+from saga_engine.errors import UsageError
+from saga_engine.orchestrator.plans import Plans
+from saga_engine.participant.threads import HandlerThreads
+from saga_engine.settings import Settings
+from saga_engine.sql.engine import open_engine
+
+_THREADS: Final = 64
+"""More than there are checks that block: one that hangs must not hold up another."""
+
+_ABOUT_SAGAS: Final = "orchestrators and sagas"
+
+
+async def examine_all(load: Callable[[], Settings], *, insecure: bool) -> Sequence[Finding]:
+    """Everything, in the order in which it is told. `load` gives the settings, and may raise `UsageError`.
+
+    `insecure`: connections that are open to others are meant to be so.
+    """
+    threads = HandlerThreads("doctor", _THREADS)
+    try:
+        local = await in_thread(threads, "versions", "this machine", machine.versions)
+        try:
+            settings = load()
+        except UsageError as error:
+            return [*_unusable(error), *local]
+        return [
+            fine("configuration", str(settings.root), "can be read"),
+            *local,
+            *await _all(settings, threads, insecure),
+        ]
+    finally:
+        threads.close()
+
+
+def _unusable(error: UsageError) -> Iterator[Finding]:
+    for line in str(error).splitlines():
+        why = "Nothing else can be looked at, and no command works."
+        yield Finding("configuration", Severity.ERROR, "settings", line, why, "correct it there; saga config show")
+
+
+async def _all(settings: Settings, threads: HandlerThreads, insecure: bool) -> Sequence[Finding]:
+    project = Project(settings, None, ())
+    told: Sequence[Finding] = ()
+
+    def read() -> Iterable[Finding]:
+        nonlocal project
+        project, found = read_project(settings)
+        return [*found, *misfits(project)]
+
+    told = await in_thread(threads, "handlers", str(settings.root), read)
+    rest = await asyncio.gather(
+        in_thread(threads, "exposure", "connections", partial(exposure.exposures, settings, insecure)),
+        in_thread(threads, "disk", str(settings.root), partial(machine.disks, settings)),
+        _databases(project, threads),
+        _broker(project, threads),
+    )
+    return [*told, *(finding for findings in rest for finding in findings)]
+
+
+async def _databases(project: Project, threads: HandlerThreads) -> Sequence[Finding]:
+    found = list(databases.databases(project.settings, (project.participants or {}).values()))
+    engine, *others = await asyncio.gather(
+        *(in_thread(threads, "database", where_of(one), partial(examine, project.settings, one)) for one in found)
+    )
+    told = [*engine, *(finding for findings in others for finding in findings)]
+    if is_ready(engine):
+        return [*told, *await _store(project, found[0], threads)]
+    if all(one.severity is Severity.OK for one in engine):
+        return told
+    return [*told, skipped("sagas", _ABOUT_SAGAS, "not looked at: the engine's database is not usable")]
+
+
+async def _store(project: Project, database: Database, threads: HandlerThreads) -> Sequence[Finding]:
+    """What only the engine's database tells."""
+    url = database.url.get_secret_value()
+    with closing(SqlEventStore(open_engine(url, PATIENCE))) as store:
+
+        def look() -> sagas.Look:
+            return sagas.Look(store, Plans(store), store.now())
+
+        def opened() -> int:
+            return sum(number for (_, status), number in store.counts().items() if not Status(status).ended)
+
+        checks: Sequence[tuple[str, Callable[[], Iterable[Finding]]]] = (
+            ("orchestrators", lambda: orchestrators.leases(store, opened())),
+            ("reply keys", lambda: orchestrators.keys_of_replies(url, opened())),
+            ("definitions", lambda: definitions.changes(store, project)),
+            ("blocked", lambda: sagas.blocked(look())),
+            ("suspended", lambda: sagas.suspended(look())),
+            ("sla", lambda: sagas.over_sla(look())),
+            ("overdue", lambda: sagas.overdue(look())),
+            ("unpublished", lambda: sagas.unpublished(look())),
+            ("waiting", lambda: waiting.unserved(look(), project)),
+            ("waiting", lambda: waiting.unsignalled(look())),
+        )
+        told = await asyncio.gather(*(in_thread(threads, name, "sagas", check) for name, check in checks))
+    return [finding for findings in told for finding in findings]
+
+
+async def _broker(project: Project, threads: HandlerThreads) -> Sequence[Finding]:
+    at: list[Finding] = []
+    settings = await threads(partial(broker.endpoint, project.settings))
+    if isinstance(settings, Finding):
+        return [settings]
+    async with broker.connected(settings) as client:
+        if isinstance(client, Finding):
+            return [client, skipped("streams", settings.address, "streams and workers were not looked at")]
+        where = settings.address
+        at += await bounded("nats", where, broker.server(client, settings))
+        usable = await bounded("nats", where, broker.jetstream(client, settings))
+        at += usable
+        if any(one.severity is Severity.ERROR for one in usable):
+            return [*at, skipped("streams", where, "streams and workers were not looked at")]
+        told = await asyncio.gather(
+            bounded("streams", where, streams.examine(client, settings)),
+            bounded("workers", where, workers.examine(client, settings, (project.participants or {}).keys())),
+            bounded("dead letters", where, streams.dead_letters(client, settings)),
+            bounded("clock", where, broker.clock(client, settings)),
+        )
+    return [*at, *(finding for findings in told for finding in findings)]

@@ -1,0 +1,126 @@
+"""The project's own files: handlers that import, sound definitions, and that the two fit each other and the settings.
+
+Asks no server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+
+from saga_engine.bootstrap.definitions import DefinitionFile, load_project
+from saga_engine.definition.catalogue import load_catalogue
+from saga_engine.definition.model import Call, Child, Definition
+from saga_engine.doctor.finding import Finding, Severity, fine, several
+from saga_engine.errors import SagaEngineError
+from saga_engine.handlers import load_participants
+from saga_engine.participant.registry import MergedParticipant, merge
+from saga_engine.project import CATALOGUE, DEFINITIONS
+from saga_engine.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What the files say. `participants` None: the handlers do not import, and nobody knows what they serve.
+
+    `catalogued`: the commands that `participants.json` names, as `participant.command`.
+    """
+
+    settings: Settings
+    participants: Mapping[str, MergedParticipant] | None
+    definitions: Sequence[DefinitionFile]
+    catalogued: Set[str] = frozenset()
+
+    @property
+    def served(self) -> Set[str]:
+        """Every command that somebody is known to serve, as `participant.command`.
+
+        Of participants that are here by their handlers alone: the catalogue may be older than they are.
+        """
+        here = self.participants or {}
+        own = {f"{one.name}.{command}" for one in here.values() for command in one.handlers}
+        return own | {command for command in self.catalogued if command.partition(".")[0] not in here}
+
+
+def read_project(settings: Settings) -> tuple[Project, Sequence[Finding]]:
+    """Read all files; what cannot be read is a finding, and the rest is there."""
+    findings: list[Finding] = []
+    participants: Mapping[str, MergedParticipant] | None = None
+    definitions: Sequence[DefinitionFile] = ()
+    catalogued: Set[str] = frozenset()
+    try:
+        participants = merge(load_participants(settings.root))
+        findings.append(fine("handlers", "participants/, compensations/", several(len(participants), "participant")))
+    except SagaEngineError as error:
+        findings += _wrong("handlers", "participants/, compensations/", error, _NO_WORKER, "saga participants list")
+    try:
+        definitions = load_project(settings.root)
+        findings.append(fine("definitions", f"{DEFINITIONS}/", several(len(definitions), "definition")))
+    except SagaEngineError as error:
+        findings += _wrong("definitions", f"{DEFINITIONS}/", error, _NO_START, f"saga validate {DEFINITIONS}/*.yaml")
+    path = settings.root / DEFINITIONS / CATALOGUE
+    try:
+        catalogued = frozenset(load_catalogue(path).commands) if path.is_file() else frozenset()
+    except SagaEngineError as error:
+        findings += _wrong("definitions", f"{DEFINITIONS}/{CATALOGUE}", error, _NO_START, "saga participants export")
+    return Project(settings, participants, definitions, catalogued), findings
+
+
+def misfits(project: Project) -> Iterator[Finding]:
+    """Commands that definitions ask for and no handler serves, and settings of participants that do not exist."""
+    if project.participants is None:
+        return
+    for file in project.definitions:
+        for command in sorted(commands_of(file.definition) - project.served):
+            yield _unserved(project.participants, file, command)
+    for name in sorted(project.settings.participants.keys() - project.participants.keys()):
+        yield Finding(
+            "configuration",
+            Severity.WARNING,
+            f"participants.{name}",
+            f"there are settings for a participant {name}, but no handler registers on that name",
+            "Nobody uses them; where the name is misspelt, the real one has the defaults.",
+            "saga participants list",
+        )
+
+
+def commands_of(definition: Definition) -> Set[str]:
+    """Every command that a definition asks for, compensations and children included, as `participant.command`."""
+    found: set[str] = set()
+    for step in definition.steps:
+        match step.action:
+            case Call() as call:
+                found.add(f"{call.participant}.{call.command}")
+                if call.compensation is not None:
+                    found.add(f"{call.compensation.participant}.{call.compensation.command}")
+            case Child(definition=Definition() as child):
+                found |= commands_of(child)
+    return found
+
+
+def _unserved(participants: Mapping[str, MergedParticipant], file: DefinitionFile, command: str) -> Finding:
+    participant = command.partition(".")[0]
+    here = participant in participants
+    what = f"asks for {command}, which no handler serves"
+    known = ", ".join(sorted(participants[participant].handlers)) if here else ", ".join(sorted(participants)) or "none"
+    return Finding(
+        "commands",
+        Severity.ERROR if here else Severity.WARNING,
+        str(file.path),
+        f"{what}; {f'{participant} serves' if here else 'participants here are'} {known}",
+        "A command without a handler is put back again and again, and its saga waits."
+        if here
+        else "Unless a worker outside this project serves it, its saga waits.",
+        f"write a handler for {command} in participants/ or compensations/"
+        if here
+        else f"saga run --worker {participant} where it is, and name its commands in {DEFINITIONS}/{CATALOGUE}",
+    )
+
+
+def _wrong(check: str, where: str, error: SagaEngineError, why: str, next_: str) -> Iterator[Finding]:
+    for line in str(error).splitlines():
+        yield Finding(check, Severity.ERROR, where, line, why, next_)
+
+
+_NO_WORKER = "No worker of this project starts."
+_NO_START = "`saga run` does not start, and no saga can be started from here."
