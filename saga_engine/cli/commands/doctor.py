@@ -26,8 +26,9 @@ _COLOURS: Mapping[str, str] = {"error": "red", "warning": "yellow", "skipped": "
 def doctor(frame: Frame, insecure: bool, output: Format) -> None:
     """Say what is wrong, why it matters, and what to type next.
 
-    Looks at the project's files and settings, its databases, NATS, the workers and the sagas. Changes nothing, and ends within about half a minute whatever hangs. Exit code 1 when something is an error;
-    warnings alone leave it at 0.
+    Looks at the project's files and settings, its databases, NATS, the workers and the sagas. Changes nothing, and
+    ends within about half a minute whatever hangs. Exit code 1 when something is an error; warnings alone leave it
+    at 0.
     """
     from saga_engine.doctor.examination import examine_all
 
