@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS_VENV := .venv-docs
 
-.PHONY: simulate simulate-calls setup demo check test lint types layers soak chaos ambiguous docs-reference format clean bench bench-full bench-peers
+.PHONY: simulate simulate-calls setup demo check test lint types layers soak chaos ambiguous docs docs-reference format clean bench bench-full bench-peers
 
 setup: $(STAMP)
 
@@ -67,6 +68,17 @@ simulate: setup
 simulate-calls: setup
 	@$(BIN)/python -m tests.simulation --nth-call
 
+# The site, in build/site. Its generator has an environment of its own, so that the engine's stays as users have it.
+docs: $(DOCS_VENV)/.installed
+	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict
+	@echo build/site/index.html
+
+$(DOCS_VENV)/.installed: pyproject.toml
+	@test -x $(DOCS_VENV)/bin/python || $(PYTHON) -m venv $(DOCS_VENV)
+	@$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --group docs
+	@touch $@
+
 docs-reference: setup
 	$(BIN)/python -m docs.generator
 
@@ -75,4 +87,4 @@ format: setup
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .saga .bench build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(DOCS_VENV) .saga .bench build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -23,6 +23,15 @@ def test_every_guarantee_names_a_test_that_is_there() -> None:
         assert [name for name in named if name not in known] == []
 
 
+def test_every_command_that_shows_a_guarantee_is_there() -> None:
+    rows = re.findall(r"^\| `(make|saga) ([\w-]+)", PAGE, flags=re.MULTILINE)
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    reference = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+    assert len(rows) >= 8
+    assert [name for tool, name in rows if tool == "make" and f"\n{name}: " not in makefile] == []
+    assert [name for tool, name in rows if tool == "saga" and f"### `saga {name}`" not in reference] == []
+
+
 def test_guarantees_are_numbered_without_a_gap() -> None:
     for part in PAGE.split("\n## ")[1:]:
         numbers = [int(number) for number in re.findall(r"^\*\*(\d+)\. ", part, flags=re.MULTILINE)]
