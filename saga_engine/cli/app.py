@@ -21,6 +21,9 @@ from saga_engine.cli.output import plain
 from saga_engine.errors import SagaEngineError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+_LONGEST_LINE = 2_000
+"""Of an error, in characters."""
+
 _NOT_WRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _COMMANDS = "saga_engine.cli.commands"
 
@@ -101,6 +104,10 @@ def main(args: Sequence[str] | None = None, *, project: Path | None = None) -> i
 
 
 def _run(args: Sequence[str] | None, project: Path | None) -> int:
+    given = list(sys.argv[1:] if args is None else args)
+    for before, argument in zip(["saga", *given], given, strict=False):
+        if not _is_text(argument):
+            return _fail(f"what follows {before} is not text in UTF-8", USAGE)
     try:
         result = saga.main(args, standalone_mode=False, obj=project)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -128,12 +135,24 @@ def _run(args: Sequence[str] | None, project: Path | None) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _is_text(argument: str) -> bool:
+    """Python passes bytes that are no UTF-8 as lone surrogates, which no database takes."""
+    return argument.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in argument)
+
+
 def _fail(message: str, code: int) -> int:
     if os.environ.get("SAGA_DEBUG") and sys.exc_info()[1] is not None:
         traceback.print_exc()
     for line in message.splitlines():
-        click.echo(f"Error: {plain(line)}", err=True)
+        click.echo(f"Error: {_shortened(plain(line))}", err=True)
     return code
+
+
+def _shortened(line: str) -> str:
+    """A line without the middle of what is too long to be read: it may repeat what somebody has passed."""
+    left_out = len(line) - _LONGEST_LINE
+    half = _LONGEST_LINE // 2
+    return line if left_out <= 0 else f"{line[:half]} [... {left_out:,} characters ...] {line[-half:]}"
 
 
 def _several(group: ExceptionGroup[Exception]) -> int:
