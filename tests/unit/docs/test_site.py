@@ -34,6 +34,16 @@ def test_no_page_links_to_a_folder_since_a_site_has_no_page_of_one() -> None:
     assert found == []
 
 
+def test_code_in_a_list_is_indented_by_four_as_the_generator_of_the_site_wants_it() -> None:
+    fences = [
+        (page.name, fence)
+        for page in pages()
+        for fence in re.findall(r"^( +)```", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    ]
+    assert [(page, len(indent)) for page, indent in fences if len(indent) % 4] == []
+    assert fences
+
+
 def test_a_link_out_of_the_documentation_becomes_its_text_on_the_site_and_others_stay() -> None:
     page = "[`a.yaml`](../../examples/a.yaml), [b](../reference/cli.md#b), [c](sleep.md), [d](https://example.org/)"
     assert for_site(page, "how-to/x.md") == page.replace("[`a.yaml`](../../examples/a.yaml)", "`a.yaml`")
