@@ -50,9 +50,13 @@ class FastClient(Client):
         """Hand over frames (`frames.publish_frame`), in order. Raises nats-py's errors when it is not connected."""
         if not self.is_connected:
             raise ConnectionClosedError
-        await self._send_command(b"".join(frames))
-        if self._flush_queue is not None and self._flush_queue.empty():
-            await self._flush_pending()
+        try:
+            await self._send_command(b"".join(frames))
+            if self._flush_queue is not None and self._flush_queue.empty():
+                await self._flush_pending()
+        except RuntimeError as error:
+            # How uvloop says that the socket was closed a moment ago.
+            raise ConnectionClosedError from error
 
     def _remove_sub(self, sid: int, max_msgs: int = 0) -> None:
         super()._remove_sub(sid, max_msgs)

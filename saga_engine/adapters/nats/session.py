@@ -95,7 +95,8 @@ class Session:
         """Close within a bound and leave nothing behind, also when this is cancelled."""
         self.end()
         try:
-            with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
+            # RuntimeError: nats-py writes what it still has to a socket that uvloop has closed.
+            with contextlib.suppress(nats.errors.Error, OSError, TimeoutError, RuntimeError):
                 async with asyncio.timeout(timeout):
                     await self.client.close()
         finally:

@@ -69,3 +69,17 @@ async def test_nothing_is_handed_over_once_the_connection_has_ended(client: Fast
     await client.close()
     with pytest.raises(ConnectionClosedError):
         await client.send([publish_frame("a", "", b"")])
+
+
+async def test_a_socket_that_was_closed_a_moment_ago_ends_the_session_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def closed(command: bytes) -> None:
+        # As uvloop says it.
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+    client = FastClient()
+    monkeypatch.setattr(FastClient, "is_connected", property(lambda _: True))
+    monkeypatch.setattr(client, "_send_command", closed)
+    with pytest.raises(ConnectionClosedError):
+        await client.send([b"PING\r\n"])
