@@ -1,7 +1,7 @@
 // Start the parcel worker: settings from the environment, signals, exit codes. Parse, wire, serve.
 
-import { AckPolicy, DeliverPolicy, jetstream, jetstreamManager } from "@nats-io/jetstream";
-import { connect } from "@nats-io/transport-node";
+import { AckPolicy, DeliverPolicy, JetStreamApiError, JetStreamError, jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { connect, errors } from "@nats-io/transport-node";
 
 import { Journal } from "./journal.mjs";
 import { handlers } from "./parcel.mjs";
@@ -9,6 +9,8 @@ import { Worker, serve } from "./worker.mjs";
 
 const PARTICIPANT = "parcel";
 const STREAM = "SAGA_COMMANDS";
+// The broker is away, or has lost the stream or the consumer: looked for again, never the end of the worker.
+const PASSING = [JetStreamApiError, JetStreamError, errors.RequestError, errors.TimeoutError, errors.NoRespondersError];
 
 let stopping = false;
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => (stopping = true));
@@ -50,7 +52,7 @@ async function main() {
     try {
       await serve(worker, found, () => stopping);
     } catch (error) {
-      if (!["JetStreamApiError", "ConsumerNotFoundError", "StreamNotFoundError", "JetStreamError", "TimeoutError", "NoRespondersError"].includes(error.name)) throw error;
+      if (!PASSING.some((kind) => error instanceof kind)) throw error;
       console.error(`${STREAM}: ${error.message}; looking for it again`);
       await pause(500);
     }
