@@ -35,6 +35,7 @@ from saga_engine.ports import Clock, RunSync, Transport
 from saga_engine.settings import Settings
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.patience import HANDLERS
+from saga_engine.tasks import end_tasks
 
 T = TypeVar("T")
 
@@ -117,9 +118,7 @@ async def _serve(
         for task in done:
             task.result()
     finally:
-        for task in everything:
-            task.cancel()
-        await asyncio.gather(*everything, return_exceptions=True)
+        await end_tasks(everything)
 
 
 async def _end(orchestrator: Orchestrator | None, workers: Sequence[Worker]) -> None:

@@ -27,6 +27,7 @@ from saga_engine.orchestrator.tuning import Tuning
 from saga_engine.orchestrator.turns import Turn, Turned
 from saga_engine.orchestrator.watch import Watch
 from saga_engine.ports import Clock, Delivery
+from saga_engine.tasks import end_tasks
 
 _COMMITTING: Final = 2
 """Batches between decision and commit at a time: while the store works on one, the next is decided."""
@@ -90,10 +91,7 @@ class Batches:
             while self._under_way:
                 await asyncio.wait(self._under_way)
         finally:
-            tasks = [*self._under_way, *([] if self._settling is None else [self._settling])]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end_tasks([*self._under_way, *([] if self._settling is None else [self._settling])])
         if self._failure is not None:
             raise self._failure
 

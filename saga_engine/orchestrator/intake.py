@@ -22,6 +22,7 @@ from saga_engine.orchestrator.counters import Counters
 from saga_engine.orchestrator.keyring import Keyring
 from saga_engine.orchestrator.tokens import TokenFault, Tokens
 from saga_engine.ports import Clock, Delivery, Subscription, Transport
+from saga_engine.tasks import end_tasks
 from saga_engine.wire import MOST_CODE, MOST_WORDS, POISON, Unreadable, dead_letter, failed_instead, message_to_reply
 
 TOO_LARGE: Final = "result_too_large"
@@ -157,14 +158,12 @@ class Intake:
     async def pause(self) -> None:
         """Receive no more. What was received can still be settled, until `close`."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await end_tasks([self._task])
 
     async def close(self) -> None:
         if self._subscription is not None and self._task is not None:
             await self._subscription.close()
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await end_tasks([self._task])
         self._subscription = self._task = None
 
     async def done_with(self, deliveries: Sequence[Delivery]) -> None:

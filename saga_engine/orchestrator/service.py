@@ -6,7 +6,7 @@ Owns what runs beside what, and the order of ending. Decides nothing itself; any
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from uuid import UUID
 
 import structlog
@@ -27,6 +27,7 @@ from saga_engine.orchestrator.transact import Transactor
 from saga_engine.orchestrator.tuning import Tuning
 from saga_engine.orchestrator.watch import Watch
 from saga_engine.ports import Clock, EventStore, RunSync, Transport
+from saga_engine.tasks import end_tasks
 
 _log = structlog.get_logger(__name__)
 
@@ -86,7 +87,7 @@ class Orchestrator:
             await self._stopping.wait()
             if self._failure is not None:
                 raise self._failure
-            await _ended(feeding)
+            await end_tasks(feeding)
             await self._intake.pause()
             self._batches.stop()
             await working
@@ -94,7 +95,7 @@ class Orchestrator:
             self._log.info("the orchestrator has ended", **self.counters.shown())
         finally:
             await silence()
-            await _ended([working, *feeding, *self._recovering])
+            await end_tasks([working, *feeding, *self._recovering])
             await self._intake.close()
 
     def _guarded(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
@@ -134,9 +135,3 @@ class Orchestrator:
             recovering = self._guarded(asyncio.create_task(self._watch.recover(gained)))
             self._recovering.add(recovering)
             recovering.add_done_callback(self._recovering.discard)
-
-
-async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, TypeVar
 
-from saga_engine.participant.runners import cancel
 from saga_engine.ports import Clock
+from saga_engine.tasks import end_tasks
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ class Batches(Generic[T]):
     async def stop(self) -> None:
         """Begin no more, and wait for none."""
         self._queue.clear()
-        await cancel(list(self._tasks))
+        await end_tasks(self._tasks)
 
     async def _work(self) -> None:
         while self._queue and len(self._tasks) <= self._limit():

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import TypeAlias
 
 import structlog
 
 from saga_engine.participant.stepping import Waiting, begin
+from saga_engine.tasks import end_tasks
 
 Job: TypeAlias = Callable[[], Coroutine[object, object, None]]
 
@@ -52,7 +53,7 @@ class Runners:
     async def stop(self) -> None:
         """Begin no more, and cancel what waits."""
         self._queue.clear()
-        await cancel(list(self._tasks))
+        await end_tasks(self._tasks)
 
     async def _run(self) -> None:
         own = asyncio.current_task()
@@ -82,10 +83,3 @@ class Runners:
             self._free = None
         self.join()
         self._changed()
-
-
-async def cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel tasks and wait for their ends."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

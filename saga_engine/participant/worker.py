@@ -21,9 +21,9 @@ from saga_engine.participant.deliveries import Deliveries
 from saga_engine.participant.executor import Executor
 from saga_engine.participant.horizon import forget
 from saga_engine.participant.registry import MergedParticipant
-from saga_engine.participant.runners import cancel
 from saga_engine.participant.threads import HandlerThreads
 from saga_engine.ports import Clock, RunSync, Transport
+from saga_engine.tasks import end_tasks
 
 CONCURRENCY: Final = 8
 ACK_WAIT_S: Final = 5.0
@@ -104,10 +104,10 @@ class Worker:
         try:
             await asyncio.wait([receiving, *helping, stopping], return_when=asyncio.FIRST_COMPLETED)
             if stopping.done():
-                await cancel([receiving])
+                await end_tasks([receiving])
                 await self._finish(deliveries)
         finally:
-            await cancel([receiving, stopping, *helping])
+            await end_tasks([receiving, stopping, *helping])
             await deliveries.hand_back()
             await subscription.close()
         for task in (receiving, *helping):

@@ -17,9 +17,10 @@ import nats.errors
 import structlog
 
 from saga_engine.adapters.nats.client import FastClient
-from saga_engine.adapters.nats.session import STATE_CHECK, Session, end_task
+from saga_engine.adapters.nats.session import STATE_CHECK, Session
 from saga_engine.adapters.nats.settings import NatsSettings, client_options
 from saga_engine.errors import LoginRefusedError, TransportUnavailableError, UsageError
+from saga_engine.tasks import end_tasks
 
 _log = structlog.get_logger(__name__)
 
@@ -104,7 +105,7 @@ class Connection:
             return
         self._closed = True
         if self._supervisor is not None:
-            await end_task(self._supervisor)
+            await end_tasks([self._supervisor])
         session, self._session = self._session, None
         if session is not None:
             if session.client.is_connected:

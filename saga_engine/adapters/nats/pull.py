@@ -17,9 +17,10 @@ import structlog
 
 from saga_engine.adapters.nats.connection import FIRST_PAUSE, LONGEST_PAUSE, Connection
 from saga_engine.adapters.nats.parsing import Take
-from saga_engine.adapters.nats.session import Session, end_task
+from saga_engine.adapters.nats.session import Session
 from saga_engine.adapters.nats.streams import ConsumerName
 from saga_engine.errors import TransportUnavailableError, UsageError
+from saga_engine.tasks import end_tasks
 
 _log = structlog.get_logger(__name__)
 
@@ -79,7 +80,7 @@ class Pull:
 
     async def close(self) -> None:
         """Stop asking; what the server still had for us goes to others."""
-        await end_task(self._task)
+        await end_tasks([self._task])
 
     async def _run(self) -> None:
         pause = FIRST_PAUSE

@@ -21,7 +21,6 @@ from saga_engine.adapters.nats.frames import publish_frame
 STATE_CHECK: Final = 0.1
 """How often, in seconds, the state of a session is looked at: nats-py's callbacks may come late or never."""
 
-_CANCEL_AGAIN: Final = 1.0
 T = TypeVar("T")
 
 OnMessage: TypeAlias = Callable[[Msg], Awaitable[None]]
@@ -122,18 +121,6 @@ def _end_tasks(owner: object, *names: str) -> None:
         if isinstance(task, asyncio.Task) and task is not asyncio.current_task():
             task.cancel()
             task.add_done_callback(_retrieve)
-
-
-async def end_task(task: asyncio.Task[None]) -> None:
-    """Cancel a task of ours and wait until it has ended.
-
-    Once may not be enough: nats-py swallows a cancellation that meets it while it flushes, and so does `wait_for` of
-    Python 3.11, which it uses, when what is waited for is there at the same moment.
-    """
-    while not task.done():
-        task.cancel()
-        await asyncio.wait((task,), timeout=_CANCEL_AGAIN)
-    _retrieve(task)
 
 
 def _retrieve(task: asyncio.Task[T]) -> None:

@@ -14,7 +14,7 @@ import structlog
 
 from saga_engine.adapters.nats.connection import Connection
 from saga_engine.adapters.nats.publisher import Publisher
-from saga_engine.adapters.nats.session import Session, end_task
+from saga_engine.adapters.nats.session import Session
 from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.streams import (
     StreamMark,
@@ -26,6 +26,7 @@ from saga_engine.adapters.nats.streams import (
     stream_configs,
 )
 from saga_engine.errors import UsageError
+from saga_engine.tasks import end_tasks
 from saga_engine.wire import COMMANDS, REPLIES
 
 _log = structlog.get_logger(__name__)
@@ -67,7 +68,7 @@ class StreamWatch:
     async def close(self) -> None:
         """Stop looking."""
         if self._task is not None:
-            await end_task(self._task)
+            await end_tasks([self._task])
 
     def missed(self, subjects: frozenset[str]) -> None:
         """No stream takes these subjects: look at once. Those of a definition's own are added to `SAGA_EVENTS`."""
