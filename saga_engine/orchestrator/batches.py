@@ -6,7 +6,7 @@ Owns that order, how many batches are under way, and what becomes of one that fa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
@@ -199,7 +199,7 @@ class Batches:
             self._counters.unacknowledged += len(sent.failed)
             for saga_id, version in sent.complete:
                 self._transactor.upkeep.acknowledged(saga_id, version)
-            self._later(sent.failed, self._tuning.again_after)
+            self._later({saga_id: batch[saga_id] for saga_id in sent.failed}, self._tuning.again_after)
             await self._acknowledge(batch, turned)
         except Exception:  # noqa: BLE001 - a batch that cannot be sent must not take the others down
             _log.exception("a batch could not be sent; trying again")
@@ -213,6 +213,9 @@ class Batches:
             trouble, cause = turn.trouble, turn.cause
             _log.error("a saga cannot be worked on", saga_id=str(saga_id), trouble=trouble, exc_info=cause)
         self._watch.rest(troubled, self._tuning.trouble_after)
+        # Those that are due are found again; that these were to ask again is known to nobody else.
+        asking = {saga_id: batch[saga_id] for saga_id in troubled if batch[saga_id].ask_again}
+        self._later(asking, self._tuning.trouble_after)
         done: list[Delivery] = []
         for saga_id, entry in batch.items():
             if entry.replies and saga_id not in troubled:
@@ -221,10 +224,13 @@ class Batches:
         back = [delivery for saga_id in troubled for delivery in batch[saga_id].deliveries]
         await self._intake.put_back(back, self._tuning.trouble_after)
 
-    def _later(self, saga_ids: Iterable[UUID], delay: float) -> None:
-        """Look at sagas again that could not send all they had to."""
-        for saga_id in saga_ids:
-            asyncio.get_running_loop().call_later(delay, partial(self._agenda.look, saga_id))
+    def _later(self, entries: Mapping[UUID, Entry], delay: float) -> None:
+        """Look at sagas again that could not send all they had to, for the same reasons as this time."""
+        for saga_id, entry in entries.items():
+            look = partial(
+                self._agenda.look, saga_id, seen=entry.seen, due_since=entry.due_since, ask_again=entry.ask_again
+            )
+            asyncio.get_running_loop().call_later(delay, look)
 
     def _settle_soon(self) -> None:
         """Tell the store in a while about rows that are behind; most are told sooner, by their next append."""

@@ -57,12 +57,16 @@ class BrittleStore(MemoryEventStore):
 
 
 class BrittleTransport(MemoryTransport):
-    """Fails to publish commands, or to tell of losses, with each of the failures first; remembers commands."""
+    """Fails to publish commands, or to tell of losses, with each of the failures first; remembers commands.
+
+    `unheard`: so many times commands are not acknowledged, and do not arrive.
+    """
 
     def __init__(self, broker: MemoryBroker) -> None:
         super().__init__(broker)
         self.failures: list[Exception] = []
         self.losing: list[Exception] = []
+        self.unheard = 0
         self.commands_sent: list[Command] = []
 
     async def publish(self, messages: Sequence[Message]) -> Sequence[bool]:
@@ -70,6 +74,9 @@ class BrittleTransport(MemoryTransport):
         if self.failures and commands:
             raise self.failures.pop(0)
         self.commands_sent += commands
+        if self.unheard and commands:
+            self.unheard -= 1
+            return [False] * len(messages)
         return await super().publish(messages)
 
     def losses(self) -> int:
@@ -182,6 +189,38 @@ def test_a_reply_whose_batch_could_not_be_sent_is_not_lost_and_not_applied_twice
         assert house.store.heads([saga_id])[saga_id].version == 6
 
     run(failing())
+
+
+def test_an_asking_again_that_the_broker_did_not_take_is_repeated_soon_and_not_at_the_next_time_to_ask() -> None:
+    async def asking() -> list[float]:
+        house = House()
+        async with house.running(house.orchestrator()):
+            house.start()
+            first = await house.asked(1)
+            house.transport.unheard = 1
+            sends = [await house.asked(2), await house.asked(3)]
+            assert {send.key for send in sends} == {first.key}
+            return [(send.deadline - first.deadline) / 1_000_000 for send in sends]
+
+    refused, repeated = run(asking())
+    assert 30 <= refused < 31
+    assert 1 <= repeated - refused < 2
+
+
+def test_an_asking_again_after_a_loss_that_met_a_defect_is_repeated() -> None:
+    async def asking() -> None:
+        house = House()
+        async with house.running(house.orchestrator()):
+            house.start()
+            first = await house.asked(1)
+            house.transport.failures = [RuntimeError("a defect of the transport")]
+            house.broker.wipe()
+            again = await house.asked(2)
+            assert again.key == first.key
+            assert again.send > 1
+            assert again.deadline - first.deadline < 10_000_000, "long before its time to ask"
+
+    run(asking())
 
 
 def test_a_store_that_is_away_for_a_while_costs_time_only() -> None:

@@ -142,20 +142,27 @@ class ScriptedSubscription:
 
 
 class ScriptedTransport:
-    """One participant's transport. `confirming` False: the broker confirms nothing."""
+    """One participant's transport. `confirming` False: the broker confirms nothing. `refused`: subjects that it never
+
+    does; `open`: cleared, it says nothing at all until it is set.
+    """
 
     def __init__(self) -> None:
         self.subscription = ScriptedSubscription()
         self.confirming = True
+        self.refused: set[str] = set()
+        self.open = asyncio.Event()
+        self.open.set()
         self.published: list[Message] = []
         self.batches: list[int] = []
 
     async def publish(self, messages: Sequence[Message]) -> Sequence[bool]:
         await asyncio.sleep(0)
         self.batches.append(len(messages))
-        if self.confirming:
-            self.published += messages
-        return [self.confirming] * len(messages)
+        await self.open.wait()
+        confirmed = [self.confirming and message.subject not in self.refused for message in messages]
+        self.published += [message for message, ok in zip(messages, confirmed, strict=True) if ok]
+        return confirmed
 
     async def commands(self, participant: str) -> ScriptedSubscription:
         return self.subscription

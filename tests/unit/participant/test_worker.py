@@ -66,16 +66,24 @@ async def test_a_command_is_not_acknowledged_before_its_reply_is_confirmed(bench
     assert len(bench.transport.replied) == 1
 
 
-async def test_replies_are_sent_many_at_once(bench: Bench) -> None:
-    @bench.payment.command
-    async def debit(ctx: Context) -> None: ...
+async def test_replies_are_sent_many_at_once(unfenced: Bench) -> None:
+    handled = 0
 
-    bench.transport.confirming = False
-    async with bench.working(concurrency=8):
+    @unfenced.payment.command
+    async def debit(ctx: Context) -> None:
+        nonlocal handled
+        handled += 1
+
+    unfenced.transport.open.clear()
+    async with unfenced.working(concurrency=8):
+        unfenced.subscription.deliver(forward())
+        await until(lambda: unfenced.transport.batches)
         for _ in range(8):
-            bench.subscription.deliver(forward())
-        await until(lambda: 8 in bench.transport.batches)
-        bench.transport.confirming = True
+            unfenced.subscription.deliver(forward())
+        await until(lambda: handled == 9)
+        unfenced.transport.open.set()
+        await until(lambda: len(unfenced.subscription.acked) == 9)
+    assert unfenced.transport.batches == [1, 8]
 
 
 async def test_no_more_than_the_limit_run_at_once(unfenced: Bench) -> None:
