@@ -2,7 +2,10 @@
 
 In: a parser that hands messages over as they are read. Out: frames that are handed over together. It rests on private
 names of nats-py 2.16, which a test holds: `_ps` (were it renamed, messages would come nats-py's own way, slower),
-`Subscription._id`, `_send_command`, `_flush_queue` and `_flush_pending`.
+`Subscription._id`, `_send_command`, `_flush_queue`, `_flush_pending` and `_process_connect_init`.
+
+uvloop says by a RuntimeError that a socket was closed a moment ago. Here it becomes nats-py's own error, wherever
+nats-py writes on behalf of a caller.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ from saga_engine.adapters.nats.parsing import NO_HEADERS, FastParser, Take
 
 _UNBOUNDED_BUFFER: Final = 0
 """nats-py drops messages beyond these limits; what is in flight is bounded by our own pull windows instead."""
+
+_FLUSH_TIMEOUT_S: Final = 10
+"""nats-py's own."""
 
 
 class FastClient(Client):
@@ -50,12 +56,27 @@ class FastClient(Client):
         """Hand over frames (`frames.publish_frame`), in order. Raises nats-py's errors when it is not connected."""
         if not self.is_connected:
             raise ConnectionClosedError
+        await self._send_command(b"".join(frames))
+        if self._flush_queue is not None and self._flush_queue.empty():
+            await self._flush_pending()
+
+    async def flush(self, timeout: int = _FLUSH_TIMEOUT_S) -> None:
+        """Wait until the server has what was handed over. Raises nats-py's errors when the connection has ended."""
         try:
-            await self._send_command(b"".join(frames))
-            if self._flush_queue is not None and self._flush_queue.empty():
-                await self._flush_pending()
+            await super().flush(timeout)
         except RuntimeError as error:
-            # How uvloop says that the socket was closed a moment ago.
+            raise ConnectionClosedError from error
+
+    async def _flush_pending(self, force_flush: bool = False) -> object:
+        try:
+            return await super()._flush_pending(force_flush)
+        except RuntimeError as error:
+            raise ConnectionClosedError from error
+
+    async def _process_connect_init(self) -> None:
+        try:
+            await super()._process_connect_init()
+        except RuntimeError as error:
             raise ConnectionClosedError from error
 
     def _remove_sub(self, sid: int, max_msgs: int = 0) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
 import pytest
 from nats.errors import ConnectionClosedError
@@ -71,15 +71,47 @@ async def test_nothing_is_handed_over_once_the_connection_has_ended(client: Fast
         await client.send([publish_frame("a", "", b"")])
 
 
-async def test_a_socket_that_was_closed_a_moment_ago_ends_the_session_and_no_more(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def closed(command: bytes) -> None:
-        # As uvloop says it.
+class ClosedByUvloop:
+    """A connection to a socket that uvloop has closed, which nats-py has not noticed yet."""
+
+    def write(self, *_: bytes) -> None:
         raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
 
-    client = FastClient()
-    monkeypatch.setattr(FastClient, "is_connected", property(lambda _: True))
-    monkeypatch.setattr(client, "_send_command", closed)
+    writelines = readline = write
+
+
+CALLS: Mapping[str, Callable[[FastClient], Awaitable[object]]] = {
+    "send": lambda client: client.send([publish_frame("a", "", b"")]),
+    "subscribe": lambda client: client.subscribe("a"),
+    "publish": lambda client: client.publish("a", b""),
+    "ask": lambda client: client.request("a", b"", timeout=DEADLINE),
+    "enter": lambda client: client._process_connect_init(),
+}
+
+
+@pytest.fixture
+def socket_closed(client: FastClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as closed:
+        closed.setattr(client, "_transport", ClosedByUvloop())
+        yield
+
+
+@pytest.mark.usefixtures("socket_closed")
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_socket_that_was_closed_a_moment_ago_ends_the_session_and_no_more(
+    client: FastClient, call: str
+) -> None:
+    # nats-py's task that writes has ended by the same error, and says nothing: who calls then writes himself.
+    assert client._flusher_task is not None
+    client._flusher_task.cancel()
+    await asyncio.wait([client._flusher_task])
     with pytest.raises(ConnectionClosedError):
-        await client.send([b"PING\r\n"])
+        await CALLS[call](client)
+
+
+@pytest.mark.usefixtures("socket_closed")
+async def test_a_flush_to_a_socket_that_was_closed_a_moment_ago_ends_the_session_and_no_more(
+    client: FastClient,
+) -> None:
+    with pytest.raises(ConnectionClosedError):
+        await client.flush()
