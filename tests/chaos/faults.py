@@ -66,7 +66,7 @@ EVERYBODY_CHANCE: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Times in seconds, each drawn between two bounds. Pauses reach past a lease (3 s) and an ack wait (5 s).
+    """Times in seconds, each drawn between two bounds. Pauses reach past a lease (2 s) and an ack wait (5 s).
 
     `forgotten`: what a rolled-back broker does not remember.
     """

@@ -191,7 +191,10 @@ class Fleet:
 
 
 def _environment() -> Mapping[str, str]:
-    """Ours, without settings that somebody has set for another project; the engine is the one that we import."""
+    """Ours, without settings that somebody has set for another project; the engine is the one that we import.
+
+    A process that ends by itself says where.
+    """
     own = {name: value for name, value in os.environ.items() if not name.startswith("SAGA_")}
     paths = [str(PROJECT.parents[2]), *filter(None, [own.get("PYTHONPATH")])]
-    return {**own, "PYTHONPATH": os.pathsep.join(paths)}
+    return {**own, "PYTHONPATH": os.pathsep.join(paths), "SAGA_DEBUG": "1"}
