@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import secrets
-import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
@@ -19,6 +16,7 @@ from saga_engine import databases
 from saga_engine.adapters.sql.store import SqlEventStore
 from saga_engine.bootstrap.collector import seldom_collecting
 from saga_engine.bootstrap.definitions import difference, project_definitions
+from saga_engine.bootstrap.names import orchestrator_name
 from saga_engine.bootstrap.stores import is_embedded, open_for_its_clock, open_store
 from saga_engine.bootstrap.transports import transport
 from saga_engine.clock import StoreClock
@@ -73,6 +71,7 @@ async def run(settings: Settings, roles: Roles, stop: asyncio.Event, ready: Call
     opened = open_store if roles.orchestrator else open_for_its_clock
     store = await _patiently(lambda: opened(settings), threads)
     engines: list[Engine] = []
+    place = ExitStack()
     try:
         clock = StoreClock(store.now)
         await _patiently(clock.sample, threads)
@@ -82,14 +81,16 @@ async def run(settings: Settings, roles: Roles, stop: asyncio.Event, ready: Call
             workers = [_worker(settings, participants[name], connected, clock, engines) for name in names]
             orchestrator = None
             if roles.orchestrator:
+                name = place.enter_context(orchestrator_name(settings.data_folder / "orchestrators"))
                 tokens = Tokens(await _patiently(store.reply_keys, threads))
                 orchestrator = Orchestrator(
-                    process_name(), store, connected, tokens, clock, threads, _tuning(settings), store.reply_keys
+                    name, store, connected, tokens, clock, threads, _tuning(settings), store.reply_keys
                 )
             ready(_ready_line(roles, names))
             with seldom_collecting():
                 await _serve(orchestrator, workers, _keep_time(clock, threads), stop)
     finally:
+        place.close()
         threads.close()
         for engine in engines:
             engine.dispose()
@@ -129,11 +130,6 @@ async def _end(orchestrator: Orchestrator | None, workers: Sequence[Worker]) -> 
 
 async def _set(stop: asyncio.Event) -> None:
     await stop.wait()
-
-
-def process_name() -> str:
-    """A name for this process that no other has."""
-    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
 def _ready_line(roles: Roles, names: Sequence[str]) -> str:

@@ -35,7 +35,8 @@ def leases(store: EventStore, open_sagas: int) -> Iterator[Finding]:
                 "orchestrators",
                 Severity.ERROR,
                 lease.name,
-                f"{lease.owner} holds it for {(lease.expires_at - now) / 1e6:,.0f} s more; expected at most 3",
+                f"{lease.owner} holds it for {(lease.expires_at - now) / 1e6:,.0f} s more; "
+                f"expected at most {LEASE_US / 1e6:.0f}",
                 "Nobody takes it over before that, and its sagas rest: the database's clock was set back.",
                 "saga run --orchestrator, once the clock of the database is right",
             )

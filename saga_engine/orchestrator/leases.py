@@ -12,8 +12,14 @@ from typing import Final
 from saga_engine.envelope import PARTITIONS
 from saga_engine.ports import EventStore, Lease, LeaseChange
 
-LEASE_US: Final = 3_000_000
+LEASE_US: Final = 2_000_000
 """How long a lease lasts unless it is renewed: the longest silence after a crash. In microseconds."""
+
+_RENEWED_BELOW: Final = 2 / 3
+"""Of its time: a lease that has more left is not written again. To look costs a read, to renew a commit."""
+
+_GONE: Final = 20
+"""Times of a lease after which a member that does not come back is crossed out."""
 
 _MEMBER: Final = "member/"
 _PARTITION: Final = "partition/"
@@ -21,14 +27,27 @@ _PARTITION: Final = "partition/"
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """The partitions held now, and how many orchestrators share them."""
+    """The partitions held now, and how many orchestrators share them. `settled`: they are our whole share."""
 
     partitions: frozenset[int]
     members: int
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to make of the leases: `kept` as they stand, `changes` to ask for; `share` is how many should be ours."""
+
+    kept: Sequence[str]
+    changes: Sequence[LeaseChange]
+    share: int
 
 
 class Leases:
-    """Takes, renews and hands back leases for one orchestrator. Blocking; to be called three times in `lease_us`."""
+    """Takes, renews and hands back leases for one orchestrator. Blocking; to be called four times in `lease_us`.
+
+    Leases of the same owner are ours, whoever took them: a process that comes back under its name goes on at once.
+    """
 
     def __init__(self, store: EventStore, owner: str, lease_us: int = LEASE_US) -> None:
         self._store = store
@@ -39,14 +58,13 @@ class Leases:
         """One round: show that we are alive, renew our share, take what is free, hand back what is too much."""
         now = self._store.now()
         known = self._store.leases()
-        changes = plan_changes(known, self._owner, now, self._lease_us)
-        granted = self._store.change_leases(changes)
-        held = {
-            int(change.name.removeprefix(_PARTITION))
-            for change, ok in zip(changes, granted, strict=True)
-            if ok and change.expires_at and change.name.startswith(_PARTITION)
-        }
-        return Holding(frozenset(held), len(members(known, now) | {self._owner}))
+        wanted = plan_changes(known, self._owner, now, self._lease_us)
+        granted = self._store.change_leases(wanted.changes) if wanted.changes else ()
+        names = [change.name for change, ok in zip(wanted.changes, granted, strict=True) if ok and change.expires_at]
+        held = frozenset(
+            int(name.removeprefix(_PARTITION)) for name in [*wanted.kept, *names] if name.startswith(_PARTITION)
+        )
+        return Holding(held, len(members(known, now) | {self._owner}), len(held) >= wanted.share)
 
     def leave(self) -> None:
         """Hand back everything, so that others need not wait for it to expire."""
@@ -68,27 +86,31 @@ def owners(known: Sequence[Lease], now: int) -> Mapping[int, str]:
     }
 
 
-def plan_changes(known: Sequence[Lease], owner: str, now: int, lease_us: int = LEASE_US) -> list[LeaseChange]:
+def plan_changes(known: Sequence[Lease], owner: str, now: int, lease_us: int = LEASE_US) -> Wanted:
     """What `owner` should ask for, given all leases: its own membership, and its fair share of the partitions."""
     by_name = {lease.name: lease for lease in known}
-    until = now + lease_us
     sharing = sorted(members(known, now) | {owner})
-    changes = [LeaseChange(_MEMBER + owner, owner, until, by_name.get(_MEMBER + owner))]
+    # The first members take one more where the shares do not come out even, so that all agree on who gets how many.
+    share = PARTITIONS // len(sharing) + (sharing.index(owner) < PARTITIONS % len(sharing))
+    entries = [(f"{_PARTITION}{partition}", by_name.get(f"{_PARTITION}{partition}")) for partition in range(PARTITIONS)]
+    mine = [(name, lease) for name, lease in entries if lease is not None and _held_by(lease, owner)]
+    free = [(name, lease) for name, lease in entries if lease is None or lease.expires_at <= now]
+    keep, spare = mine[:share], mine[share:]
+    take = [entry for entry in free if entry not in keep][: share - len(keep)]
+    own = [(_MEMBER + owner, by_name.get(_MEMBER + owner)), *keep]
+    enough = now + int(lease_us * _RENEWED_BELOW)
+    # All at once, so that they go on running out together.
+    fresh = all(lease is not None and lease.expires_at > enough for _, lease in own)
+    until = now + lease_us
+    changes = [LeaseChange(name, owner, until, lease) for name, lease in [*([] if fresh else own), *take]]
+    changes += [LeaseChange(name, owner, 0, lease) for name, lease in spare if (name, lease) not in take]
     changes += [
         LeaseChange(lease.name, lease.owner, 0, lease)
         for lease in known
-        if lease.name.startswith(_MEMBER) and lease.owner != owner and 0 < lease.expires_at < now - 20 * lease_us
+        if lease.name.startswith(_MEMBER) and lease.owner != owner and 0 < lease.expires_at < now - _GONE * lease_us
     ]
-    # The first members take one more where the shares do not come out even, so that all agree on who gets how many.
-    share = PARTITIONS // len(sharing) + (sharing.index(owner) < PARTITIONS % len(sharing))
-    names = [f"{_PARTITION}{partition}" for partition in range(PARTITIONS)]
-    leases = [(name, by_name.get(name)) for name in names]
-    mine = [
-        (name, lease) for name, lease in leases if lease is not None and lease.owner == owner and lease.expires_at > 0
-    ]
-    free = [(name, lease) for name, lease in leases if lease is None or lease.expires_at <= now]
-    keep = mine[:share]
-    take = [entry for entry in free if entry not in keep][: max(0, share - len(keep))]
-    changes += [LeaseChange(name, owner, until, lease) for name, lease in keep + take]
-    changes += [LeaseChange(name, owner, 0, lease) for name, lease in mine[share:] if (name, lease) not in take]
-    return changes
+    return Wanted([name for name, _ in own] if fresh else [], changes, share)
+
+
+def _held_by(lease: Lease, owner: str) -> bool:
+    return lease.owner == owner and lease.expires_at > 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 import structlog
@@ -16,6 +16,9 @@ from saga_engine.envelope import partition_of
 from saga_engine.errors import UnavailableError
 from saga_engine.orchestrator.leases import Leases
 from saga_engine.ports import Clock, RunSync
+
+_LOOKS_MORE_OFTEN: Final = 4
+"""While others have yet to hand us our share: their sagas rest from then on until we take them."""
 
 _log = structlog.get_logger(__name__)
 
@@ -53,13 +56,16 @@ class Ownership:
     async def hold(self) -> None:
         """Keep our share. While the store is away we go on: a lease is for speed only. Runs until cancelled."""
         while True:
+            pause = self._interval
             try:
                 holding = await self._run_sync(self._leases.renew)
             except UnavailableError as error:
                 self._log.warning("leases could not be renewed", error=str(error))
             else:
                 await self._own(holding.partitions)
-            await self._clock.sleep(self._interval)
+                if not holding.settled:
+                    pause /= _LOOKS_MORE_OFTEN
+            await self._clock.sleep(pause)
 
     async def give_up(self) -> None:
         """Hand everything back, so that others need not wait. Raises `UnavailableError`."""

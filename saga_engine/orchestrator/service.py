@@ -33,9 +33,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Orchestrator:
-    """One orchestrator. `name` must be its own among all on the store. `reply_keys` reads the keys of the tokens anew,
+    """One orchestrator. `name` must be its own among all that run on the store; under the name of one that has ended
 
-    while it runs; left out: those of `tokens` stay.
+    it goes on with its partitions at once. `reply_keys` reads the keys of the tokens anew, while it runs; left out:
+    those of `tokens` stay.
 
     `run` works until `stop` is called; outages of store and broker are waited out. Cancelling it is like a crash: safe,
     but others must wait for its leases to expire.

@@ -11,8 +11,8 @@ class Tuning:
 
     `batch`: in one commit at most. `backlog`: waiting, above which nothing more is received. `cached`: kept in memory.
     `sending`: batches whose messages may be under way at a time. `due_poll`: the backstop for what is due. `lease`:
-    the longest silence after a crash, three times `lease_interval` or more. `settle_after`: how long a stream's row may
-    be behind what is known of it.
+    the longest silence after a crash, four times `lease_interval` or more. `lease_interval`: from one look at the
+    leases to the next. `settle_after`: how long a stream's row may be behind what is known of it.
     """
 
     batch: int = 500
@@ -20,8 +20,8 @@ class Tuning:
     cached: int = 20_000
     sending: int = 16
     due_poll: float = 1.0
-    lease: float = 3.0
-    lease_interval: float = 1.0
+    lease: float = 2.0
+    lease_interval: float = 0.5
     again_after: float = 1.0
     trouble_after: float = 5.0
     settle_after: float = 0.5

@@ -7,14 +7,16 @@ import pytest
 from saga_engine.adapters.memory.store import MemoryEventStore
 from saga_engine.envelope import PARTITIONS
 from saga_engine.orchestrator.leases import LEASE_US, Leases, plan_changes
+from saga_engine.orchestrator.tuning import Tuning
 from saga_engine.ports import Lease
 from tests.unit.orchestrator.support import BEGIN, SECOND, ManualClock
 
 EVERYTHING = frozenset(range(PARTITIONS))
+LOOK_US = int(Tuning().lease_interval * SECOND)
 
 
 class Group:
-    """Orchestrators on one store, each renewing once a second while it lives."""
+    """Orchestrators on one store, each looking at the leases every half second while it lives."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
@@ -29,11 +31,11 @@ class Group:
     def crash(self, name: str) -> None:
         del self.alive[name], self.held[name]
 
-    def seconds(self, count: int) -> None:
-        for _ in range(count):
+    def seconds(self, count: float) -> None:
+        for _ in range(round(count * SECOND / LOOK_US)):
             for name, leases in self.alive.items():
                 self.held[name] = leases.renew().partitions
-            self.clock.time += SECOND
+            self.clock.time += LOOK_US
 
     @property
     def shares(self) -> list[int]:
@@ -87,8 +89,47 @@ def test_what_a_crashed_orchestrator_held_is_taken_over_when_its_leases_have_run
     group.crash("b")
     group.seconds(1)
     assert len(group.covered) < PARTITIONS
-    group.seconds(LEASE_US // SECOND + 1)
+    group.seconds((LEASE_US + LOOK_US) / SECOND - 1)
     assert group.held["a"] == EVERYTHING
+
+
+def test_who_comes_back_under_its_name_after_a_crash_holds_its_share_at_once() -> None:
+    group = Group()
+    group.join("a", "b")
+    group.seconds(4)
+    share = group.held["b"]
+    group.crash("b")
+    group.seconds(1)
+    group.join("b")
+    holding = group.alive["b"].renew()
+    assert (holding.partitions, holding.settled) == (share, True)
+    assert group.alive["a"].renew().partitions == EVERYTHING - share
+
+
+def test_who_comes_back_after_its_share_was_taken_over_is_handed_it_within_two_looks() -> None:
+    group = Group()
+    group.join("a", "b")
+    group.seconds(4)
+    group.crash("b")
+    group.seconds(4)
+    assert group.held["a"] == EVERYTHING
+    group.join("b")
+    returned = group.alive["b"].renew()
+    assert (returned.partitions, returned.settled) == (frozenset(), False)
+    assert len(group.alive["a"].renew().partitions) == PARTITIONS // 2
+    returned = group.alive["b"].renew()
+    assert (len(returned.partitions), returned.settled) == (PARTITIONS // 2, True)
+
+
+def test_leases_are_written_at_every_second_look_only_and_never_run_out() -> None:
+    group = Group()
+    group.join("a")
+    ends: list[int] = []
+    for _ in range(20):
+        group.seconds(LOOK_US / SECOND)
+        ends.append(min(lease.expires_at for lease in group.store.leases()))
+        assert ends[-1] - group.clock.time >= LEASE_US // 4
+    assert len(set(ends)) == 10
 
 
 def test_who_leaves_is_replaced_at_once() -> None:
@@ -136,10 +177,10 @@ def test_a_lost_race_for_a_lease_is_not_held() -> None:
 def test_members_that_are_long_gone_are_crossed_out() -> None:
     gone = Lease("member/old", "old", BEGIN)
     later = BEGIN + 21 * LEASE_US
-    changes = plan_changes([gone], "new", later)
+    changes = plan_changes([gone], "new", later).changes
     assert [(change.name, change.expires_at) for change in changes if change.name.startswith("member/")] == [
         ("member/new", later + LEASE_US),
         ("member/old", 0),
     ]
-    recent = plan_changes([gone], "new", BEGIN + LEASE_US)
+    recent = plan_changes([gone], "new", BEGIN + LEASE_US).changes
     assert [change.name for change in recent if change.name.startswith("member/")] == ["member/new"]

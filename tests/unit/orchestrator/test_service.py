@@ -223,6 +223,29 @@ def test_an_asking_again_after_a_loss_that_met_a_defect_is_repeated() -> None:
     run(asking())
 
 
+@pytest.mark.parametrize(
+    ("successor", "within_us"), [("one", 100_000), ("another", 3_000_000)], ids=["its name", "a new name"]
+)
+def test_after_a_crash_sagas_go_on_at_once_under_the_same_name_and_after_a_lease_under_a_new_one(
+    successor: str, within_us: int
+) -> None:
+    async def crashing() -> None:
+        house = House()
+        dead = asyncio.create_task(house.orchestrator(name="one").run())
+        house.start()
+        first = await house.asked(1)
+        await house.until(lambda: len(house.store.leases()) > PARTITIONS)
+        dead.cancel()
+        await asyncio.wait([dead])
+        await house.answer(first)
+        before = house.clock.now()
+        async with house.running(house.orchestrator(name=successor)):
+            assert (await house.asked(2)).address.step == "two"
+        assert house.clock.now() - before <= within_us
+
+    run(crashing())
+
+
 def test_a_store_that_is_away_for_a_while_costs_time_only() -> None:
     async def away() -> None:
         house = House()

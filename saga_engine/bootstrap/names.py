@@ -1,0 +1,65 @@
+"""What an orchestrator is called: by its place in the project's folder, so that its successor there has its name, and
+
+with it its leases. Owns the places, held by locks that die with their process. Knows no lease.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+import structlog
+from filelock import FileLock, Timeout
+
+_PLACES: Final = 64
+_WORD_BYTES: Final = 6
+
+_log = structlog.get_logger(__name__)
+
+
+@contextmanager
+def orchestrator_name(folder: Path) -> Iterator[str]:
+    """A name that no other process has while this block runs, and that whoever comes after us in `folder` gets again.
+
+    The first free place below `folder` is taken. Its file holds a random word: two folders never give the same name,
+    nor do two machines that share one. Where nothing can be locked or written, the name is a new one each time.
+    """
+    with ExitStack() as held:
+        try:
+            word = _take_place(folder, held)
+        except (OSError, NotImplementedError) as error:
+            _log.info("this orchestrator cannot keep its name: its leases must run out when it dies", error=str(error))
+            word = None
+        yield f"{socket.gethostname()}-{word or secrets.token_hex(_WORD_BYTES)}"
+
+
+def _take_place(folder: Path, held: ExitStack) -> str | None:
+    """The word of the first free place, whose lock `held` keeps; None when all are taken. Raises as locking does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(_PLACES):
+        lock = FileLock(folder / f"{number}.lock", thread_local=False)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            continue
+        held.callback(lock.release)
+        return _word(folder / f"{number}.name")
+    return None
+
+
+def _word(file: Path) -> str:
+    """Of a place that we hold: nobody else writes there."""
+    try:
+        word = file.read_text(encoding="ascii").strip()
+    except (FileNotFoundError, UnicodeDecodeError):
+        word = ""
+    if not word.isalnum():
+        word = secrets.token_hex(_WORD_BYTES)
+        draft = file.with_suffix(".new")
+        draft.write_text(word, encoding="ascii")
+        draft.replace(file)
+    return word
