@@ -27,9 +27,12 @@ from saga_engine.orchestrator.starting import Started
 
 IN_FLIGHT: Final = 1_000
 
-_LOOK_EVERY_S: Final = 0.02
+_LOOK_EVERY_S: Final = 0.05
 _LOOK_AT: Final = 400
-"""Of those in flight, only the oldest are asked for: sagas of one form end nearly in the order of their starts."""
+"""Of those in flight, only the oldest are asked for: sagas of one form end nearly in the order of their starts. So up
+
+to 8,000 ends a second are seen, and the looks cost less than what is looked at.
+"""
 
 _REFILL: Final = 10
 """A tenth of those in flight is started together, so that the starts are no transaction each."""

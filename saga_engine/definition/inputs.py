@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from saga_engine.definition.input_fits import Fits, has_defaults, plainly_fits
 from saga_engine.definition.model import Definition, Json
 from saga_engine.definition.problems import PathPart
 from saga_engine.definition.values import MAX_DEPTH, MAX_INTEGER, MAX_PAYLOAD, canonical_json, sha256_hex
@@ -47,10 +48,12 @@ class InputCheck:
     def __init__(self, definition: Definition) -> None:
         self._schema = definition.input_schema
         self._prepared: _Prepared | None = None
+        self._fits: Fits | None = None
         if self._schema is not None:
             from saga_engine.definition.input_schema import checker, filled
 
             self._prepared = _Prepared(partial(filled, self._schema), checker(self._schema))
+            self._fits = None if has_defaults(self._schema) else plainly_fits(self._schema)
 
     def __call__(self, value: Json) -> Json | InputRejected:
         """The input with the schema's defaults filled in, or all that is wrong with it.
@@ -64,7 +67,7 @@ class InputCheck:
             return InputRejected((InputProblem("E404", "$", "the input of a saga is an object"),))
         if too_large := _too_large(value):
             return too_large
-        if self._prepared is None:
+        if self._prepared is None or (self._fits is not None and self._fits(value)):
             return value
         full = self._prepared.fill(value)
         if broken := self._prepared.violations(full):
