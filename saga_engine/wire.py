@@ -17,6 +17,7 @@ import orjson
 from saga_engine.core.events import Direction, Effect
 from saga_engine.core.inputs import Outcome
 from saga_engine.definition.model import Json
+from saga_engine.definition.values import MAX_DEPTH, nests_deeper
 from saga_engine.envelope import Command, DomainEvent, Message, Reply, parse_key
 
 COMMANDS: Final = "SAGA_COMMANDS"
@@ -59,6 +60,9 @@ MOST_WORDS: Final = 1_000
 
 _MOST_HEADER_BYTES: Final = 64 * 1024
 """Of those that a dead letter keeps of a message that is too large."""
+
+_DEEPEST_BODY: Final = MAX_DEPTH + 1
+"""Levels of a body: the object that it is, and the payload or result inside."""
 
 _SENDABLE: Final = re.compile(r"saga\.command\.[a-z0-9_]+\.[a-z0-9_]+|saga\.reply\.[0-9]{1,4}\.[a-z0-9_]+")
 
@@ -345,4 +349,7 @@ def _body(body: bytes) -> dict[str, Json] | Unreadable:
         return Unreadable(f"the body is not JSON: {error}")
     if not isinstance(value, dict):
         return Unreadable("the body must be a JSON object")
+    # orjson reads deeper than it writes. Counting is quick, and enough for nearly every body.
+    if body.count(b"{") + body.count(b"[") > _DEEPEST_BODY and nests_deeper(value, _DEEPEST_BODY):
+        return Unreadable(f"the body is nested deeper than {_DEEPEST_BODY} levels")
     return cast(dict[str, Json], value)

@@ -56,8 +56,24 @@ def check_payload(value: Json) -> None:
         return
     # The text is made only where escapes and characters of several bytes could make it too long.
     about = MAX_PAYLOAD - size_within(value, MAX_PAYLOAD)
-    if about * _LONGEST_CHARACTER > MAX_PAYLOAD and len(canonical_json(value)) > MAX_PAYLOAD:
-        raise OutOfBoundsError("the value is too large")
+    if about * _LONGEST_CHARACTER > MAX_PAYLOAD:
+        _check_text(value)
+
+
+def _check_text(value: Json) -> None:
+    if (size := len(canonical_json(value))) > MAX_PAYLOAD:
+        raise OutOfBoundsError(f"it has {size:,} bytes of JSON, at most {MAX_PAYLOAD:,} may be")
+
+
+def payload_problem(value: Json) -> str | None:
+    """Why a value that comes from outside is no payload, for whoever sent it; None: it is one."""
+    try:
+        size_within(value, MAX_PAYLOAD)
+        # Whether it can be written at all is only known by doing so: a text may hold half a character.
+        _check_text(value)
+    except (OutOfBoundsError, TypeError) as error:
+        return str(error)
+    return None
 
 
 def _is_plainly_payload(value: Json) -> bool:
@@ -108,6 +124,17 @@ def size_within(value: object, limit: int, depth: int = MAX_DEPTH) -> int:
     if limit < 0:
         raise OutOfBoundsError("the value is too large")
     return limit
+
+
+def nests_deeper(value: Json, depth: int) -> bool:
+    """Whether a JSON value has more than so many levels of objects and lists. Looks at one level after the other."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(depth):
+        inner = [member for one in level for member in (one.values() if isinstance(one, dict) else one)]
+        level = [member for member in inner if isinstance(member, dict | list)]
+        if not level:
+            return False
+    return bool(level)
 
 
 def _inner_size(value: object, limit: int, depth: int) -> int:

@@ -23,6 +23,7 @@ from saga_engine.orchestrator.counters import Counters
 from saga_engine.orchestrator.intake import Intake
 from saga_engine.orchestrator.relay import Relay
 from saga_engine.orchestrator.transact import Transactor
+from saga_engine.orchestrator.troubles import Troubles
 from saga_engine.orchestrator.tuning import Tuning
 from saga_engine.orchestrator.turns import Turn, Turned
 from saga_engine.orchestrator.watch import Watch
@@ -63,6 +64,7 @@ class Batches:
         self._clock = clock
         self._counters = counters
         self._tuning = tuning
+        self._troubles = Troubles(tuning.trouble_after)
         self._committing = 0
         self._under_way: set[asyncio.Task[None]] = set()
         self._settling: asyncio.Task[None] | None = None
@@ -134,7 +136,7 @@ class Batches:
         now = self._clock.now()
         turns = [entry.turn(saga_id, now) for saga_id, entry in batch.items()]
         try:
-            turned = await self._transactor.transact(turns)
+            turned = await self._transact(turns)
         except UnavailableError as error:
             _log.warning("the store is not available; trying again", error=str(error))
             # Before others begin: they would not fare better.
@@ -149,6 +151,23 @@ class Batches:
         self._count(turns, turned)
         await self._send(batch, turned)
         self._settle_soon()
+
+    async def _transact(self, turns: Sequence[Turn]) -> Sequence[Turned]:
+        """As the transactor does. Where that fails for another reason than an outage, what one saga makes it fail by is
+
+        in half of the batch only, and in the end in that saga's turn: the others go on without it.
+        """
+        try:
+            return await self._transactor.transact(turns)
+        except UnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a defect that one saga uncovers must not stop all others
+            if len(turns) == 1:
+                saga_id = turns[0].saga_id
+                self._transactor.forget(saga_id)
+                return [Turned(saga_id, trouble=f"{type(error).__name__}: {error}", cause=error)]
+        half = len(turns) // 2
+        return [*await self._transact(turns[:half]), *await self._transact(turns[half:])]
 
     def _count(self, turns: Sequence[Turn], turned: Sequence[Turned]) -> None:
         counters = self._counters
@@ -209,20 +228,30 @@ class Batches:
 
     async def _acknowledge(self, batch: Mapping[UUID, Entry], turned: Sequence[Turned]) -> None:
         troubled = {turn.saga_id: turn for turn in turned if turn.trouble}
-        for saga_id, turn in troubled.items():
-            trouble, cause = turn.trouble, turn.cause
-            _log.error("a saga cannot be worked on", saga_id=str(saga_id), trouble=trouble, exc_info=cause)
-        self._watch.rest(troubled, self._tuning.trouble_after)
-        # Those that are due are found again; that these were to ask again is known to nobody else.
-        asking = {saga_id: batch[saga_id] for saga_id in troubled if batch[saga_id].ask_again}
-        self._later(asking, self._tuning.trouble_after)
+        self._troubles.over(saga_id for saga_id in batch if saga_id not in troubled)
         done: list[Delivery] = []
         for saga_id, entry in batch.items():
             if entry.replies and saga_id not in troubled:
                 done += entry.deliveries
         await self._intake.done_with(done)
-        back = [delivery for saga_id in troubled for delivery in batch[saga_id].deliveries]
-        await self._intake.put_back(back, self._tuning.trouble_after)
+        for saga_id, turn in troubled.items():
+            await self._rest(batch[saga_id], turn)
+
+    async def _rest(self, entry: Entry, turn: Turned) -> None:
+        """Leave a saga alone that cannot be worked on, longer each time."""
+        saga_id, delay = turn.saga_id, self._troubles.again(turn.saga_id)
+        _log.error(
+            "a saga cannot be worked on",
+            saga_id=str(saga_id),
+            trouble=turn.trouble,
+            again_in_s=delay,
+            exc_info=turn.cause,
+        )
+        self._watch.rest((saga_id,), delay)
+        if entry.ask_again:
+            # Those that are due are found again; that this one was to ask again is known to nobody else.
+            self._later({saga_id: entry}, delay)
+        await self._intake.put_back(entry.deliveries, delay)
 
     def _later(self, entries: Mapping[UUID, Entry], delay: float) -> None:
         """Look at sagas again that could not send all they had to, for the same reasons as this time."""

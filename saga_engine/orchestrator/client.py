@@ -148,13 +148,13 @@ class Client:
 
     def _act(self, saga_ids: Sequence[UUID], input: Callable[[int], Input]) -> Sequence[Turned]:
         from saga_engine.core.inputs import Signal
-        from saga_engine.definition.values import MAX_PAYLOAD, canonical_json
+        from saga_engine.definition.values import payload_problem
         from saga_engine.orchestrator.inline import finish
         from saga_engine.orchestrator.turns import Turn
 
         given = input(self._clock.now())
-        if isinstance(given, Signal) and (size := len(canonical_json(given.data))) > MAX_PAYLOAD:
-            raise UsageError(f"the data of signal {given.name} has {size:,} bytes, at most {MAX_PAYLOAD:,} may be")
+        if isinstance(given, Signal) and (problem := payload_problem(given.data)) is not None:
+            raise UsageError(f"the data of signal {given.name} is no payload: {problem}")
         turns = [Turn(saga_id, (given,), looked_after=False) for saga_id in saga_ids]
         return finish(self._transactor.transact(turns))
 

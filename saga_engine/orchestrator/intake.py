@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 from uuid import UUID
 
 import structlog
 
-from saga_engine.core.inputs import ReplyReceived
+from saga_engine.core.inputs import Outcome, ReplyReceived
 from saga_engine.definition.values import MAX_PAYLOAD, canonical_json
 from saga_engine.envelope import Message, Reply, partition_of
 from saga_engine.errors import TransportUnavailableError
@@ -27,6 +27,9 @@ from saga_engine.wire import MOST_CODE, MOST_WORDS, POISON, Unreadable, dead_let
 
 TOO_LARGE: Final = "result_too_large"
 """The code that the SDK gives as well."""
+
+_GROWTH: Final = 4
+"""Times that JSON may grow when it is written as we write it: `1e15` becomes `1000000000000000.0`."""
 
 _FLOOD_DELAY_S: Final = 1.0
 _KEY_DELAY_S: Final = 1.0
@@ -88,6 +91,11 @@ def check_reply(message: Message, tokens: Tokens, at: int) -> Checked:
         return Forged(reply.participant, fault)
     if reply.partition != partition_of(address.saga_id):
         return Unreadable(f"partition {reply.partition} is not the saga's")
+    # Only now: whoever forges a reply is not to make us write its result.
+    size = len(canonical_json(reply.result)) if len(message.body) * _GROWTH > MAX_PAYLOAD else 0
+    if size > MAX_PAYLOAD:
+        spoilt = f"the result has {size:,} bytes of JSON, at most {MAX_PAYLOAD:,} may be"
+        reply = replace(reply, outcome=Outcome.FAILED, result=None, code=TOO_LARGE, message=spoilt)
     return Accepted(
         address.saga_id,
         ReplyReceived(
@@ -114,10 +122,6 @@ def _read(message: Message) -> tuple[Reply | Unreadable, str]:
     if isinstance(reply, Unreadable):
         instead = failed_instead(message, POISON, f"the reply cannot be read: {reply.reason}")
         return (reply, "") if isinstance(instead, Unreadable) else (instead, reply.reason)
-    # The body has room for more than the result, which is measured only where it may be too large.
-    if len(message.body) > MAX_PAYLOAD and (size := len(canonical_json(reply.result))) > MAX_PAYLOAD:
-        why = f"the result has {size:,} bytes of JSON, at most {MAX_PAYLOAD:,} may be"
-        return failed_instead(message, TOO_LARGE, why), why
     return reply, ""
 
 

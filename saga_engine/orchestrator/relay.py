@@ -48,6 +48,8 @@ class Relay:
     async def send(self, turned: Sequence[Turned]) -> Sent:
         """Send everything unsent, and ask again where that is due. Never raises for an unreachable broker.
 
+        A turn whose messages cannot be made has `trouble` from then on, and is neither complete nor failed.
+
         Of one saga at most one domain event is under way at a time, so that subscribers first see them in order: a
         second one waits for the acknowledgement of the first, and is not sent without it.
         """
@@ -58,25 +60,41 @@ class Relay:
         for turn in turned:
             if turn.state is None or turn.plan is None:
                 continue
-            for sent in turn.unsent:
-                if isinstance(sent, SendCommand):
-                    wave.append((turn.saga_id, self._first(turn.plan, turn.state, sent, now)))
-                    commands += 1
-                elif isinstance(sent, PublishEvent) and turn.saga_id not in later:
-                    wave.append((turn.saga_id, _event(turn.state, sent)))
-                    later[turn.saga_id] = deque()
-                elif isinstance(sent, PublishEvent):
-                    later[turn.saga_id].append(_event(turn.state, sent))
-            for out in turn.again:
-                wave.append((turn.saga_id, command_to_message(self._again(turn.plan, turn.state, out, now))))
-                again += 1
+            try:
+                going, waiting, new = self._messages(turn, turn.plan, turn.state, now)
+            except Exception as error:  # noqa: BLE001 - a defect that one saga uncovers must not stop all others
+                turn.trouble, turn.cause = f"{type(error).__name__}: {error}", error
+                continue
+            commands += new
+            again += len(turn.again)
+            wave += [(turn.saga_id, message) for message in going]
+            if waiting:
+                later[turn.saga_id] = waiting
         failed = await self._publish(wave, later)
         complete = [
             (turn.saga_id, turn.state.version)
             for turn in turned
-            if turn.state is not None and turn.saga_id not in failed
+            if turn.state is not None and not turn.trouble and turn.saga_id not in failed
         ]
         return Sent(complete, sorted(failed), commands, again)
+
+    def _messages(
+        self, turn: Turned, plan: Plan, state: SagaState, now: int
+    ) -> tuple[Sequence[Message], deque[Message], int]:
+        """What goes out at once, the domain events that wait behind another, and how many commands are first sends."""
+        going: list[Message] = []
+        waiting: deque[Message] = deque()
+        commands = 0
+        published = False
+        for sent in turn.unsent:
+            if isinstance(sent, SendCommand):
+                going.append(self._first(plan, state, sent, now))
+                commands += 1
+            elif isinstance(sent, PublishEvent):
+                (waiting if published else going).append(_event(state, sent))
+                published = True
+        going += [command_to_message(self._again(plan, state, out, now)) for out in turn.again]
+        return going, waiting, commands
 
     async def _publish(self, wave: Sequence[tuple[UUID, Message]], later: Mapping[UUID, deque[Message]]) -> set[UUID]:
         """Publish the first wave, then the events that wait behind one. The sagas of what was not acknowledged."""

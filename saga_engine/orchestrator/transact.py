@@ -6,24 +6,26 @@ the result, and may be sent only because this returned.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
+from uuid import UUID
 
-from saga_engine.codec import encode_event, encode_state
+from saga_engine.codec import encode_event
 from saga_engine.core.decider import Decided, Decision, decide
 from saga_engine.core.events import Event
 from saga_engine.core.outgoing import AskAgain, Outgoing, SendCommand
 from saga_engine.core.state import SagaState, address
 from saga_engine.core.timing import OpenCommand, due_after, late_from, open_commands, send_is_due
+from saga_engine.envelope import EventRecord
 from saga_engine.orchestrator.cache import Cached, StateCache
 from saga_engine.orchestrator.inline import inline
 from saga_engine.orchestrator.loading import Unloadable, load, still_wanted
 from saga_engine.orchestrator.plans import Plans
 from saga_engine.orchestrator.turns import Turn, Turned
 from saga_engine.orchestrator.upkeep import Upkeep
-from saga_engine.ports import Append, Appended, EventStore, KeyTaken, RunSync, Snapshot
+from saga_engine.ports import Append, Appended, EventStore, KeyTaken, RunSync
 
 SNAPSHOT_EVERY: Final = 200
 """Events after which a snapshot is written, so that a long stream is never read from its start."""
@@ -47,6 +49,7 @@ class _Work:
     unsent: Sequence[Outgoing]
     answers: list[Decision] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    records: Sequence[EventRecord] = ()
     due: int | None = None
     rests: bool = False
     moves_due: bool = False
@@ -96,6 +99,10 @@ class Transactor:
         await self.upkeep.make_room()
         return [done[index] for index in range(len(turns))]
 
+    def forget(self, saga_id: UUID) -> None:
+        """Read this saga anew when it is worked on next: what is known of it may be what is wrong."""
+        self._cache.drop(saga_id)
+
     async def _round(self, turns: Sequence[tuple[int, Turn]], done: dict[int, Turned]) -> list[tuple[int, Turn]]:
         """One try for all; returns the turns that must be decided again."""
         works = await self._begin(turns, done)
@@ -114,7 +121,8 @@ class Transactor:
                 else:
                     self._cache.drop(work.turn.saga_id)
                     lost.append((work.index, work.turn))
-            await self._snapshot(work for work in writing if work.index in done and done[work.index].committed)
+            committed = [work for work in writing if work.index in done and done[work.index].committed]
+            await self.upkeep.snapshot(work.state for work in committed if _crossed(work))
         unchanged = [work for work in works if not work.events]
         if unchanged:
             lost += await self._unchanged(unchanged, done, now)
@@ -162,6 +170,8 @@ class Transactor:
                     work.state = answer.state
                     work.events += answer.events
                     unsent += answer.outgoing
+            base = work.base.state.version
+            work.records = [encode_event(event, base + i) for i, event in enumerate(work.events, start=1)]
             work.unsent = [sent for sent in unsent if still_wanted(work.state, sent)]
             if work.turn.looked_after:
                 work.due = due_after(plan, work.state, work.events, work.base.due, now)
@@ -175,12 +185,12 @@ class Transactor:
         return True
 
     def _append(self, work: _Work, now: int) -> Append:
-        turn, state, base = work.turn, work.state, work.base.state.version
+        turn, state = work.turn, work.state
         work.moves_due = _moves_due(work, now)
         return Append(
             stream_id=turn.saga_id,
-            expected_version=base,
-            events=[encode_event(event, base + i) for i, event in enumerate(work.events, start=1)],
+            expected_version=work.base.state.version,
+            events=work.records,
             status=state.status.value,
             published=work.unsent[0].version - 1 if work.unsent else state.version,
             due=work.due if turn.looked_after else now,
@@ -235,15 +245,11 @@ class Transactor:
                     self.upkeep.found_due(saga_id, cached)
         return stale
 
-    async def _snapshot(self, works: Iterable[_Work]) -> None:
-        crossed = [
-            Snapshot(work.turn.saga_id, work.state.version, encode_state(work.state))
-            for work in works
-            if work.state.version >= SNAPSHOT_EVERY
-            and (work.state.version - len(work.events)) // SNAPSHOT_EVERY < work.state.version // SNAPSHOT_EVERY
-        ]
-        if crossed:
-            await self._run_sync(partial(self._store.save_snapshots, crossed))
+
+def _crossed(work: _Work) -> bool:
+    """Whether the next of the versions at which a snapshot is written was reached."""
+    version = work.state.version
+    return (version - len(work.events)) // SNAPSHOT_EVERY < version // SNAPSHOT_EVERY
 
 
 def _again(work: _Work, now: int) -> Sequence[OpenCommand]:

@@ -44,7 +44,8 @@ class Turned:
 
     `late`: it has passed its `sla` since it was looked at last.
     `unsent` is everything that is not acknowledged yet, `again` the commands to ask again. `taken` is set when a start
-    lost its key. `missing`: there is no such saga. `trouble`: it could not be read or decided; nothing was written.
+    lost its key. `missing`: there is no such saga. `trouble`: it could not be read or decided, and nothing was written;
+    or it was, and what it sends cannot be made.
     `cause` is the exception behind it where that is a defect or corruption, which somebody has to look into.
     """
 

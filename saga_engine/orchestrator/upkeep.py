@@ -6,12 +6,15 @@ leave the cache. Decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 from uuid import UUID
 
+import structlog
+
 from saga_engine.codec import encode_state
+from saga_engine.core.state import SagaState
 from saga_engine.envelope import StreamHead
 from saga_engine.orchestrator.cache import Cached, StateCache
 from saga_engine.ports import EventStore, RunSync, Settlement, Snapshot
@@ -19,8 +22,9 @@ from saga_engine.ports import EventStore, RunSync, Settlement, Snapshot
 SNAPSHOT_FROM: Final = 20
 """Events from which a saga that leaves the cache gets a snapshot: a shorter stream is read as quickly itself."""
 
-
 _NEVER: Final = 2**63 - 1
+
+_log = structlog.get_logger(__name__)
 
 
 class Upkeep:
@@ -98,13 +102,24 @@ class Upkeep:
         if not out:
             return
         await self._tell([(saga_id, cached) for saga_id, cached in out if cached.settled < cached.published])
-        snapshots = [
-            Snapshot(saga_id, cached.state.version, encode_state(cached.state))
-            for saga_id, cached in out
-            if cached.state.version >= SNAPSHOT_FROM
-        ]
-        if snapshots:
+        await self.snapshot(cached.state for _, cached in out if cached.state.version >= SNAPSHOT_FROM)
+
+    async def snapshot(self, states: Iterable[SagaState]) -> None:
+        """Write snapshots. One that cannot be written is missed by nobody but whoever reads the stream: logged."""
+        snapshots: list[Snapshot] = []
+        for state in states:
+            try:
+                snapshots.append(Snapshot(state.saga_id, state.version, encode_state(state)))
+            except TypeError as error:
+                _log.error("a snapshot cannot be made", saga_id=str(state.saga_id), exc_info=error)
+        if not snapshots:
+            return
+        try:
             await self._run_sync(partial(self._store.save_snapshots, snapshots))
+        except Exception as error:  # noqa: BLE001 - what it belongs to is committed, and must go on
+            _log.warning(
+                "snapshots could not be written", sagas=len(snapshots), error=f"{type(error).__name__}: {error}"
+            )
 
     async def _tell(self, sagas: Sequence[tuple[UUID, Cached]]) -> None:
         if not sagas:

@@ -122,6 +122,8 @@ def test_what_is_no_reply_is_unreadable_and_says_why(change: Callable[[Message],
         (lambda m: replace(m, body=b"{"), "not JSON"),
         (lambda m: replace(m, body=b"[1]"), "must be a JSON object"),
         (lambda m: replace(m, body=b"[" * 100_000), "not JSON"),
+        (lambda m: replace(m, body=b'{"result": %s%s}' % (b"[" * 65, b"]" * 65)), "nested deeper than 65 levels"),
+        (lambda m: replace(m, body=b'{"result": %s0%s}' % (b'{"a":' * 250, b"}" * 250)), "nested deeper"),
         (lambda m: replace(m, body=b'{"code": 1}'), "must be strings"),
         (lambda m: replace(m, headers={**m.headers, "saga-outcome": "perhaps"}), "saga-outcome"),
     ],
@@ -149,6 +151,31 @@ def test_a_result_that_is_too_large_fails_its_attempt(size: int, spoilt: bool) -
     assert bool(checked.spoilt) is spoilt
     assert checked.input.code == ("result_too_large" if spoilt else "")
     assert (checked.input.result is None) is spoilt
+
+
+def test_a_result_that_is_too_large_only_as_we_would_store_it_fails_its_attempt() -> None:
+    """Numbers grow: what is kept must be small enough to be sent to a compensation later."""
+    body = b'{"result":[%s]}' % b",".join([b"1e15"] * 20_000)
+    checked = check_reply(replace(reply_to_message(answer()), body=body), TOKENS, BEGIN)
+    assert isinstance(checked, Accepted)
+    assert (checked.input.outcome, checked.input.code) == (Outcome.FAILED, "result_too_large")
+    assert checked.spoilt == "the result has 380,001 bytes of JSON, at most 262,144 may be"
+
+
+@pytest.mark.parametrize("body", [b'{"result": %s%s}' % (b"[" * 64, b"]" * 64), b'{"result": "%s"}' % (b"[{" * 500)])
+def test_a_result_of_sixty_four_levels_or_full_of_brackets_is_taken(body: bytes) -> None:
+    checked = check_reply(replace(reply_to_message(answer()), body=body), TOKENS, BEGIN)
+    assert isinstance(checked, Accepted)
+    assert (checked.spoilt, checked.input.outcome) == ("", Outcome.SUCCEEDED)
+
+
+def test_a_forged_reply_with_a_large_result_is_never_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(_: object) -> bytes:
+        raise AssertionError("a forged result was written")
+
+    forged = reply_to_message(answer(token="2.00", result="x" * 2 * MAX_PAYLOAD))
+    monkeypatch.setattr("saga_engine.orchestrator.intake.canonical_json", measured)
+    assert check_reply(forged, TOKENS, BEGIN) == Forged("payment", TokenFault.WRONG_TOKEN)
 
 
 def test_code_and_message_are_cut_since_they_stand_in_the_stream_for_ever() -> None:

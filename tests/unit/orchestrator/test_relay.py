@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -16,7 +17,7 @@ from saga_engine.orchestrator.transact import Transactor
 from saga_engine.orchestrator.turns import Turn, Turned
 from saga_engine.wire import message_to_command
 from tests.unit.core.sagas import saga
-from tests.unit.orchestrator.support import BEGIN, SECOND, Office, turn, turns
+from tests.unit.orchestrator.support import BEGIN, SECOND, Office, state_of, turn, turns
 
 TOKENS = Tokens({"1": b"secret"})
 
@@ -138,6 +139,19 @@ async def test_who_has_nothing_to_send_is_complete_and_who_has_trouble_is_neithe
     trouble = Turned(office.start(key="x"), trouble="cannot be read")
     sent = await relay(office, wire).send([turn(transactor, saga_id), trouble])
     assert (sent.complete, sent.failed, wire.messages) == ([(saga_id, 2)], [], [])
+
+
+async def test_a_saga_whose_messages_cannot_be_made_is_in_trouble_and_holds_up_no_other(wire: Wire) -> None:
+    office = Office()
+    bad, good = office.start(key="bad"), office.start(key="good")
+    done = turns(office.transactor(), Turn(bad, (office.reply("one"),)), Turn(good, ()))
+    broken = state_of(done[0])
+    done[0].state = replace(broken, steps={**broken.steps, "two": replace(broken.steps["two"], forward=None)})
+    sent = await relay(office, wire).send(done)
+    assert (sent.complete, sent.failed, sent.commands) == ([(good, 2)], [], 1)
+    assert wire.subjects == ["saga.command.p.one"], "of what cannot be sent whole nothing is sent"
+    assert done[0].trouble == "ValueError: two was never issued"
+    assert isinstance(done[0].cause, ValueError)
 
 
 async def test_a_compensation_says_what_it_undoes_and_with_which_result(wire: Wire) -> None:

@@ -92,7 +92,7 @@ class House:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         self.clock = VirtualClock(loop)
-        self.store = BrittleStore(self.clock)
+        self.store = self.new_store()
         self.broker = MemoryBroker()
         self.transport = BrittleTransport(self.broker)
         self.definition = loaded(PLACE)
@@ -100,6 +100,9 @@ class House:
         pin(self.store, self.definition)
         self._ids = TimeOrderedIds(random.Random(7).randbytes)
         self._made = 0
+
+    def new_store(self) -> BrittleStore:
+        return BrittleStore(self.clock)
 
     def orchestrator(
         self,
@@ -132,6 +135,9 @@ class House:
         return started.saga_id
 
     async def answer(self, command: Command) -> None:
+        await self.transport.publish([self.reply_to(command)])
+
+    def reply_to(self, command: Command) -> Message:
         reply = Reply(
             address=command.address,
             participant=command.participant,
@@ -147,7 +153,7 @@ class House:
             token=command.token,
             traceparent=None,
         )
-        await self.transport.publish([reply_to_message(reply)])
+        return reply_to_message(reply)
 
     async def until(self, true: Callable[[], bool], seconds: float = 60) -> None:
         async with asyncio.timeout(seconds):
@@ -260,22 +266,6 @@ def test_a_store_that_is_away_for_a_while_costs_time_only() -> None:
             assert not task.done()
 
     run(away())
-
-
-def test_a_defect_of_the_store_ends_the_orchestrator_with_it() -> None:
-    async def broken() -> None:
-        house = House()
-        orchestrator = house.orchestrator()
-        async with house.running(orchestrator) as task:
-            house.start()
-            command = await house.asked(1)
-            house.store.failures = [RuntimeError("a defect of the store")]
-            await house.answer(command)
-            await asyncio.wait([task], timeout=60)
-            with pytest.raises(RuntimeError, match="a defect of the store"):
-                await task
-
-    run(broken())
 
 
 def test_a_defect_in_telling_rows_late_ends_the_orchestrator_with_it() -> None:
