@@ -165,6 +165,13 @@ class Deliveries:
             await self._settle(job, disposition)
 
     async def _settle(self, job: _Job, disposition: Disposition) -> None:
+        try:
+            await self._conclude(job, disposition)
+        except Exception as error:
+            log.error("a command could not be settled: it comes again", key=job.key, exc_info=error)
+            self._let_go(job.delivery)
+
+    async def _conclude(self, job: _Job, disposition: Disposition) -> None:
         match disposition:
             case Answered(answer):
                 self._replies.put(Conclusion(job.delivery, (self._reply(job.command, answer),)))
@@ -194,8 +201,10 @@ class Deliveries:
 
     async def _put_back(self, delivery: Delivery) -> None:
         delay = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** min(delivery.deliveries - 1, 10))
-        await self._subscription.retry_later([delivery], delay)
-        self._let_go(delivery)
+        try:
+            await self._subscription.retry_later([delivery], delay)
+        finally:
+            self._let_go(delivery)
 
     def _give_up_hanging(self) -> None:
         """Make room for others where a handler hangs in its thread. Its key stays taken: nobody else here runs it."""

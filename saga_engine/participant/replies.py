@@ -34,7 +34,7 @@ class Conclusion:
 
 
 class Replies:
-    """A queue of conclusions and the loop that sends them. `settled` is told each delivery that was acked.
+    """A queue of conclusions and the loop that sends them. `settled` is told each delivery that was answered.
 
     One that is not confirmed waits by itself, longer each time, and holds up no other.
     """
@@ -92,7 +92,13 @@ class Replies:
             else:
                 rest.append(conclusion)
         if done:
-            await self._subscription.ack(done)
-            for delivery in done:
-                self._settled(delivery)
+            await self._acknowledge(done)
         return rest
+
+    async def _acknowledge(self, done: Sequence[Delivery]) -> None:
+        try:
+            await self._subscription.ack(done)
+        except Exception as error:
+            log.error("commands could not be acknowledged: they come again", count=len(done), exc_info=error)
+        for delivery in done:
+            self._settled(delivery)

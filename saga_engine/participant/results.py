@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Final, cast
+from typing import cast
 
 import orjson
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from saga_engine.definition.model import Json
-
-MAX_RESULT_BYTES: Final = 256 * 1024
-MAX_INTEGER: Final = 2**53
+from saga_engine.definition.values import MAX_DEPTH, MAX_INTEGER, MAX_PAYLOAD, canonical_json, nests_deeper
 
 
 class ResultRefusedError(Exception):
@@ -32,18 +30,20 @@ def read_result(result: object) -> tuple[Json, str]:
     """A model, dataclass, dict or plain value as JSON, and its canonical text.
 
     Raises ResultRefusedError: `result_not_json` for what JSON cannot carry exactly (NaN, integers beyond 2^53, other
-    objects), `result_too_large` past 256 KiB.
+    objects), `result_too_deep` past 64 levels of objects and lists, `result_too_large` past 256 KiB.
     """
     try:
         plain = cast(Json, to_jsonable_python(result, inf_nan_mode="constants"))
         inexact = _inexact(plain)
         if inexact is not None:
             raise ResultRefusedError("result_not_json", f"the result holds {inexact}")
-        text = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
+        if nests_deeper(plain, MAX_DEPTH):
+            raise ResultRefusedError("result_too_deep", f"the result is nested deeper than {MAX_DEPTH} levels")
+        text = canonical_json(plain)
     except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
         raise ResultRefusedError("result_not_json", f"the result cannot be written as JSON ({error})") from error
-    if len(text) > MAX_RESULT_BYTES:
-        message = f"the result has {len(text)} bytes of JSON, at most {MAX_RESULT_BYTES} may be: return a reference"
+    if len(text) > MAX_PAYLOAD:
+        message = f"the result has {len(text)} bytes of JSON, at most {MAX_PAYLOAD} may be: return a reference"
         raise ResultRefusedError("result_too_large", message)
     return plain, text.decode()
 

@@ -12,8 +12,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError
 
 from saga_engine.core.inputs import Outcome
+from saga_engine.definition.values import MAX_PAYLOAD
 from saga_engine.participant.failures import MAX_MESSAGE, failure_of
-from saga_engine.participant.results import MAX_RESULT_BYTES, ResultRefusedError, decode_result, encode_result
+from saga_engine.participant.results import ResultRefusedError, decode_result, encode_result
 
 
 class Receipt(BaseModel):
@@ -61,10 +62,25 @@ def test_a_result_that_contains_itself_is_refused() -> None:
         encode_result(endless)
 
 
-def test_a_result_at_the_limit_is_taken_and_one_past_it_is_not() -> None:
-    assert len(encode_result("x" * (MAX_RESULT_BYTES - 2))) == MAX_RESULT_BYTES
+@pytest.mark.parametrize(
+    ("levels", "code"), [(65, "result_too_deep"), (254, "result_too_deep"), (300, "result_not_json")]
+)
+def test_a_result_of_more_than_sixty_four_levels_is_refused(levels: int, code: str) -> None:
+    deep: object = 1
+    for _ in range(64):
+        deep = [deep]
+    assert encode_result(deep) == "[" * 64 + "1" + "]" * 64
+    for _ in range(levels - 64):
+        deep = {"in": deep}
     with pytest.raises(ResultRefusedError) as refused:
-        encode_result("x" * (MAX_RESULT_BYTES - 1))
+        encode_result(deep)
+    assert refused.value.code == code
+
+
+def test_a_result_at_the_limit_is_taken_and_one_past_it_is_not() -> None:
+    assert len(encode_result("x" * (MAX_PAYLOAD - 2))) == MAX_PAYLOAD
+    with pytest.raises(ResultRefusedError) as refused:
+        encode_result("x" * (MAX_PAYLOAD - 1))
     assert refused.value.code == "result_too_large"
 
 
