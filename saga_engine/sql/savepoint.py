@@ -117,10 +117,21 @@ def _execute(connection: Connection, *statements: str) -> None:
         return
     # Without parameters several statements are one round trip, which psycopg's cursors and SQLAlchemy make four times
     # as expensive. Where it fails it is repeated by them, who raise the error in the form that everybody expects.
+    together = "; ".join(statements)
+    if not _exchanged(driver, together.encode()):
+        connection.exec_driver_sql(together)
+
+
+def _exchanged(driver: DBAPIConnection | None, statements: bytes) -> bool:
+    """Whether the server has done these, which it is waited for like for all others: see `bounded`."""
     import psycopg
+    from psycopg.generators import execute
     from psycopg.pq import ExecStatus
 
-    together = "; ".join(statements)
     assert isinstance(driver, psycopg.Connection)
-    if driver.pgconn.exec_(together.encode()).status != ExecStatus.COMMAND_OK:
-        connection.exec_driver_sql(together)
+    try:
+        driver.pgconn.send_query(statements)
+        results = driver.wait(execute(driver.pgconn))
+    except psycopg.Error:
+        return False
+    return all(result.status == ExecStatus.COMMAND_OK for result in results)

@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from saga_engine.errors import StoreUnavailableError
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.patience import Patience
+from saga_engine.sql.savepoint import Savepoints
 from saga_engine.sql.transaction import CommitUnknownError, run_query, run_transaction
 from tests.databases import SERVER_LANES, Database
 
@@ -35,6 +36,32 @@ def test_a_statement_that_is_not_answered_is_trouble_of_the_database_and_the_nex
         run_query(engine, lambda connection: connection.execute(text("SELECT pg_sleep(60)")))
     assert time.monotonic() - began < MARGIN_S
     assert run_query(engine, lambda connection: connection.scalar(text("SELECT 1"))) == 1
+
+
+def test_a_savepoint_that_is_not_answered_is_trouble_of_the_database_as_well(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("saga_engine.sql.savepoint._SAVE", "SELECT pg_sleep(20)")
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailableError):
+        run_transaction(engine, lambda connection: Savepoints(connection).take())
+    assert time.monotonic() - began < MARGIN_S
+    assert run_query(engine, lambda connection: connection.scalar(text("SELECT 1"))) == 1
+
+
+def test_savepoints_take_back_and_keep_what_was_done_behind_them(engine: Engine) -> None:
+    def pieces(connection: Connection) -> None:
+        savepoints = Savepoints(connection)
+        for value, kept in ((1, True), (2, False), (3, True)):
+            savepoints.take()
+            connection.execute(text("UPDATE one SET v = v * 10 + :v"), {"v": value})
+            if kept:
+                assert savepoints.keep()
+            else:
+                savepoints.back()
+
+    run_transaction(engine, pieces)
+    assert run_query(engine, lambda connection: connection.scalar(text("SELECT v FROM one"))) == 13
 
 
 def test_a_client_that_stops_in_the_middle_of_a_transaction_holds_its_locks_for_a_bounded_time(engine: Engine) -> None:
