@@ -51,6 +51,8 @@ class Ownership:
         self._run_sync = run_sync
         self._interval = interval
         self._partitions: frozenset[int] = frozenset()
+        self._heard: frozenset[int] = frozenset()
+        """From which we receive: none while a change is under way, or after it has failed."""
         self._log = _log.bind(orchestrator=name)
 
     async def hold(self) -> None:
@@ -73,17 +75,21 @@ class Ownership:
         await self._run_sync(self._leases.leave)
 
     async def _own(self, partitions: frozenset[int]) -> None:
-        gained, lost = partitions - self._partitions, self._partitions - partitions
-        if not gained and not lost:
+        if partitions == self._partitions == self._heard:
             return
+        lost = self._partitions - partitions
         try:
             if lost:
                 await self._worker.leave(partial(_is_in, lost))
+                # Whatever comes of the rest: should they come back, they are gained anew.
+                self._partitions -= lost
+            self._heard = frozenset()
             await self._worker.listen(partitions)
         except UnavailableError as error:
             self._log.warning("partitions could not be taken over; trying again", error=str(error))
             return
-        self._partitions = partitions
+        gained = partitions - self._partitions
+        self._partitions = self._heard = partitions
         self._log.info("partitions changed", held=sorted(partitions), gained=sorted(gained), lost=sorted(lost))
         self._worker.look_after(partitions, gained)
 
