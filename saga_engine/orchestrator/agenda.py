@@ -34,6 +34,10 @@ class Entry:
         inputs = self.inputs if self.due_since is None else [*self.inputs, Due(now)]
         return Turn(saga_id, inputs, self.seen, self.due_since, self.ask_again)
 
+    def answers(self, seen: int, due_since: int) -> bool:
+        """Whether to work this off is to look at all that was due then, at a version as new as that."""
+        return self.due_since is not None and self.due_since <= due_since and seen <= self.seen
+
     @property
     def inputs(self) -> list[Input]:
         return [given for given, _ in self.replies.values()]
@@ -51,7 +55,7 @@ class Agenda:
 
     def __init__(self) -> None:
         self._ready: dict[UUID, Entry] = {}
-        self._busy: set[UUID] = set()
+        self._busy: dict[UUID, Entry] = {}
         self._held: dict[UUID, Entry] = {}
         """What has come for sagas that are busy."""
         self._room = asyncio.Event()
@@ -78,7 +82,13 @@ class Agenda:
         return True
 
     def look(self, saga_id: UUID, *, seen: int = 0, due_since: int | None = None, ask_again: bool = False) -> None:
-        """A saga to look at: it is due, or something of it must be sent again."""
+        """A saga to look at: it is due, or something of it must be sent again.
+
+        One that was found due and is worked on for that is found so until its row says otherwise: that is nothing new.
+        """
+        busy = self._busy.get(saga_id)
+        if due_since is not None and busy is not None and busy.answers(seen, due_since):
+            return
         entry = self._entry(saga_id)
         entry.seen = max(entry.seen, seen)
         entry.ask_again = entry.ask_again or ask_again
@@ -104,7 +114,8 @@ class Agenda:
 
     def release(self, saga_ids: Iterable[UUID]) -> None:
         """These may be worked on again."""
-        self._busy.difference_update(saga_ids)
+        for saga_id in saga_ids:
+            self._busy.pop(saga_id, None)
         if self._held:
             for saga_id in saga_ids:
                 entry = self._held.pop(saga_id, None)

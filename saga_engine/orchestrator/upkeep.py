@@ -66,10 +66,15 @@ class Upkeep:
             self._behind.pop(saga_id, None)
 
     def knows_better(self, head: StreamHead) -> int | None:
-        """When a saga whose row says that it is due is due in truth; None: its row is not known to be behind."""
+        """When a saga whose row says that it is due is due in truth; None: its row is not known to be behind.
+
+        The row may have been read before we wrote it: then what we wrote counts.
+        """
         cached = self._behind.get(head.stream_id)
         if cached is None or cached.state.version != head.version:
-            return None
+            cached = self._cache.look(head.stream_id)
+            if cached is None or not _outdates(cached, head):
+                return None
         return _NEVER if cached.due is None else cached.due
 
     async def settle(self) -> None:
@@ -132,3 +137,10 @@ class Upkeep:
             # Otherwise an append was quicker, and the row has what that said.
             if cached.state.version == settlement.version:
                 cached.row_due, cached.settled = settlement.next_due, settlement.published
+
+
+def _outdates(cached: Cached, head: StreamHead) -> bool:
+    """Whether this row was read before we wrote what we know of it: an append, or that it is due later."""
+    if cached.state.version != head.version:
+        return cached.state.version > head.version
+    return head.next_due is not None and (cached.row_due is None or cached.row_due > head.next_due)

@@ -125,3 +125,25 @@ def test_a_reply_that_waits_already_and_is_delivered_again_waits_once_with_its_n
     again = agenda.take(10)
     assert again[A].inputs == [reply]
     assert [each.token for each in again[A].deliveries] == [40]
+
+
+def test_a_saga_that_is_worked_on_because_it_is_due_is_not_found_due_a_second_time() -> None:
+    agenda = Agenda()
+    agenda.look(A, seen=3, due_since=100)
+    agenda.take(10)
+    agenda.look(A, seen=3, due_since=100)
+    agenda.release([A])
+    assert not agenda.ready
+
+
+def test_a_saga_that_is_worked_on_for_another_reason_or_an_older_version_is_looked_at_again() -> None:
+    agenda = Agenda()
+    agenda.look(A, seen=3)
+    agenda.look(B, seen=3, due_since=100)
+    agenda.look(C, seen=3, due_since=100)
+    agenda.take(10)
+    agenda.look(A, seen=3, due_since=100)
+    agenda.look(B, seen=4, due_since=100)
+    agenda.look(C, seen=3, due_since=90)
+    agenda.release([A, B, C])
+    assert [(saga_id, entry.due_since) for saga_id, entry in agenda.take(10).items()] == [(A, 100), (B, 100), (C, 90)]

@@ -59,7 +59,7 @@ class BrittleStore(MemoryEventStore):
 class BrittleTransport(MemoryTransport):
     """Fails to publish commands, or to tell of losses, with each of the failures first; remembers commands.
 
-    `unheard`: so many times commands are not acknowledged, and do not arrive.
+    `unheard`: so many times commands are not acknowledged, and do not arrive. `takes`: seconds until an answer.
     """
 
     def __init__(self, broker: MemoryBroker) -> None:
@@ -67,6 +67,7 @@ class BrittleTransport(MemoryTransport):
         self.failures: list[Exception] = []
         self.losing: list[Exception] = []
         self.unheard = 0
+        self.takes = 0.0
         self.commands_sent: list[Command] = []
 
     async def publish(self, messages: Sequence[Message]) -> Sequence[bool]:
@@ -77,6 +78,7 @@ class BrittleTransport(MemoryTransport):
         if self.unheard and commands:
             self.unheard -= 1
             return [False] * len(messages)
+        await asyncio.sleep(self.takes)
         return await super().publish(messages)
 
     def losses(self) -> int:
@@ -279,6 +281,37 @@ def test_a_saga_whose_messages_cannot_be_made_is_tried_again_later_beside_the_ot
             assert house.clock.now() - first < 26_000_000
 
     run(defective())
+
+
+class SlowReading:
+    """A `RunSync` in which what was read of due times and versions takes so many seconds to come back."""
+
+    def __init__(self, due: float, versions: float) -> None:
+        self._due = due
+        self._versions = versions
+
+    async def __call__(self, call: Callable[[], T], /) -> T:
+        result = call()
+        name = call.func.__name__ if isinstance(call, partial) else getattr(call, "__name__", "")
+        await asyncio.sleep({"<lambda>": self._due, "versions": self._versions}.get(name, 0))
+        return result
+
+
+@pytest.mark.parametrize(("due", "versions"), [(0.0, 1.5), (1.5, 0.0), (0.7, 2.5)])
+def test_a_command_is_asked_again_once_at_each_time_though_reading_and_sending_are_slow(
+    due: float, versions: float
+) -> None:
+    async def asking() -> list[float]:
+        house = House()
+        house.transport.takes = 3.0
+        async with house.running(house.orchestrator(run_sync=SlowReading(due, versions))):
+            house.start()
+            first = await house.asked(1)
+            await house.until(lambda: len(house.transport.commands_sent) >= 4, seconds=600)
+            return [(each.deadline - first.deadline) / 1_000_000 for each in house.transport.commands_sent[1:]]
+
+    sends = run(asking())
+    assert [round(after) // 30 for after in sends] == [1, 3, 7], "after 30 s, then after twice as long each time"
 
 
 def test_a_store_that_is_away_for_a_while_costs_time_only() -> None:
