@@ -219,7 +219,6 @@ class Batches:
             for saga_id, version in sent.complete:
                 self._transactor.upkeep.acknowledged(saga_id, version)
             self._later({saga_id: batch[saga_id] for saga_id in sent.failed}, self._tuning.again_after)
-            self._later({saga_id: batch[saga_id] for saga_id in sent.defective}, self._tuning.trouble_after)
             await self._acknowledge(batch, turned)
         except Exception:  # noqa: BLE001 - a batch that cannot be sent must not take the others down
             _log.exception("a batch could not be sent; trying again")

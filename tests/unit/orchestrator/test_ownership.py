@@ -26,7 +26,7 @@ class ScriptedLeases(Leases):
 
     def renew(self) -> Holding:
         held = self._granted.pop(0) if len(self._granted) > 1 else self._granted[0]
-        return Holding(frozenset(held), 1)
+        return Holding(frozenset(held), 1, settled=True)
 
 
 class Recorder:

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from structlog.testing import capture_logs
 
 from saga_engine.adapters.memory.broker import MemoryBroker
 from saga_engine.adapters.memory.transport import MemoryTransport
 from saga_engine.core.inputs import Outcome
-from saga_engine.core.outgoing import SendCommand
 from saga_engine.envelope import Command, Message, partition_of
 from saga_engine.orchestrator.relay import Relay
 from saga_engine.orchestrator.tokens import Tokens
@@ -230,15 +228,3 @@ async def test_a_second_event_of_a_saga_is_not_sent_before_the_first_is_acknowle
     wire.lost, wire.messages = set(), []
     sent = await relay(office, wire).send([both])
     assert (sent.complete, wire.subjects) == ([(saga_id, both.state.version if both.state else 0)], [first, second])
-
-
-async def test_a_saga_whose_messages_cannot_be_made_holds_up_no_other(wire: Wire) -> None:
-    office = Office()
-    broken_id, fine_id, transactor = office.start(key="a"), office.start(key="b"), office.transactor()
-    broken, fine = turn(transactor, broken_id), turn(transactor, fine_id)
-    broken.unsent = [replace(each, step="gone") for each in broken.unsent if isinstance(each, SendCommand)]
-    with capture_logs() as logs:
-        sent = await relay(office, wire).send([broken, fine])
-    assert (sent.defective, sent.failed, sent.complete) == ([broken_id], [], [(fine_id, 2)])
-    assert [command.address.saga_id for command in wire.asked()] == [fine_id]
-    assert [line["saga_id"] for line in logs] == [str(broken_id)]

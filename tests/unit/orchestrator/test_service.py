@@ -254,35 +254,6 @@ def test_after_a_crash_sagas_go_on_at_once_under_the_same_name_and_after_a_lease
     run(crashing())
 
 
-def test_a_saga_whose_messages_cannot_be_made_is_tried_again_later_beside_the_others(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def defective() -> None:
-        house = House()
-        broken = house.start()
-        held = {broken}
-        make = Tokens.make
-
-        def making(tokens: Tokens, key: str, participant: str) -> str:
-            if any(key.startswith(str(saga_id)) for saga_id in held):
-                raise RuntimeError("a defect that this saga uncovers")
-            return make(tokens, key, participant)
-
-        monkeypatch.setattr(Tokens, "make", making)
-        async with house.running(house.orchestrator()) as task:
-            fine = house.start()
-            assert (await house.asked(1)).address.saga_id == fine
-            first = house.clock.now()
-            await asyncio.sleep(20)
-            assert not task.done()
-            held.clear()
-            again = await house.asked(2)
-            assert (again.address.saga_id, again.send) == (broken, 1)
-            assert house.clock.now() - first < 26_000_000
-
-    run(defective())
-
-
 class SlowReading:
     """A `RunSync` in which what was read of due times and versions takes so many seconds to come back."""
 
