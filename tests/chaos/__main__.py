@@ -81,7 +81,8 @@ def tell(outcome: Outcome, minutes: float, *, short: bool) -> bool:
     done = outcome.done
     lines = [
         "faults: " + ", ".join(f"{act} {times}" for act, times in sorted(done.acts.items())),
-        "network: " + ", ".join(f"{kind} {times}" for kind, times in sorted(done.network.items())),
+        "network, felt of done: "
+        + ", ".join(f"{kind} {outcome.felt[kind]}/{times}" for kind, times in sorted(done.network.items())),
         "sagas: " + ", ".join(f"{status} {times}" for status, times in sorted(counted.sagas.items())),
         f"first progress: {outcome.progress.shown if outcome.progress is not None else 'not measured'}",
         "invariants checked: " + " ".join(number for number, times in sorted(report.checked.items()) if times),
@@ -97,7 +98,7 @@ def tell(outcome: Outcome, minutes: float, *, short: bool) -> bool:
         # A short run has too few starts, and other tests beside it.
         "too slow": [] if short else too_slow(outcome),
         "growing": growing(outcome),
-        "proves too little": too_little(done, sagas, minutes),
+        "proves too little": too_little(done, outcome.felt, sagas, minutes),
     }
     lines += [f"{what}:\n{shown(found)}" for what, found in findings.items() if found]
     lines.append(

@@ -9,6 +9,7 @@ import asyncio
 import random
 import signal
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -95,6 +96,9 @@ class Faults:
         self._chance = random.Random(f"{seed}/faults")
         self._pace = pace
         self._busy: set[str] = set()
+        self._kinds: deque[str] = deque()
+        self.felt: Counter[str] = Counter()
+        """Network faults by kind that met a connection or the attempt of one; the others are not counted."""
 
     def prepare(self, act: Act) -> Prepared | None:
         """Choose the targets of a fault and take them; None when all are taken."""
@@ -127,16 +131,20 @@ class Faults:
         return self._on(act, member.name, lambda: do(member))
 
     def _on_network(self) -> Prepared | None:
-        kind, behaviour = self._chance.choice(list(NETWORK_FAULTS.items()))
-        server = self._chance.choice((BROKER, DATABASE))
+        if not self._kinds:
+            self._kinds.extend(self._chance.sample(list(NETWORK_FAULTS), len(NETWORK_FAULTS)))
+        kind, server = self._kinds[0], self._chance.choice((BROKER, DATABASE))
         members = [*self._fleet.members.values(), *([self._fleet.client] if self._fleet.client is not None else [])]
         if self._chance.random() < EVERYBODY_CHANCE:
             target, links = server, [_link(member, server) for member in members]
         else:
             link = _link(self._chance.choice(members), server)
             target, links = link.name, [link]
-        prepared = self._on(Act.NETWORK, target, lambda: self._disturb(kind, behaviour, links), kind)
-        return None if prepared is None else Prepared(prepared.doing, kind)
+        prepared = self._on(Act.NETWORK, target, lambda: self._disturb(kind, links), kind)
+        if prepared is None:
+            return None
+        self._kinds.popleft()
+        return Prepared(prepared.doing, kind)
 
     def _on(
         self, act: Act, target: str, do: Callable[[], Coroutine[object, object, None]], detail: str = ""
@@ -204,12 +212,14 @@ class Faults:
         await self._wait(self._pace.server_pause)
         self._fleet.postgres.resume()
 
-    async def _disturb(self, kind: str, behaviour: Behaviour, links: Sequence[Link]) -> None:
+    async def _disturb(self, kind: str, links: Sequence[Link]) -> None:
+        before = sum(link.suffered for link in links)
         for link in links:
-            link.behave(behaviour)
+            link.behave(NETWORK_FAULTS[kind])
             if kind == CUT:
                 link.cut()
         await self._wait(self._pace.network)
+        self.felt[kind] += sum(link.suffered for link in links) > before
         for link in links:
             link.behave(SOUND)
 

@@ -14,7 +14,7 @@ from statistics import median
 from typing import Final
 
 from saga_engine.audit.history import Fault
-from tests.chaos.fleet import ENGINE, Fleet
+from tests.chaos.fleet import CLIENT, ENGINE, Fleet
 from tests.chaos.processes import Process
 from tests.chaos.servers import BROKER, DATABASE
 
@@ -85,7 +85,9 @@ def progress(lives: Iterable[Life], faults: Sequence[Fault], commits: Mapping[st
 
 
 def _touches(fault: Fault, life: Life, until: float) -> bool:
-    if fault.target not in (BROKER, DATABASE, life.member, f"{life.member}-database", f"{life.member}-broker"):
+    # Without a client there is nothing to commit either.
+    links = [f"{name}-{server}" for name in (life.member, CLIENT) for server in (BROKER, DATABASE)]
+    if fault.target not in (BROKER, DATABASE, life.member, *links):
         return False
     began, ended = fault.at / 1e6, (fault.until or fault.at) / 1e6
     # The kill that the start follows ends with it, and is no disturbance.
@@ -127,7 +129,7 @@ def sample(processes: Iterable[Process]) -> list[Sample]:
 class Resources:
     """Of one role: medians of the run's second and last quarter, over processes that have settled, and the most seen.
 
-    `judged` False: too few samples to tell a course.
+    `judged` False: too few samples to tell a course, or a server, whose memory is not ours.
     """
 
     role: str
@@ -142,7 +144,7 @@ class Resources:
         return (
             f"{self.role}: memory {self.memory[0]:.0f} then {self.memory[1]:.0f} MiB (most {self.most_memory:.0f}), "
             f"descriptors {self.descriptors[0]:.0f} then {self.descriptors[1]:.0f} (most {self.most_descriptors})"
-            f"{'' if self.judged else ', too few samples to judge'}"
+            f"{'' if self.judged else ', not judged'}"
         )
 
 
@@ -156,8 +158,8 @@ def resources(samples: Sequence[Sample]) -> list[Resources]:
 
 def _course(role: str, samples: Sequence[Sample]) -> Resources:
     settled = [one for one in samples if one.age >= _SETTLED_S]
-    judged = len(settled) >= _ENOUGH_SAMPLES
-    used = settled if judged else samples
+    enough = len(settled) >= _ENOUGH_SAMPLES
+    used = settled if enough else samples
     began, ended = used[0].at, used[-1].at
     quarter = (ended - began) / 4
     second = [one for one in used if began + quarter <= one.at <= began + 2 * quarter] or used
@@ -168,5 +170,5 @@ def _course(role: str, samples: Sequence[Sample]) -> Resources:
         (median(one.descriptors for one in second), median(one.descriptors for one in last)),
         max(one.memory for one in samples),
         max(one.descriptors for one in samples),
-        judged,
+        enough and role not in (BROKER, DATABASE),
     )

@@ -47,6 +47,8 @@ class Link:
     def __init__(self, name: str, upstream: int) -> None:
         self.name = name
         self.connections = 0
+        self.suffered = 0
+        """How often somebody met its misbehaviour: chunks that were not passed on as they came, connections reset."""
         self._upstream = upstream
         self._behaviour = SOUND
         self._changed = asyncio.Event()
@@ -78,6 +80,10 @@ class Link:
 
     def cut(self) -> None:
         """Reset every connection, on both sides."""
+        self.suffered += len(self._open)
+        self._reset_all()
+
+    def _reset_all(self) -> None:
         for pair in tuple(self._open):
             pair.reset()
 
@@ -85,7 +91,7 @@ class Link:
         """Stop listening and end all connections."""
         if self._server is not None:
             self._server.close()
-        self.cut()
+        self._reset_all()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -98,6 +104,7 @@ class Link:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         if self._behaviour.refuse:
+            self.suffered += 1
             _reset(writer)
             return
         try:
@@ -127,12 +134,19 @@ class Link:
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(_CHUNK):
+                self.suffered += self._meets(upwards)
                 while self._frozen(upwards):
                     await self._changed.wait()
                 if upwards and (pair.broken or self._behaviour.swallow_up):
                     pair.broken = True
                     continue
                 await self._pass_on(data, writer)
+
+    def _meets(self, upwards: bool) -> bool:
+        """Whether what passes in this direction is mistreated."""
+        behaviour = self._behaviour
+        only_up, only_down = behaviour.frozen_up or behaviour.swallow_up, behaviour.frozen_down
+        return behaviour != SOUND and not behaviour.refuse and not (only_down if upwards else only_up)
 
     def _frozen(self, upwards: bool) -> bool:
         return self._behaviour.frozen_up if upwards else self._behaviour.frozen_down

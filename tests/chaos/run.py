@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -50,10 +51,14 @@ class Settings:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a run: its history files, what was done to it, what was measured, and what went wrong outright."""
+    """What came of a run: its history files, what was done to it, what was measured, and what went wrong outright.
+
+    `felt`: see `Faults`.
+    """
 
     done: Done
     histories: list[Path]
+    felt: Counter[str] = field(default_factory=Counter)
     progress: Progress | None = None
     samples: list[Sample] = field(default_factory=list)
     healed_after: float | None = None
@@ -73,7 +78,7 @@ class Run:
         self._fleet = Fleet(settings.folder, self._report)
         faults = Faults(self._fleet, self._report, settings.seed, settings.pace)
         self._nemesis = Nemesis(faults, settings.seed, settings.deck, settings.between)
-        self._outcome = Outcome(self._nemesis.done, [self._history])
+        self._outcome = Outcome(self._nemesis.done, [self._history], faults.felt)
         self._began = time.monotonic()
         self._phase = "starting"
 

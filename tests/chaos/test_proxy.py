@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.chaos.faults import NETWORK_FAULTS
 from tests.chaos.proxy import HOST, SOUND, Behaviour, Link
 
 PATIENCE_S = 10.0
@@ -49,6 +50,9 @@ class Caller:
         self._writer.write(text)
         async with asyncio.timeout(PATIENCE_S):
             return await self._reader.readexactly(len(text))
+
+    def say(self, text: bytes) -> None:
+        self._writer.write(text)
 
     async def is_silent(self, text: bytes) -> bool:
         """Whether nothing comes back for a while."""
@@ -121,3 +125,23 @@ async def test_a_cut_resets_both_sides_and_refusing_lets_nobody_in(link: Link) -
     assert await other.echo(b"healed") == b"healed"
     for each in (caller, refused, other):
         each.close()
+
+
+@pytest.mark.parametrize("behaviour", NETWORK_FAULTS.values(), ids=NETWORK_FAULTS)
+async def test_misbehaviour_counts_as_suffered_only_when_somebody_meets_it(link: Link, behaviour: Behaviour) -> None:
+    link.behave(behaviour)
+    link.cut()
+    assert link.suffered == 0
+    caller = await Caller.connect(link)
+    caller.say(b"anything")
+    async with asyncio.timeout(PATIENCE_S):
+        while link.suffered == 0:  # noqa: ASYNC110 - the proxy has no event for it
+            await asyncio.sleep(BRIEFLY_S / 10)
+    caller.close()
+
+
+async def test_nobody_suffers_from_a_sound_link(link: Link) -> None:
+    caller = await Caller.connect(link)
+    assert await caller.echo(b"fine") == b"fine"
+    assert link.suffered == 0
+    caller.close()

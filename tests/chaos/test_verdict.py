@@ -21,7 +21,7 @@ from saga_engine.audit.history import (
 )
 from saga_engine.core.events import Direction
 from saga_engine.envelope import StreamHead
-from tests.chaos.faults import Act
+from tests.chaos.faults import NETWORK_FAULTS, Act
 from tests.chaos.measures import Life, Sample, progress, resources
 from tests.chaos.nemesis import Done
 from tests.chaos.run import Outcome
@@ -74,9 +74,19 @@ def test_a_second_effect_under_one_key_is_doubled() -> None:
 
 def test_a_run_that_did_too_little_proves_nothing() -> None:
     done = Done(Counter({Act.KILL_WORKER: 19, Act.WIPE: 1}))
-    assert too_little(done, sagas=1_000, minutes=3) == ["kills: 20, expected at least 30.0"]
-    assert too_little(done, sagas=600, minutes=2) == ["sagas: 600, expected at least 666.7"]
-    assert too_little(replace(done, acts=Counter({Act.KILL_WORKER: 20})), 667, 2) == ["wipes: 0, expected at least 0.7"]
+    assert too_little(done, {}, sagas=1_000, minutes=2.9) == ["kills: 20, expected at least 29.0"]
+    assert too_little(done, {}, sagas=600, minutes=2) == ["sagas: 600, expected at least 666.7"]
+    only_kills = Done(Counter({Act.KILL_WORKER: 20}))
+    assert too_little(only_kills, {}, 667, 2) == ["wipes: 0, expected at least 0.7"]
+
+
+def test_a_run_of_minutes_that_left_a_fault_out_or_into_the_void_proves_nothing() -> None:
+    done = Done(Counter(dict.fromkeys(Act, 10)))
+    felt = Counter(dict.fromkeys(NETWORK_FAULTS, 1))
+    assert too_little(done, felt, 1_000, 3) == []
+    assert too_little(done, {**felt, "cut": 0}, 1_000, 3) == ["network cut: never met a connection"]
+    del done.acts[Act.PAUSE_WORKER]
+    assert too_little(done, felt, 1_000, 3) == ["pause worker: never done"]
 
 
 def test_a_role_whose_processes_grow_is_told() -> None:
@@ -100,6 +110,17 @@ def test_a_start_must_lead_to_a_commit_within_the_limit(commits: dict[str, float
     judged = progress([LIFE], [], commits)
     assert bool(judged.late) is late
     assert len(judged.undisturbed) == 1
+
+
+def test_a_server_that_grows_is_shown_and_not_judged() -> None:
+    outcome = Outcome(Done(), [], samples=[Sample(DATABASE, at, 20.0, 80.0 + at, 20) for at in range(100)])
+    assert growing(outcome) == []
+
+
+@pytest.mark.parametrize("target", ["client-database", "client-broker", "orchestrator-0-database"])
+def test_a_start_without_work_or_without_its_servers_is_not_judged(target: str) -> None:
+    cut = Fault("network", target, 99_000_000, 103_000_000, detail="cut")
+    assert progress([LIFE], [cut], {"orchestrator-0.2": 109.0}).disturbed == 1
 
 
 def test_a_start_under_an_outage_or_of_no_length_is_not_judged() -> None:

@@ -6,7 +6,7 @@ Owns the limits and the last line. Knows no process.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -21,7 +21,7 @@ from saga_engine.audit.history import (
     StreamRow,
 )
 from saga_engine.core.state import Status
-from tests.chaos.faults import Act
+from tests.chaos.faults import NETWORK_FAULTS, Act
 from tests.chaos.measures import PROGRESS_LIMIT_S, resources
 from tests.chaos.nemesis import Done
 from tests.chaos.run import Outcome
@@ -30,6 +30,9 @@ KILLS_A_MINUTE: Final = 10.0
 WIPES_A_MINUTE: Final = 1 / 3
 SAGAS_A_MINUTE: Final = 1000 / 3
 """What a run must at least have done to prove something."""
+
+EVERYTHING_WITHIN_MINUTES: Final = 3.0
+"""A run of so long must have done everything that there is to do, and the system must have felt it."""
 
 _FLAT: Final = 1.25
 _SMALL_MEMORY_MIB: Final = 16.0
@@ -80,14 +83,18 @@ def count(records: Iterable[Record]) -> Counted:
     return counted
 
 
-def too_little(done: Done, sagas: int, minutes: float) -> list[str]:
-    """What the run has too little of to prove anything."""
+def too_little(done: Done, felt: Mapping[str, int], sagas: int, minutes: float) -> list[str]:
+    """What the run has too little of to prove anything. `felt`: network faults by kind that met a connection."""
     wanted = (
         ("kills", done.kills, KILLS_A_MINUTE * minutes),
         ("wipes", done.acts[Act.WIPE], WIPES_A_MINUTE * minutes),
         ("sagas", sagas, SAGAS_A_MINUTE * minutes),
     )
-    return [f"{what}: {found}, expected at least {least:.1f}" for what, found, least in wanted if found < least]
+    little = [f"{what}: {found}, expected at least {least:.1f}" for what, found, least in wanted if found < least]
+    if minutes < EVERYTHING_WITHIN_MINUTES:
+        return little
+    little += [f"{act}: never done" for act in Act if not done.acts[act]]
+    return little + [f"network {kind}: never met a connection" for kind in NETWORK_FAULTS if not felt.get(kind)]
 
 
 def too_slow(outcome: Outcome) -> list[str]:
