@@ -6,7 +6,7 @@ A saga that is being worked on is held out of the next batch; what arrives for i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
@@ -94,6 +94,12 @@ class Agenda:
         entry.ask_again = entry.ask_again or ask_again
         if due_since is not None:
             entry.due_since = due_since if entry.due_since is None else min(entry.due_since, due_since)
+
+    def deliveries(self) -> Iterator[Delivery]:
+        """All that wait or are worked on."""
+        for entries in (self._ready, self._held, self._busy):
+            for entry in entries.values():
+                yield from entry.deliveries
 
     async def room(self, backlog: int) -> None:
         """Wait until fewer sagas than `backlog` wait."""

@@ -180,6 +180,20 @@ class Intake:
         if deliveries and self._subscription is not None:
             await self._subscription.retry_later(deliveries, delay)
 
+    async def beat(self, interval: float) -> None:
+        """For ever, keep what waits or is worked on for longer than `interval` seconds from being delivered again.
+
+        Nothing is told of what comes and goes between two looks, so that it costs nothing as long as we keep up.
+        """
+        seen: dict[int, Delivery] = {}
+        while True:
+            await self._clock.sleep(interval)
+            here = {id(delivery): delivery for delivery in self._agenda.deliveries()}
+            still = [delivery for known, delivery in here.items() if known in seen]
+            if still and self._subscription is not None:
+                await self._subscription.in_progress(still)
+            seen = here
+
     async def _receive(self, subscription: Subscription) -> None:
         while True:
             await self._agenda.room(self._backlog)

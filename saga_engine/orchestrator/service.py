@@ -67,6 +67,7 @@ class Orchestrator:
         )
         leases = Leases(store, name, int(tuning.lease * 1_000_000))
         self._ownership = Ownership(leases, self, clock, run_sync, tuning.lease_interval, name)
+        self._beat_every = tuning.ack_wait / 4
         self._recovering: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
         self._failure: BaseException | None = None
@@ -83,6 +84,7 @@ class Orchestrator:
         works = [self._ownership.hold, self._watch.due, self._watch.losses]
         if self._keyring is not None:
             works.append(self._keyring.keep)
+        beating = self._guarded(asyncio.create_task(self._intake.beat(self._beat_every)))
         feeding = [self._guarded(asyncio.create_task(work())) for work in works]
         try:
             await self._stopping.wait()
@@ -96,7 +98,7 @@ class Orchestrator:
             self._log.info("the orchestrator has ended", **self.counters.shown())
         finally:
             await silence()
-            await end_tasks([working, *feeding, *self._recovering])
+            await end_tasks([working, beating, *feeding, *self._recovering])
             await self._intake.close()
 
     def _guarded(self, task: asyncio.Task[None]) -> asyncio.Task[None]:

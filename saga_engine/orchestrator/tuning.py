@@ -12,7 +12,8 @@ class Tuning:
     `batch`: in one commit at most. `backlog`: waiting, above which nothing more is received. `cached`: kept in memory.
     `sending`: batches whose messages may be under way at a time. `due_poll`: the backstop for what is due. `lease`:
     the longest silence after a crash, four times `lease_interval` or more. `lease_interval`: from one look at the
-    leases to the next. `settle_after`: how long a stream's row may be behind what is known of it.
+    leases to the next. `settle_after`: how long a stream's row may be behind what is known of it. `ack_wait`: the
+    transport's; progress with replies that wait is told four times in it.
     """
 
     batch: int = 500
@@ -25,3 +26,4 @@ class Tuning:
     again_after: float = 1.0
     trouble_after: float = 5.0
     settle_after: float = 0.5
+    ack_wait: float = 5.0

@@ -32,10 +32,14 @@ _LEAST_SHARE: Final = 32
 """How many deliveries each of several pulls asks for at least, so that one busy partition is not starved."""
 
 
+_GOOD_PART: Final = 4
+"""Who takes a delivery has all of the ack wait but at most this part of it."""
+
+
 class NatsSubscription:
     """See `ports.Subscription`. A delivery that nobody took from the buffer within the ack wait is dropped here: the
 
-    server gives it to somebody again.
+    server gives it to somebody again. For one that was taken late the ack wait starts anew.
     """
 
     def __init__(
@@ -61,9 +65,10 @@ class NatsSubscription:
             if self._closed:
                 raise TransportUnavailableError("nats: the subscription is closed")
             self._news.clear()
-            taken = self._take(limit)
+            taken, waited = self._take(limit)
             await self._ask(limit - len(taken) - len(self._buffer))
             if taken:
+                await self.in_progress(waited)
                 return taken
             await self._news.wait()
 
@@ -97,12 +102,14 @@ class NatsSubscription:
         self._buffer.append((self._time(), delivery))
         self._news.set()
 
-    def _take(self, limit: int) -> list[Delivery]:
-        oldest = self._time() - self._ack_wait
-        buffer = self._buffer
-        while buffer and buffer[0][0] < oldest:
+    def _take(self, limit: int) -> tuple[list[Delivery], list[Delivery]]:
+        """What is handed out, and which of it has waited here for a good part of its ack wait."""
+        now, buffer = self._time(), self._buffer
+        while buffer and buffer[0][0] < now - self._ack_wait:
             buffer.popleft()
-        return [buffer.popleft()[1] for _ in range(min(limit, len(buffer)))]
+        taken = [buffer.popleft() for _ in range(min(limit, len(buffer)))]
+        waited = [delivery for arrived, delivery in taken if arrived < now - self._ack_wait / _GOOD_PART]
+        return [delivery for _, delivery in taken], waited
 
     async def _ask(self, wanted: int) -> None:
         if wanted <= 0 or not self._pulls:

@@ -11,7 +11,7 @@ from nats.js import JetStreamContext
 
 from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.transport import NatsTransport, connect
-from saga_engine.testing.transport_harness import collect, command, until, until_confirmed
+from saga_engine.testing.transport_harness import DEADLINE, collect, command, until, until_confirmed
 from saga_engine.wire import COMMANDS
 
 
@@ -61,4 +61,23 @@ async def test_what_lay_longer_than_the_ack_wait_is_left_to_its_redelivery(
     await asyncio.sleep(1.5)
     (delivery,) = await collect(subscription, 1)
     assert delivery.deliveries == 2
+    await transport.close()
+
+
+async def test_for_what_was_taken_late_the_ack_wait_starts_anew(nats_url: str, jetstream: JetStreamContext) -> None:
+    transport = await connect(NatsSettings(servers=(nats_url,), ack_wait=6.0))
+    subscription = await transport.commands("order")
+    asking = asyncio.ensure_future(subscription.receive(2))
+    await until_confirmed(transport, [command(0)])
+    await subscription.ack(await asking)
+    client = await nats.connect(nats_url)
+    said = await client.subscribe(f"$JS.ACK.{COMMANDS}.order.>")
+    await client.flush()
+    await in_buffer(transport, jetstream, 1)
+    await asyncio.sleep(6.0 / 4 + 0.1)
+    (taken,) = await collect(subscription, 1)
+    assert taken.deliveries == 1
+    progress = await said.next_msg(timeout=DEADLINE)
+    assert (progress.subject, progress.data) == (str(taken.token), b"+WPI")
+    await client.close()
     await transport.close()

@@ -30,6 +30,7 @@ from saga_engine.orchestrator.tokens import Tokens
 from saga_engine.orchestrator.transact import Transactor
 from saga_engine.orchestrator.tuning import Tuning
 from saga_engine.ports import Append, AppendOutcome, Lease, RunSync, Settlement
+from saga_engine.tasks import end_tasks
 from saga_engine.testing.virtual_time import VirtualClock, VirtualLoop, run
 from saga_engine.wire import message_to_command, reply_to_message
 from tests.unit.orchestrator.support import PLACE, loaded
@@ -358,6 +359,44 @@ def test_a_second_batch_overlaps_the_commit_of_the_first_once_it_is_worth_it_and
             assert gate.appending == 3, "what had come meanwhile is one batch"
 
     run(overlapping())
+
+
+def test_replies_that_wait_for_a_slow_store_longer_than_the_ack_wait_are_delivered_once() -> None:
+    async def waiting() -> int:
+        house, gate = House(), Gate()
+        orchestrator = house.orchestrator(run_sync=gate, tuning=Tuning(batch=2, ack_wait=house.broker.ack_wait))
+        async with house.running(orchestrator):
+            sagas = [house.start() for _ in range(6)]
+            await house.asked(6)
+            for command in house.transport.commands_sent[:6]:
+                await house.answer(command)
+            await asyncio.sleep(10 * house.broker.ack_wait)
+            gate.opened.set()
+            await house.until(lambda: all(head.version == 4 for head in house.store.heads(sagas).values()))
+        return orchestrator.counters.replies
+
+    assert run(waiting()) == 6
+
+
+def test_replies_are_kept_while_an_orchestrator_that_ends_works_off_what_it_has() -> None:
+    async def ending() -> int:
+        house, gate = House(), Gate()
+        orchestrator = house.orchestrator(run_sync=gate, tuning=Tuning(ack_wait=house.broker.ack_wait))
+        async with house.running(orchestrator):
+            saga_id = house.start()
+            await house.answer(await house.asked(1))
+            await house.until(lambda: gate.appending == 1)
+            orchestrator.stop()
+            other = house.transport.replies(range(PARTITIONS))
+            receiving = asyncio.create_task((await other).receive(10))
+            await asyncio.sleep(10 * house.broker.ack_wait)
+            assert not receiving.done(), "nobody else gets what is being committed here"
+            await end_tasks([receiving])
+            gate.opened.set()
+            await house.until(lambda: house.store.heads([saga_id])[saga_id].version == 4)
+        return orchestrator.counters.replies
+
+    assert run(ending()) == 1
 
 
 def test_a_task_that_dies_ends_the_orchestrator_with_its_error() -> None:
