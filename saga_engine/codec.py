@@ -6,9 +6,10 @@ out has its default, and a type that is not known stops that one saga with a cle
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Final, TypeVar, cast, get_args
+from uuid import UUID
 
 import orjson
 
@@ -30,6 +31,12 @@ from saga_engine.envelope import EventRecord
 from saga_engine.errors import SagaEngineError
 
 T = TypeVar("T")
+
+_LATEST: Final = 253_402_300_799_999_999
+"""The last microsecond of the year 9999, which is the last that a date can say."""
+
+_MOST_SHOWN: Final = 40
+"""Characters of a value that is not what it should be."""
 
 
 class UnknownEventError(SagaEngineError):
@@ -76,6 +83,8 @@ def decode_event(record: EventRecord) -> Event:
     shape = _BY_NAME.get(record.type)
     if shape is None:
         raise _unknown(record, "its type is not known")
+    if not _is_time(record.at):
+        raise _unknown(record, f"its time is {str(record.at)[:_MOST_SHOWN]!r}, expected microseconds since 1970")
     try:
         data = cast(dict[str, object], orjson.loads(record.data))
         for name, make in _ENUMS.items():
@@ -88,10 +97,24 @@ def decode_event(record: EventRecord) -> Event:
         raise _unknown(record, str(error)) from error
 
 
+def decode_events(saga_id: UUID, records: Iterable[EventRecord]) -> list[Event]:
+    """The events of a saga's records. Raises as `decode_event`, and names the saga."""
+    try:
+        return [decode_event(record) for record in records]
+    except UnknownEventError as error:
+        raise UnknownEventError(f"saga {saga_id}: {error}") from error
+
+
+def _is_time(at: object) -> bool:
+    """SQLite keeps in any column whatever somebody writes there by hand."""
+    return isinstance(at, int) and 0 <= at <= _LATEST
+
+
 def _unknown(record: EventRecord, why: str) -> UnknownEventError:
     return UnknownEventError(
         f"event {record.type} at version {record.version} cannot be read ({why}): if a newer release of saga-engine "
-        "runs on this store, upgrade this process"
+        "runs on this store, upgrade this process; else the row is damaged: `saga audit` says what else is, and a "
+        "backup of the store has what it was"
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from saga_engine.codec import decode_event
+from saga_engine.codec import decode_events
 from saga_engine.core.events import Suspended
 from saga_engine.core.state import SagaState, Status
 from saga_engine.core.waits import blocked_steps
@@ -69,7 +69,7 @@ def suspended(look: Look) -> Iterator[Finding]:
     wanted = StreamFilter(statuses=(str(Status.SUSPENDED),), before=lowest_id(look.now - LONG), limit=NAMED)
     found = False
     for saga_id, stream in look.store.load({head.stream_id: WHOLE for head in look.store.list(wanted)}).items():
-        held = [record for record in stream.events if isinstance(decode_event(record), Suspended)]
+        held = [event for event in decode_events(saga_id, stream.events) if isinstance(event, Suspended)]
         if held and held[-1].at < look.now - LONG:
             found = True
             what = f"has been suspended for {_days(look.now - held[-1].at)}"

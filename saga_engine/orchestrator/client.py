@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from saga_engine.codec import decode_event
+from saga_engine.codec import decode_events
 from saga_engine.core.events import Event
 from saga_engine.core.evolve import evolve
 from saga_engine.core.outgoing import PublishEvent, outgoing
@@ -241,12 +241,12 @@ class Client:
 
         Raises:
             NotFoundError: there is none of that id.
-            UnknownEventError: a newer release wrote to it.
+            UnknownEventError: a newer release wrote to it, or its rows are damaged.
         """
         loaded = self._store.load({saga_id: WHOLE}).get(saga_id)
         if loaded is None:
             raise NotFoundError(f"no saga with id {saga_id}")
-        events = [decode_event(record) for record in loaded.events]
+        events = decode_events(saga_id, loaded.events)
         plan = self._plans.get(loaded.head.definition_hash)
         state = SagaState(saga_id)
         emitted: dict[int, PublishEvent] = {}

@@ -7,8 +7,19 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from saga_engine.envelope import DomainEvent, Message
-from saga_engine.wire import MAX_BYTES, REASON, TRUNCATED, dead_letter, event_to_message, sent_size
+from saga_engine.adapters.nats.settings import NatsSettings
+from saga_engine.core.events import Direction
+from saga_engine.definition.values import MAX_PAYLOAD
+from saga_engine.envelope import Address, Command, DomainEvent, Message
+from saga_engine.wire import (
+    MAX_BYTES,
+    REASON,
+    TRUNCATED,
+    command_to_message,
+    dead_letter,
+    event_to_message,
+    sent_size,
+)
 from tests.unit.participant.support import NOW, saga_id
 
 EVENT = DomainEvent(saga_id(), "place_order", "o-1", 7, "OrderCreated", None, None, NOW, None)
@@ -43,6 +54,31 @@ def test_a_dead_letter_of_huge_headers_keeps_those_that_fit_and_the_reason(heade
     assert letter.body == b"body"
     assert (letter.headers["saga-key"], letter.headers[REASON]) == ("k", "why")
     assert letter.headers[TRUNCATED] == str(sent_size(headers, b"body"))
+
+
+def test_the_largest_command_that_the_limits_allow_fits_any_server_that_is_let_serve() -> None:
+    """So no command is sent again for ever since it is too large: payload and result are bounded where they come in."""
+    place = "/".join(["s" * 63] * 10)
+    address = Address(saga_id(), place, 999, Direction.COMPENSATE)
+    command = Command(
+        address=address,
+        saga="s" * 63,
+        participant="p" * 63,
+        command="c" * 63,
+        partition=15,
+        attempt=10**6,
+        send=10**15,
+        payload="x" * (MAX_PAYLOAD - 2),
+        issued_at=NOW,
+        deadline=NOW,
+        must_succeed=True,
+        undone_result="y" * (MAX_PAYLOAD - 2),
+        token="t" * 200,
+        traceparent="0" * 55,
+        undone_command=f"{'p' * 63}.{'c' * 63}",
+    )
+    message = command_to_message(command)
+    assert 2 * MAX_PAYLOAD < sent_size(message.headers, message.body) < MAX_BYTES < NatsSettings().least_payload
 
 
 def test_event_data_that_no_server_takes_is_replaced_by_a_note() -> None:

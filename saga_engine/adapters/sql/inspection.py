@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, bindparam, exists, select, union
 
 from saga_engine.adapters.sql.read import chunks
-from saga_engine.adapters.sql.rows import head_of, select_heads
+from saga_engine.adapters.sql.rows import head_of, record_of, select_heads
 from saga_engine.adapters.sql.writer import Writer
 from saga_engine.envelope import EventRecord, StreamHead
 from saga_engine.ports import KeyRecord, Snapshot, StoredStream
@@ -66,9 +66,7 @@ class Inspector:
         before = self._heads(connection, wanted)
         records: defaultdict[UUID, list[tuple[EventRecord, UUID]]] = defaultdict(list)
         for stream_id, version, kind, data, at, batch_id in connection.execute(self._events_of, wanted):
-            # A row that somebody has changed may hold anything.
-            record = EventRecord(version, kind, str(data).encode("utf-8", "replace"), at)
-            records[stream_id].append((record, batch_id))
+            records[stream_id].append((record_of(version, kind, data, at), batch_id))
         after = self._heads(connection, wanted)
         held = self._keys(connection, before, ids)
         return {

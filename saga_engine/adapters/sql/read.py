@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Engine, Integer, Select, Text, bindparam, func, select, union_all
 
-from saga_engine.adapters.sql.rows import HeadRow, head_of, select_events, select_heads
+from saga_engine.adapters.sql.rows import HeadRow, head_of, record_of, select_events, select_heads
 from saga_engine.adapters.sql.writer import Writer
 from saga_engine.core.state import Status
 from saga_engine.envelope import EventRecord, StreamHead
@@ -126,7 +126,7 @@ class Reader:
             for stream_id, group in groupby(rows, key=lambda row: row[0]):
                 after, upto = bucket[stream_id]
                 tails[stream_id] = tuple(
-                    EventRecord(version, kind, data.encode(), at)
+                    record_of(version, kind, data, at)
                     for _, version, kind, data, at in group
                     if after < version <= upto
                 )

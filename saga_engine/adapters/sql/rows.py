@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, Select, select
 
-from saga_engine.envelope import StreamHead
+from saga_engine.envelope import EventRecord, StreamHead
 from saga_engine.sql.schema import events, streams
 
 HeadRow: TypeAlias = tuple[
@@ -41,6 +41,11 @@ def select_heads() -> Select[HeadRow]:
 def select_events() -> Select[EventRow]:
     """Events: stream id, version, type, data, at."""
     return select(events.c.stream_id, events.c.version, events.c.type, events.c.data, events.c.at)
+
+
+def record_of(version: int, kind: str, data: object, at: int) -> EventRecord:
+    """The record of an event's row. One that somebody has changed may hold anything: who decodes it says so."""
+    return EventRecord(version, kind, (data if isinstance(data, str) else repr(data)).encode("utf-8", "replace"), at)
 
 
 def head_of(row: Row[HeadRow]) -> StreamHead:

@@ -52,6 +52,20 @@ def test_a_broken_saga_is_named_with_the_number_and_what_was_expected(greeted: P
     assert "1 saga audited, " in done.err
 
 
+def test_a_time_that_is_none_is_named_by_the_audit_and_by_whoever_shows_the_saga(greeted: Path, saga: Saga) -> None:
+    tamper(greeted, "UPDATE saga_events SET at = 'tomorrow' WHERE version = 2")
+    done = saga("audit", "ann")
+    assert done.code == 1
+    assert "A3 " in done.out
+    assert "its time is 'tomorrow', expected microseconds since 1970" in done.out
+    for command in ("show", "history"):
+        shown = saga(command, "ann")
+        assert (shown.code, shown.out) == (1, "")
+        assert shown.err.startswith("Error: saga ")
+        assert "CommandIssued at version 2 cannot be read (its time is 'tomorrow', expected" in shown.err
+        assert "a backup of the store has what it was" in shown.err
+
+
 def test_what_was_found_is_a_document_for_programs(greeted: Path, saga: Saga) -> None:
     sound = json.loads(saga("audit", "-o", "json").out)
     assert (sound["holds"], sound["sagas"], sound["violations"]) == (True, 2, [])
