@@ -25,7 +25,9 @@ _MOST_DIGITS: Final = 9
 """Of the number of an item. A longer one is no item's: it may have been written to keep us busy reading it."""
 
 _UUID_LENGTH: Final = 36
-_SAGAS_AT_HAND: Final = 16_384
+SAGAS_AT_HAND: Final = 16_384
+"""Sagas whose ids are kept as text and as value, the last ones that were written or read."""
+
 _DIRECTIONS: Final = {direction.value: direction for direction in Direction}
 
 
@@ -102,13 +104,13 @@ def parse_key(key: str) -> Address | None:
     return Address(saga_id, step, None, direction)
 
 
-@lru_cache(maxsize=_SAGAS_AT_HAND)
+@lru_cache(maxsize=SAGAS_AT_HAND)
 def _text(saga_id: UUID) -> str:
     """The text of an id, which costs more to write than all else of a key."""
     return str(saga_id)
 
 
-@lru_cache(maxsize=_SAGAS_AT_HAND)
+@lru_cache(maxsize=SAGAS_AT_HAND)
 def _saga_id(text: str) -> UUID | None:
     """The id of a saga. The same object for the replies of one saga, so that what is kept by id is found by identity:
 

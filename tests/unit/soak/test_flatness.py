@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import random
 import socket
+import tracemalloc
+from uuid import UUID
 
 import pytest
 
-from tests.soak.flatness import MEASURES, slope
+from saga_engine.core.events import Direction
+from saga_engine.envelope import SAGAS_AT_HAND, Address, parse_key
+from tests.soak.flatness import MEASURES, filling, slope
 from tests.soak.samples import Sample, sample
 
 MEMORY = MEASURES["memory"]
@@ -43,6 +47,25 @@ def test_a_leak_of_a_kibibyte_for_each_ten_sagas_is_found_in_ten_minutes() -> No
 def test_a_descriptor_that_is_lost_every_minute_is_found_and_one_spike_is_not() -> None:
     assert not slope(series([40 + i // 30 for i in range(300)]), DESCRIPTORS).flat
     assert slope(series([40 if i != 250 else 90 for i in range(300)]), DESCRIPTORS).flat
+
+
+def test_caches_that_fill_are_not_a_leak_until_they_are_full() -> None:
+    fills = series([50_000 + i * 20 for i in range(300)])
+    known = filling(before=1_000, after=10_000)
+    assert slope(fills, MEMORY, known).flat
+    assert not slope(fills, MEMORY, filling(before=SAGAS_AT_HAND, after=100_000)).flat
+    leaks = series([50_000 + i * 60 for i in range(300)])
+    assert not slope(leaks, MEMORY, known).flat
+
+
+def test_the_caches_of_ids_take_what_is_said_of_them() -> None:
+    tracemalloc.start()
+    for number in range(SAGAS_AT_HAND):
+        parse_key(f"{UUID(int=number)}/step/forward")
+        Address(UUID(int=number), "step", None, Direction.COMPENSATE)
+    taken_kib = tracemalloc.get_traced_memory()[0] / 1024
+    tracemalloc.stop()
+    assert filling(0, SAGAS_AT_HAND) / 2 < taken_kib <= filling(0, SAGAS_AT_HAND)
 
 
 def test_too_few_samples_tell_nothing() -> None:
