@@ -46,6 +46,11 @@ class Batches(Generic[T]):
         self._most = MOST
 
     @property
+    def queued(self) -> int:
+        """How many have not begun."""
+        return len(self._queue)
+
+    @property
     def room(self) -> int:
         """How many more are welcome: enough for the next batch to be full."""
         return max(0, self._most - len(self._queue))

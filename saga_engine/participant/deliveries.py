@@ -81,6 +81,7 @@ class Deliveries:
         self._open: dict[int, Delivery] = {}
         self._running: dict[str, _Job] = {}
         self._at_once = concurrency
+        self._look_behind = False
         self._changed = asyncio.Event()
         self._quiet_until = 0
 
@@ -91,6 +92,7 @@ class Deliveries:
             await self._until(lambda: self._room() > 0)
             self._adapt(len(taken))
             taken = await self._subscription.receive(self._room())
+            queued = self._batches.queued
             for delivery in taken:
                 self._open[id(delivery)] = delivery
                 try:
@@ -98,6 +100,7 @@ class Deliveries:
                 except Exception as error:
                     log.error("a command could not be read", subject=delivery.message.subject, exc_info=error)
                     self._let_go(delivery)
+            self._look_behind = self._batches.queued - queued < len(taken)
 
     async def answer(self) -> None:
         """Send replies for ever."""
@@ -108,6 +111,8 @@ class Deliveries:
         while True:
             await self._clock.sleep(interval)
             self._give_up_hanging()
+            self._look_behind = True
+            self._tell()
             if self._open:
                 await self._subscription.in_progress(list(self._open.values()))
 
@@ -241,8 +246,16 @@ class Deliveries:
         waiting = self._runners.waiting
         free = self._concurrency + self._calls.hanging - waiting if waiting else self._at_once
         if self._executor.batching:
-            free = min(free, self._batches.room)
+            free = min(free, self._batches.room or self._behind())
         return min(free, MOST_OPEN - len(self._open))
+
+    def _behind(self) -> int:
+        """How many to take beyond a full batch: commands that need not wait for one may come behind those that do.
+
+        As many as can begin, for as long as such commands are found, and once at every beat: what has to wait anyway
+        is better left to other workers.
+        """
+        return self._concurrency if self._look_behind else 0
 
     def _tell(self) -> None:
         self._changed.set()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from sqlalchemy import Connection, Engine, event
@@ -17,7 +19,7 @@ from saga_engine.participant import Context, Rejected
 from saga_engine.participant.batches import MOST
 from saga_engine.participant.calls import LONGEST_RUN_US
 from tests.unit.participant.bench import Bench, rows
-from tests.unit.participant.support import PATIENCE_S, again, compensation, forward, until
+from tests.unit.participant.support import PATIENCE_S, StoppedClock, again, compensation, forward, until
 from tests.unit.participant.test_worker_trouble import disk_full
 
 
@@ -77,6 +79,60 @@ async def test_what_arrives_while_a_batch_runs_shares_the_next_transaction(
     assert {by_key[command.key].code for command in commands[2::3]} == {"timeout_error"}
     assert rows(bench.engine) == 41
     assert {reply.fenced for reply in by_key.values()} == {True}
+
+
+async def test_a_command_that_needs_no_batch_does_not_wait_behind_those_of_a_full_one(
+    bench: Bench, held: tuple[threading.Event, threading.Event]
+) -> None:
+    begun, free = held
+    async with bench.working():
+        bench.subscription.deliver(forward("hold"))
+        await until(begun.is_set)
+        for command in [*(forward() for _ in range(2 * MOST)), *(forward("unknown") for _ in range(3))]:
+            bench.subscription.deliver(command)
+        await until(lambda: len(bench.subscription.put_back) == 3)
+        free.set()
+        await until(lambda: len(bench.subscription.acked) == 1 + 2 * MOST)
+
+
+class BeatingClock(StoppedClock):
+    """Whoever sleeps does so until the next beat, which the test gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._next.wait()
+
+    def beat(self) -> None:
+        self._next.set()
+        self._next = asyncio.Event()
+
+
+async def test_beyond_a_full_batch_a_few_are_taken_at_every_beat_and_the_rest_is_left_to_others(
+    bench: Bench, held: tuple[threading.Event, threading.Event]
+) -> None:
+    begun, free = held
+    bench.clock = clock = BeatingClock()
+    async with bench.working(concurrency=4):
+        bench.subscription.deliver(forward("hold"))
+        await until(begun.is_set)
+        for _ in range(2 * MOST):
+            bench.subscription.deliver(forward())
+        left: list[int] = []
+        for beat in range(3):
+            await until(partial(waiting, bench, MOST - 4 * beat))
+            left.append(len(bench.subscription.waiting))
+            clock.beat()
+        await until(partial(waiting, bench, MOST - 12))
+        free.set()
+        await until(lambda: len(bench.subscription.acked) == 1 + 2 * MOST)
+    assert left == [MOST, MOST - 4, MOST - 8]
+
+
+def waiting(bench: Bench, most: int) -> bool:
+    return len(bench.subscription.waiting) <= most
 
 
 async def test_a_command_that_may_be_poison_shares_no_transaction(
