@@ -51,8 +51,10 @@ class Keyring:
 
     async def _read(self) -> bool:
         try:
-            self._tokens.exchange(await self._run_sync(self._load))
+            keys = await self._run_sync(self._load)
         except UnavailableError as error:
             _log.warning("the keys of the reply tokens could not be read", error=str(error))
             return False
+        if self._tokens.exchange(keys):
+            _log.info("the keys of the reply tokens have changed", keys=list(keys))
         return True

@@ -37,15 +37,19 @@ class Tokens:
         self._made: dict[str, tuple[str, str]] = {}
         self.exchange(keys)
 
-    def exchange(self, keys: Mapping[str, bytes]) -> None:
-        """From now on these keys count, and no others: what was made with one that is not among them is refused."""
+    def exchange(self, keys: Mapping[str, bytes]) -> bool:
+        """From now on these keys count, and no others: what was made with one that is not among them is refused.
+
+        Whether they are others than before.
+        """
         if not keys:
             raise ValueError("at least one reply key is needed")
         if list(keys) == list(self._keys):
-            return
+            return False
         self._keys = {key_id: _Mac(secret) for key_id, secret in keys.items()}
         self._newest = list(keys)[-1]
         self._made.clear()
+        return True
 
     def make(self, key: str, participant: str) -> str:
         """The token of a command with idempotency key `key`, sent to `participant`."""

@@ -63,7 +63,7 @@ class TransportContract:
         assert await nothing_comes(order, harness.ack_wait / 2)
 
     async def test_many_messages_are_confirmed_and_arrive_in_order(self, harness: TransportHarness) -> None:
-        transport = await harness.connect()
+        transport = await harness.connect(patient=True)
         subscription = await transport.commands("order")
         sent = [command(number) for number in range(5_000)]
         assert all(await transport.publish(sent))

@@ -34,8 +34,11 @@ class TransportHarness(Protocol):
     @property
     def max_payload(self) -> int: ...
 
-    async def connect(self) -> Transport:
-        """A new connection; closed by the harness at the latest."""
+    async def connect(self, *, patient: bool = False) -> Transport:
+        """A new connection; closed by the harness at the latest.
+
+        A `patient` one has an ack wait and a publish timeout of `DEADLINE`, for tests in which nothing is to be late.
+        """
         ...
 
     async def stop(self) -> None:

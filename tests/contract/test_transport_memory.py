@@ -10,6 +10,7 @@ from saga_engine.adapters.memory.broker import MemoryBroker
 from saga_engine.adapters.memory.transport import MemoryTransport
 from saga_engine.testing.dead_letters_contract import DeadLettersContract, Desk
 from saga_engine.testing.transport_contract import TransportContract
+from saga_engine.testing.transport_harness import DEADLINE
 
 
 class MemoryHarness:
@@ -21,8 +22,10 @@ class MemoryHarness:
         self._broker = MemoryBroker(ack_wait=self.ack_wait, max_payload=self.max_payload, check_interval=0.1)
         self._transports: list[MemoryTransport] = []
 
-    async def connect(self) -> MemoryTransport:
-        transport = MemoryTransport(self._broker, publish_timeout=self.publish_timeout)
+    async def connect(self, *, patient: bool = False) -> MemoryTransport:
+        if patient:
+            self._broker.ack_wait = DEADLINE
+        transport = MemoryTransport(self._broker, publish_timeout=DEADLINE if patient else self.publish_timeout)
         self._transports.append(transport)
         return transport
 

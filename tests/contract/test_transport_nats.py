@@ -12,6 +12,7 @@ from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.transport import NatsTransport, connect
 from saga_engine.testing.dead_letters_contract import DeadLettersContract, Desk
 from saga_engine.testing.transport_contract import TransportContract
+from saga_engine.testing.transport_harness import DEADLINE
 from tests.nats_fixtures import NatsServer
 
 
@@ -24,11 +25,11 @@ class NatsHarness:
         self._server = server
         self._transports: list[NatsTransport] = []
 
-    async def connect(self) -> NatsTransport:
+    async def connect(self, *, patient: bool = False) -> NatsTransport:
         settings = NatsSettings(
             servers=(self._server.url,),
-            ack_wait=self.ack_wait,
-            publish_timeout=self.publish_timeout,
+            ack_wait=DEADLINE if patient else self.ack_wait,
+            publish_timeout=DEADLINE if patient else self.publish_timeout,
             check_interval=0.2,
             least_payload=self.max_payload,
         )
