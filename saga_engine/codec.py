@@ -83,6 +83,8 @@ def decode_event(record: EventRecord) -> Event:
     shape = _BY_NAME.get(record.type)
     if shape is None:
         raise _unknown(record, "its type is not known")
+    if not isinstance(record.version, int):
+        raise _unknown(record, "its version is no integer")
     if not _is_time(record.at):
         raise _unknown(record, f"its time is {str(record.at)[:_MOST_SHOWN]!r}, expected microseconds since 1970")
     try:

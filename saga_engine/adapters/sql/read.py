@@ -128,7 +128,8 @@ class Reader:
                 tails[stream_id] = tuple(
                     record_of(version, kind, data, at)
                     for _, version, kind, data, at in group
-                    if after < version <= upto
+                    # SQLite keeps a word there as well, behind all numbers. Who decodes it says so.
+                    if not isinstance(version, int) or after < version <= upto
                 )
         return tails
 

@@ -66,6 +66,14 @@ def test_a_time_that_is_none_is_named_by_the_audit_and_by_whoever_shows_the_saga
         assert "a backup of the store has what it was" in shown.err
 
 
+def test_a_version_that_is_none_is_named_as_well(greeted: Path, saga: Saga) -> None:
+    tamper(greeted, "UPDATE saga_events SET version = 'x' WHERE version = 2")
+    assert "A1 " in saga("audit", "ann").out
+    shown = saga("show", "ann")
+    assert (shown.code, shown.out) == (1, "")
+    assert "event CommandIssued at version x cannot be read (its version is no integer)" in shown.err
+
+
 def test_what_was_found_is_a_document_for_programs(greeted: Path, saga: Saga) -> None:
     sound = json.loads(saga("audit", "-o", "json").out)
     assert (sound["holds"], sound["sagas"], sound["violations"]) == (True, 2, [])
