@@ -37,6 +37,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.types import UserDefinedType
 
 from saga_engine.envelope import partition_of
 from saga_engine.ports import Append, Settlement
@@ -97,13 +98,22 @@ _SETTLEMENTS: Final = _records(
 )
 
 
+class _Untyped(UserDefinedType[str]):
+    """A parameter whose type the server takes from the cast around it, so that its text is read once, when it is bound.
+
+    Cast from text instead, an array of ids is read anew for every row that is compared with it.
+    """
+
+    cache_ok = True
+
+
 def _among(column: ColumnElement[UUID]) -> ColumnElement[bool]:
     """Whether a column is one of `ids`. Also said beside a join with a JSON parameter.
 
     The planner takes such a parameter for a hundred rows of anything, and keeps the plan that it made for a small
     table: with the array it looks the batch up by index, however large the table has become.
     """
-    return column == any_(cast(bindparam("ids", type_=Text()), ARRAY(Uuid)))
+    return column == any_(cast(bindparam("ids", type_=_Untyped()), ARRAY(Uuid)))
 
 
 def _written(winners: CTE) -> CTE:
