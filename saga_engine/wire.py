@@ -47,6 +47,8 @@ RESENT: Final = "saga-resent"
 """On a dead letter that an operator has put back on its subject: which letter it was."""
 
 TRACEPARENT: Final = "traceparent"
+EVENT_TRACEPARENT: Final = "ce-traceparent"
+"""The same as an attribute of the event (CloudEvents, Distributed Tracing extension), which outlives its transport."""
 
 MAX_BYTES: Final = 900 * 1024
 """Of a message that must get through whatever is in it: a server takes 1 MiB by default, headers included."""
@@ -267,7 +269,7 @@ def event_to_message(event: DomainEvent) -> Message:
         "ce-datacontenttype": "application/json",
     }
     if event.traceparent is not None:
-        headers[TRACEPARENT] = event.traceparent
+        headers[TRACEPARENT] = headers[EVENT_TRACEPARENT] = event.traceparent
     body = orjson.dumps(event.data)
     if len(body) > MAX_BYTES:
         body = orjson.dumps({"error": f"the data has {len(body)} bytes; at most {MAX_BYTES} are published"})

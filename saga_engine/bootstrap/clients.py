@@ -10,6 +10,7 @@ from uuid import UUID
 
 from saga_engine.bootstrap.definitions import project_definitions
 from saga_engine.bootstrap.stores import open_store
+from saga_engine.bootstrap.tracing import tracing
 from saga_engine.clock import StoreClock
 from saga_engine.envelope import partition_of
 from saga_engine.errors import UnavailableError, UsageError
@@ -28,7 +29,8 @@ def client(settings: Settings) -> Client:
     """
     store = open_store(settings)
     load = partial(project_definitions, settings.root)
-    return Client(store, load, TimeOrderedIds(secrets.token_bytes), StoreClock(store.now), settings.limits.open_sagas)
+    ids, most = TimeOrderedIds(secrets.token_bytes), settings.limits.open_sagas
+    return Client(store, load, ids, StoreClock(store.now), most, tracing)
 
 
 def broker_url(settings: Settings) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 from sqlalchemy import Engine
@@ -18,6 +18,7 @@ from saga_engine.bootstrap.collector import seldom_collecting
 from saga_engine.bootstrap.definitions import difference, project_definitions
 from saga_engine.bootstrap.names import orchestrator_name
 from saga_engine.bootstrap.stores import is_embedded, open_for_its_clock, open_store
+from saga_engine.bootstrap.tracing import tracing
 from saga_engine.bootstrap.transports import transport
 from saga_engine.clock import StoreClock
 from saga_engine.errors import SchemaMissingError, StoreUnavailableError, UnavailableError, UsageError
@@ -34,6 +35,9 @@ from saga_engine.settings import Settings
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.patience import HANDLERS
 from saga_engine.tasks import end_tasks
+
+if TYPE_CHECKING:
+    from saga_engine.tracing import Tracing
 
 T = TypeVar("T")
 
@@ -64,6 +68,7 @@ async def run(settings: Settings, roles: Roles, stop: asyncio.Event, ready: Call
         UsageError: a definition, handler or setting is wrong; an unknown worker was asked for.
         UnavailableError: a server was not there within `START_WAIT_S`, or a database was not set up.
     """
+    traced = tracing()
     participants = merge(load_participants(settings.root))
     names = _worker_names(roles, participants)
     threads = HandlerThreads("store", _STORE_THREADS)
@@ -78,13 +83,13 @@ async def run(settings: Settings, roles: Roles, stop: asyncio.Event, ready: Call
         if roles.orchestrator:
             await _register(store, settings, threads)
         async with transport(settings, START_WAIT_S) as connected:
-            workers = [_worker(settings, participants[name], connected, clock, engines) for name in names]
+            workers = [_worker(settings, participants[name], connected, clock, engines, traced) for name in names]
             orchestrator = None
             if roles.orchestrator:
                 name = place.enter_context(orchestrator_name(settings.data_folder / "orchestrators"))
                 tokens = Tokens(await _patiently(store.reply_keys, threads))
                 orchestrator = Orchestrator(
-                    name, store, connected, tokens, clock, threads, _tuning(settings), store.reply_keys
+                    name, store, connected, tokens, clock, threads, _tuning(settings), store.reply_keys, traced
                 )
             ready(_ready_line(roles, names))
             with seldom_collecting():
@@ -149,14 +154,19 @@ def _worker_names(roles: Roles, participants: Mapping[str, MergedParticipant]) -
 
 
 def _worker(
-    settings: Settings, participant: MergedParticipant, connected: Transport, clock: Clock, engines: list[Engine]
+    settings: Settings,
+    participant: MergedParticipant,
+    connected: Transport,
+    clock: Clock,
+    engines: list[Engine],
+    traced: Tracing | None,
 ) -> Worker:
     own = settings.participant(participant.name)
     engine = None
     if participant.fenced:
         engine = open_engine(own.database.get_secret_value(), HANDLERS)
         engines.append(engine)
-    return Worker(participant, connected, engine, own.settings, clock, own.concurrency)
+    return Worker(participant, connected, engine, own.settings, clock, own.concurrency, tracing=traced)
 
 
 def _tuning(settings: Settings) -> Tuning:

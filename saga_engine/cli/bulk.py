@@ -47,7 +47,15 @@ class _Tally:
         return f"started {self.started:,}, there already {self.there:,}, refused {self.refused:,} in {seconds:.1f} s"
 
 
-def start_from(frame: Frame, name: str, lines: Lines, version: int | None, again: bool, output: Format) -> None:
+def start_from(
+    frame: Frame,
+    name: str,
+    lines: Lines,
+    version: int | None,
+    again: bool,
+    traceparent: str | None,
+    output: Format,
+) -> None:
     """Start a saga for each line; exit code 1 when some were refused."""
     settings = frame.settings()
     tally = _Tally()
@@ -56,7 +64,10 @@ def start_from(frame: Frame, name: str, lines: Lines, version: int | None, again
 
         def rows() -> Iterator[Row]:
             rung = False
-            for commit in start_lines(client, name, read_lines(lines), version=version, again=again):
+            starting = start_lines(
+                client, name, read_lines(lines), version=version, again=again, traceparent=traceparent
+            )
+            for commit in starting:
                 for line in commit:
                     yield from _rows(name, lines.name, line, tally, output, bar)
                 if tally.to_ring and not rung:

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from structlog.typing import Processor
+    from structlog.typing import EventDict, Processor, WrappedLogger
 
 
 def configure(level: str) -> None:
@@ -67,6 +67,7 @@ def _shared() -> list[Processor]:
 
     return [
         structlog.contextvars.merge_contextvars,
+        _of_the_command,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -83,3 +84,11 @@ def _rendering(readable: bool) -> list[Processor]:
     )
     first: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     return [*first, last] if readable else [*first, structlog.processors.format_exc_info, last]
+
+
+def _of_the_command(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """What a handler, or what it calls, logs: of which saga, step and trace it is. What the line itself says stays."""
+    from saga_engine.handling import about, handled
+
+    command = handled.get()
+    return event if command is None else {**about(command), **event}

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import structlog
@@ -25,10 +25,13 @@ from saga_engine.orchestrator.relay import Relay
 from saga_engine.orchestrator.transact import Transactor
 from saga_engine.orchestrator.troubles import Troubles
 from saga_engine.orchestrator.tuning import Tuning
-from saga_engine.orchestrator.turns import Turn, Turned
+from saga_engine.orchestrator.turns import Turn, Turned, traced
 from saga_engine.orchestrator.watch import Watch
 from saga_engine.ports import Clock, Delivery
 from saga_engine.tasks import end_tasks
+
+if TYPE_CHECKING:
+    from saga_engine.tracing import Tracing
 
 _COMMITTING: Final = 2
 """Batches between decision and commit at a time: while the store works on one, the next is decided."""
@@ -55,6 +58,7 @@ class Batches:
         clock: Clock,
         counters: Counters,
         tuning: Tuning,
+        tracing: Tracing | None = None,
     ) -> None:
         self._agenda = agenda
         self._transactor = transactor
@@ -65,6 +69,7 @@ class Batches:
         self._counters = counters
         self._tuning = tuning
         self._troubles = Troubles(tuning.trouble_after)
+        self._tracing = tracing
         self._committing = 0
         self._under_way: set[asyncio.Task[None]] = set()
         self._settling: asyncio.Task[None] | None = None
@@ -135,6 +140,7 @@ class Batches:
     async def _work(self, batch: dict[UUID, Entry]) -> None:
         now = self._clock.now()
         turns = [entry.turn(saga_id, now) for saga_id, entry in batch.items()]
+        began = 0 if self._tracing is None else self._tracing.now()
         try:
             turned = await self._transact(turns)
         except UnavailableError as error:
@@ -149,6 +155,9 @@ class Batches:
                 self._idle.set()
             self._agenda.work.set()
         self._count(turns, turned)
+        self._counters.committing.add(self._clock.now() - now)
+        if self._tracing is not None:
+            self._trace(self._tracing, batch, turned, began)
         await self._send(batch, turned)
         self._settle_soon()
 
@@ -183,11 +192,21 @@ class Batches:
                     key=result.state.key,
                     saga_id=str(result.saga_id),
                     status=result.state.status.value,
+                    **traced(result.state),
                 )
             self._warn_of_length(result)
             for given, answer in zip(turn.inputs, result.answers, strict=False):
-                if isinstance(answer, Ignored) and isinstance(given, ReplyReceived):
+                if isinstance(answer, Decided):
+                    if result.committed:
+                        counters.decided(given, answer)
+                elif isinstance(answer, Ignored) and isinstance(given, ReplyReceived):
                     counters.ignored[answer.reason] += 1
+
+    def _trace(self, tracing: Tracing, batch: Mapping[UUID, Entry], turned: Sequence[Turned], began: int) -> None:
+        for result in turned:
+            if result.state is not None and result.state.traceparent is not None:
+                for delivery in batch[result.saga_id].deliveries:
+                    tracing.took(delivery.message, began)
 
     def _warn_of_length(self, result: Turned) -> None:
         """Once, when a stream has become remarkably long: there is time to look at it before it reaches its limit."""
@@ -204,6 +223,7 @@ class Batches:
                 saga_id=str(result.saga_id),
                 events=state.version,
                 limit=MOST_EVENTS,
+                **traced(state),
             )
 
     async def _send(self, batch: Mapping[UUID, Entry], turned: Sequence[Turned]) -> None:

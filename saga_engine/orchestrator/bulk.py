@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol, TypeAlias
 
 from saga_engine.definition.inputs import MAX_TEXT, InputProblem, InputRejected, parse_json
@@ -57,7 +58,13 @@ def read_lines(source: Source) -> Iterator[Sequence[Line]]:
 
 
 def start_lines(
-    client: Client, name: str, arriving: Iterable[Sequence[Line]], *, version: int | None = None, again: bool = False
+    client: Client,
+    name: str,
+    arriving: Iterable[Sequence[Line]],
+    *,
+    version: int | None = None,
+    again: bool = False,
+    traceparent: str | None = None,
 ) -> Iterator[Sequence[LineStarted]]:
     """Start a saga for each line; the outcomes of each commit, in the order of the lines.
 
@@ -65,13 +72,16 @@ def start_lines(
     """
     for lines in arriving:
         for first in range(0, len(lines), MOST_IN_A_COMMIT):
-            yield _commit(client, name, lines[first : first + MOST_IN_A_COMMIT], version, again)
+            yield _commit(client, name, lines[first : first + MOST_IN_A_COMMIT], version, again, traceparent)
 
 
-def _commit(client: Client, name: str, lines: Sequence[Line], version: int | None, again: bool) -> list[LineStarted]:
+def _commit(
+    client: Client, name: str, lines: Sequence[Line], version: int | None, again: bool, traceparent: str | None
+) -> list[LineStarted]:
     read = [_object(line.text) for line in lines]
     inputs = [one for one in read if not isinstance(one, InputRejected)]
-    outcomes = iter(client.start_many(name, inputs, version=version, again=again) if inputs else ())
+    starting = partial(client.start_many, name, version=version, again=again, traceparent=traceparent)
+    outcomes = iter(starting(inputs) if inputs else ())
     return [
         LineStarted(line.number, one if isinstance(one, InputRejected) else next(outcomes))
         for line, one in zip(lines, read, strict=True)

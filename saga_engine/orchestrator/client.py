@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from saga_engine.errors import NotFoundError, SagaEngineError, UsageError
 from saga_engine.orchestrator.loading import Unloadable, load
 from saga_engine.orchestrator.plans import Plans
 from saga_engine.ports import WHOLE, Clock, DefinitionRecord, EventStore, StreamFilter
+from saga_engine.trace_context import valid_traceparent
 
 if TYPE_CHECKING:
     from saga_engine.core.decider import Decision
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from saga_engine.orchestrator.starting import DefinitionChanged, Ready, StartOutcome
     from saga_engine.orchestrator.transact import Transactor
     from saga_engine.orchestrator.turns import Turned
+    from saga_engine.tracing import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Client:
 
     `load_definitions` gives the project's, by saga name and version; it is called when a saga is started, so that a
     broken file keeps nobody from looking or acting. `open_sagas`: how many of one name may be open when one is started.
+    `load_tracing` gives what makes a span of each start, if anything does; it is called when a saga is started.
     """
 
     def __init__(
@@ -70,7 +73,9 @@ class Client:
         ids: TimeOrderedIds,
         clock: Clock,
         open_sagas: int | None = None,
+        load_tracing: Callable[[], Tracing | None] = lambda: None,
     ) -> None:
+        self._load_tracing = load_tracing
         self._open_sagas = open_sagas
         self._store = store
         self._load_definitions = load_definitions
@@ -80,15 +85,25 @@ class Client:
         self._made_ready: dict[tuple[str, int], Ready] = {}
 
     def start(
-        self, name: str, input: Json, *, key: str | None = None, version: int | None = None, again: bool = False
+        self,
+        name: str,
+        input: Json,
+        *,
+        key: str | None = None,
+        version: int | None = None,
+        again: bool = False,
+        traceparent: str | None = None,
     ) -> StartOutcome | InputRejected | DefinitionChanged:
         """Start a saga; the same key and input again gives the saga there is.
+
+        `traceparent`: the caller's W3C trace context, which the saga's commands, replies and events carry on; one that
+        is not valid is ignored, as that standard wants it. Left out: the current span's, where starts are traced.
 
         Raises:
             NotFoundError: no definition of that name, or version.
             StoreUnavailableError: unknown whether it was started; asking again with the same key is safe.
         """
-        return self.start_many(name, [input], keys=[key], version=version, again=again)[0]
+        return self.start_many(name, [input], keys=[key], version=version, again=again, traceparent=traceparent)[0]
 
     def start_many(
         self,
@@ -98,25 +113,31 @@ class Client:
         keys: Sequence[str | None] | None = None,
         version: int | None = None,
         again: bool = False,
+        traceparent: str | None = None,
     ) -> Sequence[StartOutcome | InputRejected | DefinitionChanged]:
         """Start a saga for each input, in one commit; an outcome for each.
 
         `keys`: a business key for each; None among them, or left out: as the definition makes it from the input. Of two
-        with the same key one is started. A commit is quickest with some hundred. Raises as `start`.
+        with the same key one is started. `traceparent` as in `start`, for all. A commit is quickest with some hundred.
+        Raises as `start`.
         """
         from saga_engine.definition.inputs import InputRejected
-        from saga_engine.orchestrator.starting import Bounds, DefinitionChanged, Starter, StartRequest
+        from saga_engine.orchestrator.starting import Bounds, DefinitionChanged, Starter, StartRequest, start_traced
 
         ready = self._ready(self.definition(name, version))
         if isinstance(ready, DefinitionChanged):
             return [ready for _ in inputs]
         given = [None] * len(inputs) if keys is None else keys
         checked = [(ready.check(one), key) for one, key in zip(inputs, given, strict=True)]
+        parent = valid_traceparent(traceparent)
         requests = [
-            StartRequest(ready.pinned, one, key, again) for one, key in checked if not isinstance(one, InputRejected)
+            StartRequest(ready.pinned, one, key, again, parent)
+            for one, key in checked
+            if not isinstance(one, InputRejected)
         ]
-        bounds = Bounds(self._open_sagas)
-        outcomes = iter(Starter(self._store, self._transactor, self._ids, self._clock, bounds).start(requests))
+        starter = Starter(self._store, self._transactor, self._ids, self._clock, Bounds(self._open_sagas))
+        started = starter.start if self._tracing is None else partial(start_traced, self._tracing, starter)
+        outcomes = iter(started(requests))
         return [one if isinstance(one, InputRejected) else next(outcomes) for one, _ in checked]
 
     def act(self, saga_id: UUID, input: Callable[[int], Input]) -> Decision:
@@ -170,6 +191,10 @@ class Client:
         from saga_engine.orchestrator.transact import Transactor
 
         return Transactor(self._store, self._plans, StateCache(0), self._clock.now)
+
+    @cached_property
+    def _tracing(self) -> Tracing | None:
+        return self._load_tracing()
 
     @cached_property
     def _definitions(self) -> Mapping[str, Mapping[int, Definition]]:

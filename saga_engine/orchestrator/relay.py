@@ -6,8 +6,9 @@ Sends only what a transaction returned. Knows no SQL; what the broker did not ac
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from saga_engine.core.events import Direction
@@ -17,10 +18,16 @@ from saga_engine.core.state import Progress, SagaState, StepState, address, spli
 from saga_engine.core.timing import OpenCommand, must_succeed
 from saga_engine.definition.model import Json
 from saga_engine.envelope import Address, Command, DomainEvent, Message, partition_of
+from saga_engine.immutable import replace
 from saga_engine.orchestrator.tokens import Tokens
 from saga_engine.orchestrator.turns import Turned
 from saga_engine.ports import Transport
 from saga_engine.wire import command_to_message, event_to_message
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
+    from saga_engine.tracing import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +45,15 @@ class Sent:
 
 
 class Relay:
-    """Sends what turns led to, in the order of each stream."""
+    """Sends what turns led to, in the order of each stream. `tracing` None: no spans are made of it."""
 
-    def __init__(self, transport: Transport, tokens: Tokens, now: Callable[[], int]) -> None:
+    def __init__(
+        self, transport: Transport, tokens: Tokens, now: Callable[[], int], tracing: Tracing | None = None
+    ) -> None:
         self._transport = transport
         self._tokens = tokens
         self._now = now
+        self._tracing = tracing
 
     async def send(self, turned: Sequence[Turned]) -> Sent:
         """Send everything unsent, and ask again where that is due. Never raises for an unreachable broker.
@@ -54,6 +64,7 @@ class Relay:
         second one waits for the acknowledgement of the first, and is not sent without it.
         """
         wave: list[tuple[UUID, Message]] = []
+        spans: list[tuple[UUID, Span]] = []
         later: dict[UUID, deque[Message]] = {}
         commands = again = 0
         now = self._now()
@@ -61,7 +72,7 @@ class Relay:
             if turn.state is None or turn.plan is None:
                 continue
             try:
-                going, waiting, new = self._messages(turn, turn.plan, turn.state, now)
+                going, waiting, new = self._messages(turn, turn.plan, turn.state, now, spans)
             except Exception as error:  # noqa: BLE001 - a defect that one saga uncovers must not stop all others
                 turn.trouble, turn.cause = f"{type(error).__name__}: {error}", error
                 continue
@@ -71,6 +82,7 @@ class Relay:
             if waiting:
                 later[turn.saga_id] = waiting
         failed = await self._publish(wave, later)
+        self._sent(spans, failed)
         complete = [
             (turn.saga_id, turn.state.version)
             for turn in turned
@@ -79,7 +91,7 @@ class Relay:
         return Sent(complete, sorted(failed), commands, again)
 
     def _messages(
-        self, turn: Turned, plan: Plan, state: SagaState, now: int
+        self, turn: Turned, plan: Plan, state: SagaState, now: int, spans: list[tuple[UUID, Span]]
     ) -> tuple[Sequence[Message], deque[Message], int]:
         """What goes out at once, the domain events that wait behind another, and how many commands are first sends."""
         going: list[Message] = []
@@ -88,12 +100,12 @@ class Relay:
         published = False
         for sent in turn.unsent:
             if isinstance(sent, SendCommand):
-                going.append(self._first(plan, state, sent, now))
+                going.append(self._asking(self._first(plan, state, sent, now), spans))
                 commands += 1
             elif isinstance(sent, PublishEvent):
-                (waiting if published else going).append(_event(state, sent))
+                (waiting if published else going).append(self._telling(state, sent, spans))
                 published = True
-        going += [command_to_message(self._again(plan, state, out, now)) for out in turn.again]
+        going += [self._asking(self._again(plan, state, out, now), spans) for out in turn.again]
         return going, waiting, commands
 
     async def _publish(self, wave: Sequence[tuple[UUID, Message]], later: Mapping[UUID, deque[Message]]) -> set[UUID]:
@@ -106,13 +118,32 @@ class Relay:
             wave = [(saga_id, events.popleft()) for saga_id, events in going_on]
         return failed
 
-    def _first(self, plan: Plan, state: SagaState, sent: SendCommand, now: int) -> Message:
+    def _asking(self, command: Command, spans: list[tuple[UUID, Span]]) -> Message:
+        if self._tracing is None or command.traceparent is None:
+            return command_to_message(command)
+        span = self._tracing.sending(command)
+        spans.append((command.address.saga_id, span))
+        return command_to_message(replace(command, traceparent=self._tracing.context_of(span)))
+
+    def _telling(self, state: SagaState, sent: PublishEvent, spans: list[tuple[UUID, Span]]) -> Message:
+        event = _event(state, sent)
+        if self._tracing is None or event.traceparent is None:
+            return event_to_message(event)
+        span = self._tracing.publishing(event)
+        spans.append((event.saga_id, span))
+        return event_to_message(replace(event, traceparent=self._tracing.context_of(span)))
+
+    def _sent(self, spans: Sequence[tuple[UUID, Span]], failed: Collection[UUID]) -> None:
+        if self._tracing is not None:
+            for saga_id, span in spans:
+                self._tracing.end(span, fault=_UNACKNOWLEDGED if saga_id in failed else None)
+
+    def _first(self, plan: Plan, state: SagaState, sent: SendCommand, now: int) -> Command:
         step = state.steps[address(sent.step, sent.item)]
         progress = step.forward if sent.direction is Direction.FORWARD else step.backward
         if progress is None:
             raise ValueError(f"{sent.step} was never issued")
-        command = self._command(plan, state, sent.step, sent.item, sent.direction, step, progress, 1, now)
-        return command_to_message(command)
+        return self._command(plan, state, sent.step, sent.item, sent.direction, step, progress, 1, now)
 
     def _again(self, plan: Plan, state: SagaState, out: OpenCommand, now: int) -> Command:
         """A repeated send. Its number is the time since the attempt was issued: new for each, whoever sends it."""
@@ -163,19 +194,18 @@ class Relay:
 
 
 _NOTHING: Json = None
+_UNACKNOWLEDGED: Final = "the broker has not acknowledged all that this saga sends"
 
 
-def _event(state: SagaState, sent: PublishEvent) -> Message:
-    return event_to_message(
-        DomainEvent(
-            state.saga_id,
-            state.saga,
-            state.key,
-            sent.version,
-            sent.name,
-            sent.subject,
-            sent.data,
-            sent.at,
-            state.traceparent,
-        )
+def _event(state: SagaState, sent: PublishEvent) -> DomainEvent:
+    return DomainEvent(
+        state.saga_id,
+        state.saga,
+        state.key,
+        sent.version,
+        sent.name,
+        sent.subject,
+        sent.data,
+        sent.at,
+        state.traceparent,
     )

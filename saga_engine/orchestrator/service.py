@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
@@ -29,6 +30,9 @@ from saga_engine.orchestrator.watch import Watch
 from saga_engine.ports import Clock, EventStore, RunSync, Transport
 from saga_engine.tasks import end_tasks
 
+if TYPE_CHECKING:
+    from saga_engine.tracing import Tracing
+
 _log = structlog.get_logger(__name__)
 
 
@@ -36,7 +40,7 @@ class Orchestrator:
     """One orchestrator. `name` must be its own among all that run on the store; under the name of one that has ended
 
     it goes on with its partitions at once. `reply_keys` reads the keys of the tokens anew, while it runs; left out:
-    those of `tokens` stay.
+    those of `tokens` stay. `tracing`: makes the spans; left out: none are made.
 
     `run` works until `stop` is called; outages of store and broker are waited out. Cancelling it is like a crash: safe,
     but others must wait for its leases to expire.
@@ -52,6 +56,7 @@ class Orchestrator:
         run_sync: RunSync,
         tuning: Tuning | None = None,
         reply_keys: Callable[[], Mapping[str, bytes]] | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.counters = Counters()
         tuning = tuning or Tuning()
@@ -61,9 +66,9 @@ class Orchestrator:
         self._keyring = None if reply_keys is None else Keyring(tokens, reply_keys, run_sync, clock)
         self._intake = Intake(transport, tokens, clock, agenda, self.counters, tuning.backlog, self._keyring)
         self._watch = Watch(store, transport, clock, run_sync, agenda, tuning.due_poll, self._transactor.upkeep)
-        relay = Relay(transport, tokens, clock.now)
+        relay = Relay(transport, tokens, clock.now, tracing)
         self._batches = Batches(
-            agenda, self._transactor, relay, self._intake, self._watch, clock, self.counters, tuning
+            agenda, self._transactor, relay, self._intake, self._watch, clock, self.counters, tuning, tracing
         )
         leases = Leases(store, name, int(tuning.lease * 1_000_000))
         self._ownership = Ownership(leases, self, clock, run_sync, tuning.lease_interval, name)

@@ -6,8 +6,8 @@ Owns what happens when a key is taken. Needs no orchestrator: who owns the parti
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, TypeAlias
 from uuid import UUID
 
 from saga_engine.core.inputs import Start
@@ -22,6 +22,9 @@ from saga_engine.orchestrator.inline import finish
 from saga_engine.orchestrator.transact import Transactor
 from saga_engine.orchestrator.turns import Turn, Turned
 from saga_engine.ports import Clock, DefinitionRecord, EventStore, KeyRecord, NewStream
+
+if TYPE_CHECKING:
+    from saga_engine.tracing import Tracing
 
 MOST_KEY: Final = 512
 """Characters of a business key: it is indexed, and stands in a header of every event that is published."""
@@ -144,6 +147,8 @@ def _record(definition: Definition, version: int | None) -> DefinitionRecord:
 
 NO_BOUNDS: Final = Bounds()
 
+_RESULTS: Final = {Started: "started", AlreadyStarted: "is there already", KeyConflict: "conflict"}
+
 
 class Starter:
     """Starts sagas through the transactor, whose store calls are inline. Blocking."""
@@ -243,6 +248,24 @@ class Starter:
         newest = self._store.find(turn.new.key, turn.new.saga)[0]
         same = newest.input_hash == turn.new.input_hash
         return (AlreadyStarted if same else KeyConflict)(newest.stream_id, turn.new.key)
+
+
+def start_traced(tracing: Tracing, starter: Starter, requests: Sequence[StartRequest]) -> Sequence[StartOutcome]:
+    """`Starter.start` with a span for each, on which all that the saga does hangs. Raises as that does."""
+    spans = [tracing.starting(request.pinned.definition.saga, request.traceparent) for request in requests]
+    try:
+        traced = [replace(one, traceparent=tracing.context_of(span)) for one, span in zip(requests, spans, strict=True)]
+        outcomes = starter.start(traced)
+    except SagaEngineError as error:
+        for span in spans:
+            tracing.end(span, fault=type(error).__name__)
+        raise
+    for span, outcome in zip(spans, outcomes, strict=True):
+        if isinstance(outcome, StartRefused):
+            tracing.end(span, "refused", "refused")
+        else:
+            tracing.started(span, outcome.saga_id, _RESULTS[type(outcome)])
+    return outcomes
 
 
 def _key(request: StartRequest, saga_id: UUID) -> str | StartRefused:

@@ -6,7 +6,7 @@ they are plain slotted objects, and nothing that could be computed once for a ba
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState
 from saga_engine.core.timing import OpenCommand
 from saga_engine.ports import KeyTaken, NewStream
+from saga_engine.trace_context import trace_id
 
 
 @dataclass(slots=True, eq=False)
@@ -62,3 +63,9 @@ class Turned:
     missing: bool = False
     trouble: str = ""
     cause: Exception | None = None
+
+
+def traced(state: SagaState) -> Mapping[str, str]:
+    """What a log line about a saga says of its trace, if it has one."""
+    trace = trace_id(state.traceparent)
+    return {} if trace is None else {"trace_id": trace}

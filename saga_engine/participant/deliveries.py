@@ -14,6 +14,8 @@ from typing import Final
 import structlog
 
 from saga_engine.envelope import Command, Message
+from saga_engine.handling import about, handled
+from saga_engine.participant.accounts import Account, Accounts
 from saga_engine.participant.answers import Answer, Answered, Dead, Disposition, Dropped, PutBack, failed, reply_to
 from saga_engine.participant.batches import Batches
 from saga_engine.participant.calls import HandlerCalls
@@ -47,8 +49,12 @@ class _Job:
     """A command to run; its key is held while it runs."""
 
     delivery: Delivery
-    command: Command
+    account: Account
     key: str
+
+    @property
+    def command(self) -> Command:
+        return self.account.command
 
 
 class Deliveries:
@@ -68,7 +74,10 @@ class Deliveries:
         clock: Clock,
         concurrency: int,
         calls: HandlerCalls,
+        accounts: Accounts,
     ) -> None:
+        self._accounts = accounts
+        self._counters = accounts.counters
         self._participant = participant
         self._executor = executor
         self._subscription = subscription
@@ -93,14 +102,17 @@ class Deliveries:
             self._adapt(len(taken))
             taken = await self._subscription.receive(self._room())
             queued = self._batches.queued
+            now = self._clock.now()
+            self._counters.received += len(taken)
             for delivery in taken:
                 self._open[id(delivery)] = delivery
                 try:
-                    self._take(delivery)
+                    self._take(delivery, now)
                 except Exception as error:
                     log.error("a command could not be read", subject=delivery.message.subject, exc_info=error)
                     self._let_go(delivery)
             self._look_behind = self._batches.queued - queued < len(taken)
+            self._counters.open = len(self._open)
 
     async def answer(self) -> None:
         """Send replies for ever."""
@@ -127,10 +139,13 @@ class Deliveries:
         if self._open:
             await self._subscription.retry_later(list(self._open.values()), 0)
             self._open.clear()
+            self._counters.open = 0
 
-    def _take(self, delivery: Delivery) -> None:
+    def _take(self, delivery: Delivery, now: int) -> None:
+        self._counters.redelivered += delivery.deliveries > 1
         command = message_to_command(delivery.message)
         if isinstance(command, Unreadable):
+            self._counters.unreadable += 1
             log.warning("unreadable command", participant=self._participant, reason=command.reason)
             self._bury(delivery, command.reason, self._poisoned(delivery.message, command.reason))
             return
@@ -139,15 +154,17 @@ class Deliveries:
             # Two of one key would only wait for each other, and a handler that hangs would take every thread.
             self._runners.put(partial(self._put_back, delivery))
             return
-        self._running[key] = job = _Job(delivery, command, key)
+        self._running[key] = job = _Job(delivery, self._accounts.open(command, now), key)
         if self._executor.batches(command, delivery.deliveries > 1):
             self._batches.put(job)
         else:
             self._runners.put(partial(self._execute, job))
 
     async def _execute(self, job: _Job) -> None:
+        handled.set(job.command)
         try:
-            disposition = await self._executor.execute(job.command, job.delivery.deliveries > 1)
+            with self._accounts.within(job.account):
+                disposition = await self._executor.execute(job.command, job.delivery.deliveries > 1)
         except Exception:
             self._let_go(job.delivery)
             raise
@@ -170,6 +187,7 @@ class Deliveries:
             await self._settle(job, disposition)
 
     async def _settle(self, job: _Job, disposition: Disposition) -> None:
+        self._accounts.close(job.account, disposition)
         try:
             await self._conclude(job, disposition)
         except Exception as error:
@@ -181,14 +199,14 @@ class Deliveries:
             case Answered(answer):
                 self._replies.put(Conclusion(job.delivery, (self._reply(job.command, answer),)))
             case Dead(reason, answer):
-                log.error("command goes to the dead letters", key=job.key, reason=reason)
+                log.error("command goes to the dead letters", key=job.key, reason=reason, **about(job.command))
                 self._bury(job.delivery, reason, (self._reply(job.command, answer),))
             case Dropped(reason):
-                log.info("command dropped", key=job.key, reason=reason)
+                log.info("command dropped", key=job.key, reason=reason, **about(job.command))
                 await self._subscription.ack([job.delivery])
                 self._let_go(job.delivery)
             case PutBack(reason):
-                self._tell_trouble(job.key, reason)
+                self._tell_trouble(job.command, reason)
                 await self._put_back(job.delivery)
 
     def _reply(self, command: Command, answer: Answer) -> Message:
@@ -222,6 +240,7 @@ class Deliveries:
                     participant=self._participant,
                     command=command.command,
                     key=command.key,
+                    **about(command),
                     seconds=(now - (call.began or now)) // 1_000_000,
                 )
                 self._let_go(self._running[command.key].delivery)
@@ -230,6 +249,7 @@ class Deliveries:
 
     def _let_go(self, delivery: Delivery) -> None:
         self._open.pop(id(delivery), None)
+        self._counters.open = len(self._open)
         self._tell()
 
     def _adapt(self, taken: int) -> None:
@@ -265,9 +285,11 @@ class Deliveries:
             self._changed.clear()
             await self._changed.wait()
 
-    def _tell_trouble(self, key: str, reason: str) -> None:
+    def _tell_trouble(self, command: Command, reason: str) -> None:
         """Once per ten seconds: an outage puts back every command there is."""
         now = self._clock.now()
         if now >= self._quiet_until:
             self._quiet_until = now + _QUIET_US
-            log.warning("command put back", participant=self._participant, key=key, reason=reason)
+            log.warning(
+                "command put back", participant=self._participant, key=command.key, reason=reason, **about(command)
+            )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import Engine
@@ -30,6 +31,9 @@ from saga_engine.ports import Clock
 from saga_engine.sql.trouble import is_infrastructure
 from saga_engine.wire import POISON
 
+if TYPE_CHECKING:
+    from saga_engine.tracing import Tracing
+
 _MAX_UNKNOWN = 1_000
 
 log = structlog.get_logger("saga_engine.participant")
@@ -48,6 +52,7 @@ class Executor:
         settings: Mapping[str, Json],
         clock: Clock,
         calls: HandlerCalls,
+        tracing: Tracing | None = None,
     ) -> None:
         if engine is None and participant.fenced:
             first = participant.fenced[0]
@@ -58,10 +63,14 @@ class Executor:
         self._settings = settings
         self._clock = clock
         self._calls = calls
-        self._fence = None if engine is None else Fence(participant, engine, settings)
+        self._fence = None if engine is None else Fence(participant, engine, settings, tracing)
         self._tries = None if engine is None else Tries(engine)
         self._unknown: set[str] = set()
         self.batching = participant.batching
+
+    def knows(self, command: str) -> bool:
+        """Whether there is a handler for this command."""
+        return command in self._participant.handlers
 
     def fences(self, command: str) -> bool:
         """Whether the replies of this command say that an inbox protects it."""

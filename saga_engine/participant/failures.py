@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import StatementError
 
 from saga_engine.envelope import Command
+from saga_engine.handling import about
 from saga_engine.participant.answers import Answer, failed
 from saga_engine.participant.context import CODE
 from saga_engine.participant.results import ResultRefusedError
@@ -54,7 +55,7 @@ def answer_failure(command: Command, error: BaseException) -> Answer:
         participant=command.participant,
         command=command.command,
         key=command.key,
-        attempt=command.attempt,
+        **about(command),
         code=answer.code,
         reason=answer.message,
         where=" > ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames),

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sqlalchemy import Connection, Engine, event
 
@@ -24,6 +24,7 @@ from saga_engine.core.events import Direction, Effect
 from saga_engine.definition.model import Json
 from saga_engine.envelope import Command
 from saga_engine.errors import StoreUnavailableError, UsageError
+from saga_engine.handling import handled
 from saga_engine.participant import inbox
 from saga_engine.participant.answers import Answer, rejection_fails
 from saga_engine.participant.context import Context, Rejected, context_of
@@ -37,6 +38,9 @@ from saga_engine.participant.signature import Handler
 from saga_engine.sql.savepoint import MissedError, Savepoints
 from saga_engine.sql.transaction import run_query, run_transaction
 from saga_engine.sql.trouble import Trouble, classify, is_infrastructure
+
+if TYPE_CHECKING:
+    from saga_engine.tracing import Tracing
 
 _MAX_LOST_RACES: Final = 20
 TRIES_OF_A_BATCH: Final = 2
@@ -67,12 +71,22 @@ class LeftUnusableError(Exception):
 
 
 class Fence:
-    """Runs the fenced handlers of one participant. Blocking; safe from several threads."""
+    """Runs the fenced handlers of one participant. Blocking; safe from several threads.
 
-    def __init__(self, participant: MergedParticipant, engine: Engine, settings: Mapping[str, Json]) -> None:
+    `tracing`: spans that a handler makes hang on its command's; left out: they do not.
+    """
+
+    def __init__(
+        self,
+        participant: MergedParticipant,
+        engine: Engine,
+        settings: Mapping[str, Json],
+        tracing: Tracing | None = None,
+    ) -> None:
         self._participant = participant
         self._engine = engine
         self._settings = settings
+        self._tracing = tracing
         self._careful = 0
         event.listen(engine, "commit", _refuse_commit)
 
@@ -196,7 +210,7 @@ class Fence:
     ) -> Row:
         context = context_of(command, self._settings, result, connection, savepoints)
         try:
-            text = encode_result(_call(handler, context, command.payload, connection))
+            text = encode_result(self._call(handler, command, context, connection))
         except Rejected:
             raise
         except RAISED as error:
@@ -207,6 +221,20 @@ class Fence:
         if savepoints is not None and not savepoints.keep():
             raise HandlerFailedError from LeftUnusableError()
         return Row(command.key, Recorded.SUCCEEDED, command.issued_at, result=text)
+
+    def _call(self, handler: Handler, command: Command, context: Context, connection: Connection) -> object:
+        # Held on to, since a connection that broke under the handler has no info any more.
+        info = connection.info
+        info[_IN_HANDLER] = True
+        before = handled.set(command)
+        try:
+            if self._tracing is None:
+                return handler.call(context, command.payload)
+            with self._tracing.within(command.traceparent):
+                return handler.call(context, command.payload)
+        finally:
+            handled.reset(before)
+            del info[_IN_HANDLER]
 
 
 def _answer(command: Command, act: Act, attempt: Attempt) -> Answer:
@@ -226,16 +254,6 @@ def _answer(command: Command, act: Act, attempt: Attempt) -> Answer:
         return attempt(lambda _connection, _result: refusal)
     except HandlerFailedError as failure:
         return answer_failure(command, failure.__cause__ or failure)
-
-
-def _call(handler: Handler, context: Context, payload: Json, connection: Connection) -> object:
-    # Held on to, since a connection that broke under the handler has no info any more.
-    info = connection.info
-    info[_IN_HANDLER] = True
-    try:
-        return handler.call(context, payload)
-    finally:
-        del info[_IN_HANDLER]
 
 
 def _refuse_commit(connection: Connection) -> None:

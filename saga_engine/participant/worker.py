@@ -9,14 +9,16 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from sqlalchemy import Engine
 
 from saga_engine.definition.model import Json
 from saga_engine.errors import UnavailableError
+from saga_engine.participant.accounts import Accounts
 from saga_engine.participant.calls import HandlerCalls
+from saga_engine.participant.counters import WorkCounters
 from saga_engine.participant.deliveries import Deliveries
 from saga_engine.participant.executor import Executor
 from saga_engine.participant.horizon import forget
@@ -24,6 +26,9 @@ from saga_engine.participant.registry import MergedParticipant
 from saga_engine.participant.threads import HandlerThreads
 from saga_engine.ports import Clock, RunSync, Transport
 from saga_engine.tasks import end_tasks
+
+if TYPE_CHECKING:
+    from saga_engine.tracing import Tracing
 
 CONCURRENCY: Final = 8
 ACK_WAIT_S: Final = 5.0
@@ -39,6 +44,7 @@ class Worker:
     `engine` is the participant's own database, None when all its handlers are async. `settings` is what its handlers
     see as `ctx.settings`. `run_sync` runs the blocking calls; left out: daemon threads of the worker's own. `ack_wait`
     is the transport's, in seconds: progress is told three times in it. `forget_every`: between cleanings of the inbox.
+    `tracing`: makes the spans; left out: none are made.
 
     Raises UsageError when a handler needs a database and there is none.
     """
@@ -54,14 +60,17 @@ class Worker:
         run_sync: RunSync | None = None,
         ack_wait: float = ACK_WAIT_S,
         forget_every: float = FORGET_EVERY_S,
+        tracing: Tracing | None = None,
     ) -> None:
         self.name = participant.name
+        self.counters = WorkCounters()
+        self._tracing = tracing
         # SQLite has one writer at a time, and a transaction of ours is a writer from its start.
         single = engine is not None and engine.dialect.name == "sqlite"
         self._threads = HandlerThreads(participant.name, 1 if single else concurrency)
         self._run_sync: RunSync = run_sync or self._threads
         self._calls = HandlerCalls(self._run_sync, clock, self._threads)
-        self._executor = Executor(participant, engine, settings, clock, self._calls)
+        self._executor = Executor(participant, engine, settings, clock, self._calls, tracing)
         self._engine = engine
         self._transport = transport
         self._clock = clock
@@ -94,7 +103,14 @@ class Worker:
     async def _work(self) -> None:
         subscription = await self._transport.commands(self.name)
         deliveries = Deliveries(
-            self.name, self._executor, self._transport, subscription, self._clock, self._concurrency, self._calls
+            self.name,
+            self._executor,
+            self._transport,
+            subscription,
+            self._clock,
+            self._concurrency,
+            self._calls,
+            Accounts(self.counters, self._executor.knows, self._clock, self._tracing),
         )
         receiving = asyncio.create_task(deliveries.receive())
         helping = [asyncio.create_task(deliveries.answer()), asyncio.create_task(deliveries.beat(self._beat_s))]

@@ -30,6 +30,7 @@ _OWNERS = {
     "sql/migration_lock.py": "waits for other processes that migrate",
     "sql/migrate.py": "keeps real processes apart",
     "sql/pacing.py": "owns the pauses of retries",
+    "tracing.py": "spans go by the clock of the machine, as those of other programs do",
     "testing": "the contract suites run in real time; virtual time is made here",
 }
 """Path, and why it may."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from saga_engine.definition.durations import format_duration
 from saga_engine.definition.model import Json
 from saga_engine.errors import SagaEngineError, UsageError
 from saga_engine.project import definition_files
+from saga_engine.trace_context import EXPECTED, valid_traceparent
 
 if TYPE_CHECKING:
     from saga_engine.orchestrator.client import Client
@@ -39,6 +41,15 @@ def _names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
     return [CompletionItem(name[1]) for name in found if name is not None and name[1].startswith(incomplete)]
 
 
+def _traceparent(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """The one given, which must be valid; else that of the environment, which is ignored unless it is."""
+    if value is None:
+        return os.environ.get("TRACEPARENT")
+    if valid_traceparent(value) is None:
+        raise click.BadParameter(f"{value!r} is no trace context: expected {EXPECTED}")
+    return value
+
+
 @click.command("start")
 @click.argument("name", shell_complete=_names)
 @click.option(
@@ -53,6 +64,12 @@ def _names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
 @click.option("--again", is_flag=True, help="Once more under the same key, after it was compensated or closed.")
 @click.option("--wait", is_flag=True, help="Wait for the end: exit code 0 completed, 5 otherwise, 124 timed out.")
 @click.option("--timeout", type=Duration(), help="With --wait: how long, as in 30s. Default: without limit.")
+@click.option(
+    "--traceparent",
+    metavar="W3C",
+    callback=_traceparent,
+    help="The caller's trace context, as in 00-<32 digits>-<16>-01. Default: TRACEPARENT of the environment.",
+)
 @output_option
 @pass_frame
 def start(
@@ -64,6 +81,7 @@ def start(
     again: bool,
     wait: bool,
     timeout: int | None,
+    traceparent: str | None,
     output: Format,
 ) -> None:
     """Start a saga.
@@ -77,13 +95,13 @@ def start(
         raise click.UsageError("--timeout goes with --wait")
     with given_input(given) as saga_input:
         if not isinstance(saga_input, Lines):
-            _start_one(frame, name, saga_input, key, version, again, wait, timeout, output)
+            _start_one(frame, name, saga_input, key, version, again, wait, timeout, traceparent, output)
             return
         if key is not None or wait:
             raise click.UsageError("--key and --wait go with one input, not with lines of them")
         from saga_engine.cli.bulk import start_from
 
-        start_from(frame, name, saga_input, version, again, output)
+        start_from(frame, name, saga_input, version, again, traceparent, output)
 
 
 def _start_one(
@@ -95,11 +113,12 @@ def _start_one(
     again: bool,
     wait: bool,
     timeout: int | None,
+    traceparent: str | None,
     output: Format,
 ) -> None:
     settings = frame.settings()
     with frame.client(settings) as client:
-        outcome = _start(client, name, saga_input, key, version, again)
+        outcome = _start(client, name, saga_input, key, version, again, traceparent)
         if output is Format.TEXT or not wait:
             _print(name, outcome, None, output)
         frame.ring(settings, [outcome.saga_id])
@@ -108,12 +127,18 @@ def _start_one(
 
 
 def _start(
-    client: Client, name: str, saga_input: Json, key: str | None, version: int | None, again: bool
+    client: Client,
+    name: str,
+    saga_input: Json,
+    key: str | None,
+    version: int | None,
+    again: bool,
+    traceparent: str | None,
 ) -> Started | AlreadyStarted:
     """What was started. Raises for everything else, in the words of a person."""
     from saga_engine.refusals import refusal
 
-    outcome = client.start(name, saga_input, key=key, version=version, again=again)
+    outcome = client.start(name, saga_input, key=key, version=version, again=again, traceparent=traceparent)
     refused = refusal(outcome)
     if isinstance(refused, SagaEngineError):
         raise refused

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import closing
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from click.shell_completion import ShellComplete
 
+from saga_engine.bootstrap.clients import client
 from saga_engine.cli import app
 from saga_engine.cli.waiting import Timing, wait_for
+from saga_engine.configuration import load
 from saga_engine.core.state import Status
 from saga_engine.envelope import StreamHead
 from tests.unit.cli.conftest import Saga
@@ -27,6 +30,7 @@ steps:
     with: {name: "${{ input.name }}"}
     compensate: none
 """
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 NOBODY = "01938f5e-7c00-7000-8000-000000000001"
 
 
@@ -88,6 +92,36 @@ def test_another_generation_is_refused_while_the_first_runs(greeting: Path, saga
 def test_a_key_of_ones_own_replaces_the_definitions(greeting: Path, saga: Saga) -> None:
     saga("start", "greet", "--input", '{"name": "ann"}', "--key", "mine")
     assert json.loads(saga("show", "mine", "-o", "json").out)["key"] == "mine"
+
+
+def traceparent_of(project: Path, key: str) -> str | None:
+    with closing(client(load(project).settings)) as looking:
+        return looking.view(looking.find(key)).state.traceparent
+
+
+@pytest.mark.parametrize(
+    ("flag", "environment", "stored"),
+    [
+        (TRACEPARENT, "", TRACEPARENT),
+        (TRACEPARENT, "00-11111111111111111111111111111111-b7ad6b7169203331-01", TRACEPARENT),
+        (None, TRACEPARENT, TRACEPARENT),
+        (None, "of no standard", None),
+        (None, "", None),
+    ],
+)
+def test_a_start_keeps_the_callers_trace_context_with_the_saga(
+    flag: str | None, environment: str, stored: str | None, greeting: Path, saga: Saga, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRACEPARENT", environment)
+    given = [] if flag is None else ["--traceparent", flag]
+    assert saga("start", "greet", "--input", '{"name": "ann"}', *given).code == 0
+    assert traceparent_of(greeting, "ann") == stored
+
+
+def test_a_trace_context_that_is_none_is_refused_when_it_is_given_as_an_option(greeting: Path, saga: Saga) -> None:
+    refused = saga("start", "greet", "--input", '{"name": "ann"}', "--traceparent", "00-1-2-3")
+    assert refused.code == 2
+    assert "is no trace context" in refused.err
 
 
 @pytest.mark.parametrize(

@@ -54,3 +54,35 @@ def test_an_exception_that_is_the_cause_of_trouble_is_shown_whole_and_none_is_no
     """)
     assert "KeyError: 'missing'" in str(with_cause["exception"])
     assert set(without) == {"event", "level", "logger", "timestamp"}
+
+
+def test_what_a_handler_logs_says_of_which_saga_step_and_trace_it_is() -> None:
+    ours, theirs, outside = logged("""
+        import logging
+        import structlog
+        from saga_engine.cli.logs import configure
+        from saga_engine.handling import handled
+        from saga_engine.wire import message_to_command
+        from saga_engine.envelope import Message
+        configure("info")
+        key = "0190d7a0-0000-7000-8000-000000000000/pay/forward"
+        numbers = {f"saga-{name}": "1" for name in ("attempt", "send", "issued-at", "deadline", "partition")}
+        trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+        headers = {"saga-key": key, "saga-name": "order", **numbers, **trace}
+        token = handled.set(message_to_command(Message("saga.command.bank.pay", headers, b'{"payload":{}}', None)))
+        structlog.get_logger("ours").info("charged", attempt="its own word")
+        logging.getLogger("theirs").warning("slow")
+        handled.reset(token)
+        logging.getLogger("theirs").warning("outside")
+    """)
+    about = {
+        "saga": "order",
+        "saga_id": "0190d7a0-0000-7000-8000-000000000000",
+        "step": "pay",
+        "direction": "forward",
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+    }
+    assert about.items() <= ours.items()
+    assert ours["attempt"] == "its own word"
+    assert {**about, "attempt": 1}.items() <= theirs.items()
+    assert "saga" not in outside
