@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
-
-import structlog
 
 from saga_engine.codec import encode_state
 from saga_engine.core.state import SagaState
@@ -19,12 +17,13 @@ from saga_engine.envelope import StreamHead
 from saga_engine.orchestrator.cache import Cached, StateCache
 from saga_engine.ports import EventStore, RunSync, Settlement, Snapshot
 
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
 SNAPSHOT_FROM: Final = 20
 """Events from which a saga that leaves the cache gets a snapshot: a shorter stream is read as quickly itself."""
 
 _NEVER: Final = 2**63 - 1
-
-_log = structlog.get_logger(__name__)
 
 
 class Upkeep:
@@ -116,13 +115,13 @@ class Upkeep:
             try:
                 snapshots.append(Snapshot(state.saga_id, state.version, encode_state(state)))
             except TypeError as error:
-                _log.error("a snapshot cannot be made", saga_id=str(state.saga_id), exc_info=error)
+                _log().error("a snapshot cannot be made", saga_id=str(state.saga_id), exc_info=error)
         if not snapshots:
             return
         try:
             await self._run_sync(partial(self._store.save_snapshots, snapshots))
         except Exception as error:  # noqa: BLE001 - what it belongs to is committed, and must go on
-            _log.warning(
+            _log().warning(
                 "snapshots could not be written", sagas=len(snapshots), error=f"{type(error).__name__}: {error}"
             )
 
@@ -144,3 +143,11 @@ def _outdates(cached: Cached, head: StreamHead) -> bool:
     if cached.state.version != head.version:
         return cached.state.version > head.version
     return head.next_due is not None and (cached.row_due is None or cached.row_due > head.next_due)
+
+
+def _log() -> FilteringBoundLogger:
+    # Imported late: with it comes all of rich, and a client that starts a saga has nothing to log here.
+    import structlog
+
+    log: FilteringBoundLogger = structlog.get_logger(__name__)
+    return log
