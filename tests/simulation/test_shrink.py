@@ -31,7 +31,8 @@ def failing() -> Result:
 def test_a_bug_is_found_and_shrunk_to_few_faults(failing: Result) -> None:
     small = shrink(failing, lambda allowed: run_seed(failing.seed, bug=every_effect_twice, allowed=allowed), 60)
 
-    assert any(violation.startswith("C1") for violation in small.violations)
+    # Done twice, or undone twice: the shortest schedule may show either.
+    assert any(violation.startswith(("C1", "C3")) for violation in small.violations)
     assert 0 < len(small.hits) <= max(1, len(failing.hits) // 2)
 
 
