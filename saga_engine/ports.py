@@ -246,8 +246,11 @@ class EventStore(Protocol):
         """One page of sagas, in the order asked for."""
         ...
 
-    def counts(self) -> Mapping[tuple[str, str], int]:
-        """How many sagas there are, by (saga name, status)."""
+    def counts(self, *, open_only: bool = False) -> Mapping[tuple[str, str], int]:
+        """How many sagas there are, by (saga name, status); `open_only`: of those that have not ended, which costs
+
+        as much as there are of them, however many have ended.
+        """
         ...
 
     def open_sagas(self, saga: str, most: int) -> int:

@@ -55,6 +55,11 @@ class Ownership:
         """From which we receive: none while a change is under way, or after it has failed."""
         self._log = _log.bind(orchestrator=name)
 
+    @property
+    def held(self) -> int:
+        """How many partitions are ours."""
+        return len(self._partitions)
+
     async def hold(self) -> None:
         """Keep our share. While the store is away we go on: a lease is for speed only. Runs until cancelled."""
         while True:

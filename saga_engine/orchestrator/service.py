@@ -59,9 +59,9 @@ class Orchestrator:
         tracing: Tracing | None = None,
     ) -> None:
         self.counters = Counters()
+        self._agenda = agenda = Agenda()
         tuning = tuning or Tuning()
         self._transport = transport
-        agenda = Agenda()
         self._transactor = Transactor(store, Plans(store), StateCache(tuning.cached), clock.now, run_sync)
         self._keyring = None if reply_keys is None else Keyring(tokens, reply_keys, run_sync, clock)
         self._intake = Intake(transport, tokens, clock, agenda, self.counters, tuning.backlog, self._keyring)
@@ -77,6 +77,21 @@ class Orchestrator:
         self._stopping = asyncio.Event()
         self._failure: BaseException | None = None
         self._log = _log.bind(orchestrator=name)
+
+    @property
+    def waiting(self) -> int:
+        """How many sagas wait to be worked on."""
+        return len(self._agenda)
+
+    @property
+    def cached(self) -> int:
+        """How many folded sagas are kept."""
+        return self._transactor.cached
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions are ours."""
+        return self._ownership.held
 
     def stop(self) -> None:
         """Finish what is under way, hand back the rest, and end `run`."""

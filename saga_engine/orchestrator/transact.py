@@ -82,6 +82,11 @@ class Transactor:
         self._run_sync = run_sync
         self.upkeep = Upkeep(store, cache, run_sync)
 
+    @property
+    def cached(self) -> int:
+        """How many folded sagas are kept."""
+        return len(self._cache)
+
     async def transact(self, turns: Sequence[Turn]) -> Sequence[Turned]:
         """Run turns of distinct sagas in one commit; those that lost theirs to somebody else are decided again.
 

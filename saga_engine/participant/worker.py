@@ -82,6 +82,11 @@ class Worker:
         self._ended = asyncio.Event()
         self._ended.set()
 
+    @property
+    def hanging(self) -> int:
+        """How many handlers hang in their threads."""
+        return self._calls.hanging
+
     async def run(self) -> None:
         """Work until `stop`. Cancelling it hands back what runs at once. Raises when the transport was closed."""
         self._ended.clear()

@@ -171,6 +171,13 @@ class ReadingContract:
         expected = Counter({("place_order", "running"): 1, ("place_order", "completed"): 1, ("refund", "running"): 1})
         assert Counter(store.counts()) == expected
 
+    def test_of_open_sagas_those_that_have_ended_are_not_counted(self, store: EventStore) -> None:
+        samples = Samples()
+        statuses = ("running", "running", "compensating", "blocked", "suspended", "completed", "compensated", "closed")
+        started(store, *(samples.start(status=status) for status in statuses))
+        still = {"running": 2, "compensating": 1, "blocked": 1, "suspended": 1}
+        assert dict(store.counts(open_only=True)) == {("place_order", status): count for status, count in still.items()}
+
     def test_open_sagas_are_counted_up_to_a_bound(self, store: EventStore) -> None:
         samples = Samples()
         statuses = ("running", "compensating", "blocked", "suspended", "completed", "compensated", "closed")

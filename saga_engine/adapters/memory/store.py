@@ -194,9 +194,10 @@ class MemoryEventStore:
             ]
         return sorted(found, key=lambda head: head.stream_id, reverse=not wanted.oldest_first)[: wanted.limit]
 
-    def counts(self) -> Mapping[tuple[str, str], int]:
+    def counts(self, *, open_only: bool = False) -> Mapping[tuple[str, str], int]:
         with self._opened():
-            return Counter((head.saga, head.status) for head in self._heads.values())
+            heads = [head for head in self._heads.values() if not (open_only and Status(head.status).ended)]
+            return Counter((head.saga, head.status) for head in heads)
 
     def open_sagas(self, saga: str, most: int) -> int:
         with self._opened():

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import nats.errors
@@ -93,6 +94,18 @@ class NatsTransport:
             raise TransportUnavailableError(
                 f"nats: the consumers could not be made at {self._connection.address}: {reason}"
             ) from error
+
+    async def answers(self, within: float) -> bool:
+        """Whether the server answers at once: a round trip of at most `within` seconds over the connection in use."""
+        session = self._connection.current
+        if session is None:
+            return False
+        try:
+            async with asyncio.timeout(within):
+                await session.ask(session.client.flush())
+        except (nats.errors.Error, OSError, TimeoutError):
+            return False
+        return True
 
     def losses(self) -> int:
         """See `ports.Transport`. Streams that did not exist when we connected count as one loss."""

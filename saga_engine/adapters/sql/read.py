@@ -171,8 +171,9 @@ class Reader:
         rows = run_query(self._engine, lambda connection: connection.execute(statement).all())
         return [KeyRecord(*row) for row in rows]
 
-    def counts(self) -> Mapping[tuple[str, str], int]:
-        rows = run_query(self._engine, lambda connection: connection.execute(_COUNTS).all())
+    def counts(self, *, open_only: bool = False) -> Mapping[tuple[str, str], int]:
+        wanted = _COUNTS.where(streams.c.status.in_(_OPEN)) if open_only else _COUNTS
+        rows = run_query(self._engine, lambda connection: connection.execute(wanted).all())
         return {(saga, status): count for saga, status, count in rows}
 
     def open_sagas(self, saga: str, most: int) -> int:

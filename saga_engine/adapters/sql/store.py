@@ -130,9 +130,9 @@ class SqlEventStore:
         self._check_open()
         return self._reader.page(wanted)
 
-    def counts(self) -> Mapping[tuple[str, str], int]:
+    def counts(self, *, open_only: bool = False) -> Mapping[tuple[str, str], int]:
         self._check_open()
-        return self._reader.counts()
+        return self._reader.counts(open_only=open_only)
 
     def open_sagas(self, saga: str, most: int) -> int:
         self._check_open()

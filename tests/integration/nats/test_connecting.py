@@ -286,3 +286,18 @@ async def test_sessions_that_ended_leave_no_task_behind(own_nats_server: NatsSer
         await until(lambda: len(asyncio.all_tasks() - before) <= running)
     await transport.close()
     await until(lambda: asyncio.all_tasks() <= before)
+
+
+async def test_whether_the_server_answers_is_told_by_a_round_trip(own_nats_server: NatsServer) -> None:
+    transport = await connect(NatsSettings(servers=(own_nats_server.url,)))
+    try:
+        assert await transport.answers(5.0)
+        own_nats_server.pause()
+        assert not await transport.answers(0.2), "its connection stays open, and nobody answers"
+        own_nats_server.resume()
+        assert await transport.answers(5.0)
+        own_nats_server.kill()
+        assert not await transport.answers(5.0)
+    finally:
+        await transport.close()
+    assert not await transport.answers(5.0)
