@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import nats.errors
@@ -95,17 +94,13 @@ class NatsTransport:
                 f"nats: the consumers could not be made at {self._connection.address}: {reason}"
             ) from error
 
-    async def answers(self, within: float) -> bool:
-        """Whether the server answers at once: a round trip of at most `within` seconds over the connection in use."""
-        session = self._connection.current
-        if session is None:
-            return False
-        try:
-            async with asyncio.timeout(within):
-                await session.ask(session.client.flush())
-        except (nats.errors.Error, OSError, TimeoutError):
-            return False
-        return True
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection that works. A peer that is silent is given up within seconds: see `Connection`.
+
+        A ping of our own would not do: nats-py ends its connection when it is answered after we gave up waiting.
+        """
+        return self._connection.current is not None
 
     def losses(self) -> int:
         """See `ports.Transport`. Streams that did not exist when we connected count as one loss."""
