@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, event, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from saga_engine.adapters.sql.store import SqlEventStore
 from saga_engine.core.inputs import Outcome
@@ -22,6 +24,7 @@ from saga_engine.envelope import Command
 from saga_engine.errors import StoreUnavailableError
 from saga_engine.ports import Append, Appended, Conflict, KeyTaken
 from saga_engine.sql.engine import open_engine
+from saga_engine.sql.pacing import pace
 from saga_engine.sql.schema import events, inbox_tables, keys
 from saga_engine.testing.store_samples import Samples, advance, started
 from tests.databases import Database
@@ -41,6 +44,28 @@ _CHANCE: Final = 0.5
 _CONTENDED: Final = 20
 _BATCH: Final = 6
 _UNDONE_EVERY: Final = 4
+
+
+class Hurry:
+    """`Pacing` without pauses: what we injected is over at once, and to wait for it is most of the time."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def pause(self, longest: float) -> None:
+        """Go on."""
+
+
+def hurried(engine: Engine) -> Engine:
+    """The same, without pauses, and without syncing SQLite's files, as the servers of tests do not sync theirs."""
+    pace(engine, Hurry())
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _without_sync)
+    return engine
+
+
+def _without_sync(connection: DBAPIConnection, _: object) -> None:
+    connection.cursor().execute("PRAGMA synchronous = OFF")
 
 
 @dataclass(slots=True)
@@ -88,7 +113,7 @@ class _Writer:
     def __init__(self, name: str, database: Database, seed: int, sagas: Sequence[UUID]) -> None:
         self.told = _Told()
         self._name = name
-        self._engine = open_engine(database.url)
+        self._engine = hurried(open_engine(database.url))
         self._store = SqlEventStore(self._engine, isolation=database.isolation)
         self.faults = FaultyCommits(self._engine, seed, _CHANCE, AMBIGUOUS)
         self._chance = random.Random(seed)
@@ -165,6 +190,7 @@ def at_the_inbox(database: Database, commits: int, seed: int) -> Figures:
     """Commands, and compensations of some, each repeated until it is answered, until there were that many."""
     figures = Figures()
     with database.engine() as engine:
+        hurried(engine)
         inbox_tables.create_all(engine, checkfirst=True)
         metadata.create_all(engine, checkfirst=True)
         faults = FaultyCommits(engine, seed, _CHANCE, AMBIGUOUS)
