@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             lane = running[done]
             figures[lane] = done.result()
             _say(f"{lane}: {_line(figures[lane])} after {time.monotonic() - began:.0f} s")
-    _say(" ".join(f"{lane}: {_short(figures[lane])}" for lane in LANES))
+    _say("; ".join(f"{lane}: {_short(figures[lane])}" for lane in LANES))
     return 0 if all(map(_good, figures.values())) else 1
 
 
