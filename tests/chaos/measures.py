@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -52,7 +53,11 @@ class Progress:
         if not self.undisturbed:
             return "no undisturbed start"
         p50, most = median(self.undisturbed), max(self.undisturbed)
-        return f"{len(self.undisturbed)} undisturbed starts, p50={p50:.1f} s max={most:.1f} s"
+        return f"{len(self.undisturbed)} undisturbed starts, p50={_told(p50)} max={_told(most)}"
+
+
+def _told(seconds: float) -> str:
+    return f"{seconds:.1f} s" if isfinite(seconds) else "never"
 
 
 def first_commits(fleet: Fleet) -> Mapping[str, float]:
@@ -80,7 +85,7 @@ def progress(lives: Iterable[Life], faults: Sequence[Fault], commits: Mapping[st
             taken = (first if first is not None else float("inf")) - life.began
             undisturbed.append(taken)
             if taken > PROGRESS_LIMIT_S:
-                late.append(f"{life.application} took {taken:.1f} s")
+                late.append(f"{life.application} committed first after: {_told(taken)}")
     return Progress(undisturbed, disturbed, short, late)
 
 

@@ -109,6 +109,7 @@ LIFE = Life("orchestrator-0", "orchestrator-0.2", 100.0, None)
 def test_a_start_must_lead_to_a_commit_within_the_limit(commits: dict[str, float], late: bool) -> None:
     judged = progress([LIFE], [], commits)
     assert bool(judged.late) is late
+    assert "inf" not in judged.shown + "".join(judged.late)
     assert len(judged.undisturbed) == 1
 
 
