@@ -16,7 +16,6 @@ from sqlalchemy.util import await_only
 
 from saga_engine.sql.engine import begin_immediate, open_engine
 from saga_engine.sql.pacing import pace
-from saga_engine.sql.schema import streams
 from tests.simulation.faults import Point, Strike
 from tests.simulation.processes import Process
 
@@ -36,25 +35,22 @@ _CODES: Final = {
     Strike.UNKNOWN_NOT_APPLIED: sqlite3.SQLITE_IOERR,
 }
 _WRITING: Final = ("INSERT", "UPDATE", "DELETE")
-_STREAMS: Final = streams.name
 
 
 class Database:
     """`image`: a serialized database to begin with. `tick` counts everything that happens: SQL calls it as `tick()`.
 
-    `trouble`: what keeps everybody from working with it now, until it is over. `generation` changes whenever rows of
-    streams may have: who has looked in the meantime need not look again.
+    `trouble`: what keeps everybody from working with it now, until it is over.
     """
 
     def __init__(self, name: str, image: bytes, tick: Callable[[], int]) -> None:
         self.name = name
         self.trouble: Strike | None = None
-        self.generation = 0
         self.connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=256)
         self.connection.deserialize(image)
         self.connection.create_function("tick", 0, tick)
         self._writer: Session | None = None
-        self._released = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
 
     def open(self, process: Process) -> Engine:
         """An engine for this process, set up as the engine's own, whose retries pass virtual time."""
@@ -91,11 +87,14 @@ class Database:
 
     def release(self) -> None:
         self._writer = None
-        self._released.set()
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            _tell(each)
 
     def _wait(self) -> None:
-        self._released.clear()
-        await_only(_within(self._released, _BUSY_TIMEOUT_S))
+        released = asyncio.get_running_loop().create_future()
+        self._waiting.append(released)
+        await_only(_within(released, _BUSY_TIMEOUT_S))
 
 
 def _close(sessions: Sequence[Session]) -> None:
@@ -135,7 +134,6 @@ class Session:
 
     def rollback(self) -> None:
         if self.database.holds(self):
-            self.database.generation += 1
             self.database.connection.rollback()
             self.database.release()
 
@@ -157,8 +155,6 @@ class Session:
             raise failure(strike)
         if point is Point.BEGIN and not database.lock(self):
             raise failure(Strike.BUSY)
-        if point is Point.WRITE and _STREAMS in statement:
-            database.generation += 1
         return strike
 
 
@@ -208,12 +204,20 @@ def failure(strike: Strike) -> sqlite3.OperationalError:
     return error
 
 
-async def _within(event: asyncio.Event, seconds: float) -> None:
+async def _within(released: asyncio.Future[None], seconds: float) -> None:
+    """As `asyncio.timeout` would, but in whatever task this is awaited: a blocking call may begin in one and end in
+    another.
+    """
+    too_late = asyncio.get_running_loop().call_later(seconds, _tell, released)
     try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return
+        await released
+    finally:
+        too_late.cancel()
+
+
+def _tell(released: asyncio.Future[None]) -> None:
+    if not released.done():
+        released.set_result(None)
 
 
 @cache

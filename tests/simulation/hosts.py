@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Final, TypeAlias, TypeVar
 
 from sqlalchemy import Engine
 
-from saga_engine.adapters.sql.store import SqlEventStore
 from saga_engine.audit.history import ProcessChange
 from saga_engine.clock import StoreClock
 from saga_engine.errors import UnavailableError
@@ -29,6 +27,9 @@ T = TypeVar("T")
 Serve: TypeAlias = Callable[["Host", Process], Coroutine[object, object, None]]
 
 _SAMPLE_S: Final = 30.0
+_SELDOM_S: Final = 300.0
+"""How often a process asks for the time: in short runs and in long ones."""
+
 _STOP_S: Final = 10.0
 _AGAIN_S: Final = 1.0
 
@@ -77,7 +78,7 @@ def orchestrator_host(world: World, number: int) -> Host:
 
     async def serve(host: Host, process: Process) -> None:
         store = open_store(world, process)
-        clock = await _clock(world, process, store)
+        clock = _clock(world, process)
         tokens = Tokens(await patiently(process, store.reply_keys))
         orchestrator = Orchestrator(
             process.name, store, world.network.connect(process), tokens, clock, process.run_sync, world.mix.tuning
@@ -88,7 +89,7 @@ def orchestrator_host(world: World, number: int) -> Host:
 
         host.stop = stop
         try:
-            await _alongside(orchestrator.run(), _keep_time(clock, process))
+            await _alongside(orchestrator.run(), _keep_time(world, clock))
         finally:
             counts, counters = world.recorder.counts, orchestrator.counters
             counts["late replies"] += sum(counters.ignored.values())
@@ -101,7 +102,7 @@ def worker_host(world: World, service: Service, number: int) -> Host:
     """A host that runs a worker of a participant."""
 
     async def serve(host: Host, process: Process) -> None:
-        clock = await _clock(world, process, open_store(world, process))
+        clock = _clock(world, process)
         engine: Engine | None = world.participants[service.name].open(process) if service.fenced else None
         worker = Worker(
             handlers(service, process, world.conduct, world.recorder, world.outside),
@@ -113,24 +114,29 @@ def worker_host(world: World, service: Service, number: int) -> Host:
             ack_wait=world.mix.ack_wait,
         )
         host.stop = lambda: worker.stop(_STOP_S)
-        await _alongside(worker.run(), _keep_time(clock, process))
+        await _alongside(worker.run(), _keep_time(world, clock))
 
     return Host(world, f"{service.name}-{number}", "worker", serve)
 
 
-async def _clock(world: World, process: Process, store: SqlEventStore) -> StoreClock:
+def _clock(world: World, process: Process) -> StoreClock:
+    """The store's clock; SQLite's is the machine's, which fails nobody."""
+
+    def ask() -> int:
+        process.check()
+        return world.machine_time()
+
     rate = 1 + world.mix.drift * (1 if len(process.name) % 2 else -1)
     loop = asyncio.get_running_loop()
-    clock = StoreClock(store.now, lambda: round(loop.time() * rate * 1_000_000_000))
-    await patiently(process, clock.sample)
+    clock = StoreClock(ask, lambda: round(loop.time() * rate * 1_000_000_000))
+    clock.sample()
     return clock
 
 
-async def _keep_time(clock: StoreClock, process: Process) -> None:
+async def _keep_time(world: World, clock: StoreClock) -> None:
     while True:
-        await clock.sleep(_SAMPLE_S)
-        with suppress(UnavailableError):
-            await process.run_sync(clock.sample)
+        await clock.sleep(_SELDOM_S if world.mix.long else _SAMPLE_S)
+        clock.sample()
 
 
 async def patiently(process: Process, call: Callable[[], T]) -> T:

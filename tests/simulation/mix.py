@@ -18,6 +18,10 @@ from tests.simulation.workloads import Workload
 
 K = TypeVar("K")
 
+_LONG: Final = 0.03
+_LARGE: Final = 0.08
+"""Of all runs. What goes wrong goes wrong in small ones already, and many of them meet it sooner than a few large."""
+
 LONGEST_JUMP_S: Final = 3_600.0
 SHORT_JUMP_S: Final = 60.0
 """How far a clock jumps at most, in runs whose faults last up to hours and in others."""
@@ -46,7 +50,7 @@ _ACTS: Final[Mapping[Act, float]] = {
     Act.HANG: 0.06,
     Act.CRASH: 0.06,
     Act.POISON: 0.01,
-    Act.FAIL_FOR_EVER: 0.08,
+    Act.FAIL_FOR_EVER: 0.2,
 }
 
 
@@ -116,12 +120,13 @@ def calm_mix() -> Mix:
 
 def mix(random: Random, workload: Workload) -> Mix:
     """What this seed has."""
-    long = random.random() < 0.15
-    pace = (30.0, 60.0, 120.0) if long else (1.0, 2.0, 5.0, 10.0)
+    long = random.random() < _LONG
+    large = random.random() < _LARGE
+    pace = (60.0, 120.0, 300.0) if long else (1.0, 2.0, 5.0, 10.0)
     acts = _some(random, _ACTS)
     # What fails for ever is tried for hours, in which there is little to see of how partitions change hands.
-    lease_interval = (20 if Act.FAIL_FOR_EVER in acts and not long else 2) * random.choice(pace)
-    faulty_for = random.uniform(1_800, 9_000) if long else random.uniform(8, 70)
+    lease_interval = (40 if Act.FAIL_FOR_EVER in acts and not long else 3) * random.choice(pace)
+    faulty_for = random.uniform(1_800, 9_000) if long else random.uniform(25, 70) if large else random.uniform(5, 25)
     return Mix(
         long=long,
         strikes=_some(random, _STRIKES),
@@ -130,11 +135,11 @@ def mix(random: Random, workload: Workload) -> Mix:
         latency=random.choice((0.0, 0.05, 0.3)),
         faulty_for=faulty_for,
         longest=3_600.0 if long else faulty_for * random.choice((0.2, 0.5)),
-        orchestrators=random.choice((1, 1, 2, 2, 3)),
-        workers=random.choice((1, 1, 2)),
+        orchestrators=random.choice((1, 1, 2, 2, 3) if large else (1, 1, 1, 2, 2)),
+        workers=random.choice((1, 1, 2) if large else (1, 1, 1, 2)),
         same_name=random.random() < 0.1,
         drift=0.0 if workload.outside else random.choice((0.0, 0.0, 0.001, 0.01)),
-        sagas=random.randint(1, 4),
+        sagas=random.randint(2, 6) if large else random.choice((1, 1, 1, 2, 2, 3)),
         tuning=Tuning(
             batch=random.choice((1, 2, 500)),
             backlog=random.choice((4, 4_000)),
@@ -143,8 +148,10 @@ def mix(random: Random, workload: Workload) -> Mix:
             due_poll=random.choice(pace),
             lease=3 * lease_interval,
             lease_interval=lease_interval,
+            again_after=30.0 if long else 1.0,
+            trouble_after=60.0 if long else 5.0,
         ),
-        ack_wait=random.choice((20.0, 60.0)) if long else random.choice((3.0, 5.0, 5.0, 20.0)),
+        ack_wait=random.choice((60.0, 200.0)) if long else random.choice((3.0, 5.0, 5.0, 20.0)),
         duplicate_window=random.choice((0.5, 120.0, 120.0)),
         operator=random.choice((0, 5, 10)),
     )

@@ -6,9 +6,11 @@ Owns life and death. Knows no port; what strikes it is the striker's to say.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import ContextVar, copy_context
-from typing import Any, Final, TypeAlias, TypeVar
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from sqlalchemy.util import await_only, greenlet_spawn
 
@@ -119,11 +121,18 @@ class Process:
     def run_sync(self, call: Callable[[], T], /) -> Awaitable[T]:
         """`ports.RunSync` in virtual time: the call may cross to ports and wait there, while others go on.
 
-        As with a thread, cancelling the wait does not stop a call that has begun.
+        As with a thread, it begins at once, and cancelling the wait does not stop what has begun.
         """
-        running = asyncio.get_running_loop().create_task(_spawn(call))
-        running.add_done_callback(_heard)
-        return asyncio.shield(running)
+        running = _spawn(call)
+        try:
+            waits_for = running.send(None)
+        except StopIteration as done:
+            return _Over(value=done.value)
+        except BaseException as error:  # noqa: BLE001 - carried to who awaits it, whatever it is
+            return _Over(error=error)
+        rest = asyncio.get_running_loop().create_task(_goes_on(running, waits_for))
+        rest.add_done_callback(_heard)
+        return asyncio.shield(rest)
 
     async def _linger(self, seconds: float) -> None:
         if seconds:
@@ -148,6 +157,47 @@ def _heard(call: asyncio.Task[T]) -> None:
 async def _spawn(call: Callable[[], T]) -> T:
     result: T = await greenlet_spawn(call)
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Over(Generic[T]):
+    """A call that has come to its end already, which is told after others have had their turn."""
+
+    value: T | None = None
+    error: BaseException | None = None
+
+    def __await__(self) -> Generator[None, None, T]:
+        yield
+        if self.error is not None:
+            raise self.error
+        return self.value  # type: ignore[return-value]  # without an error there is a value, which may be None
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest(Generic[T]):
+    """What is left of a coroutine that was begun outside of a task and waits for a future."""
+
+    running: Coroutine[object, object, T]
+    waits_for: object
+
+    def __await__(self) -> Generator[object, None, T]:
+        waits_for = self.waits_for
+        while True:
+            try:
+                yield waits_for
+            except BaseException as error:  # noqa: BLE001 - passed on to the coroutine, as `yield from` does
+                step = partial(self.running.throw, error)
+            else:
+                step = partial(self.running.send, None)
+            try:
+                waits_for = step()
+            except StopIteration as done:
+                value: T = done.value
+                return value
+
+
+async def _goes_on(running: Coroutine[object, object, T], waits_for: object) -> T:
+    return await _Rest(running, waits_for)
 
 
 def adopt(loop: asyncio.AbstractEventLoop, coro: Coroutine[object, object, T], **options: object) -> asyncio.Task[T]:

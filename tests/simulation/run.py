@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence, Set
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -50,7 +50,7 @@ _BLOCKED: Final = "SELECT count(DISTINCT stream_id) FROM saga_events WHERE type 
 class Result:
     """What came of one schedule. `violations`: what no fault excuses, the number of the invariant first.
 
-    `trace` is a hash of everything that happened, in order. `counts` shows what the faults brought about.
+    `counts` shows what the faults brought about.
     """
 
     seed: int
@@ -59,8 +59,15 @@ class Result:
     hits: Sequence[Hit]
     counts: Counter[str]
     history: Sequence[Record]
-    trace: str
     seconds: float
+
+    @property
+    def trace(self) -> str:
+        """A hash of everything that happened, in order."""
+        digest = hashlib.sha256()
+        for record in self.history:
+            digest.update(repr(record).encode())
+        return digest.hexdigest()
 
 
 def run_seed(seed: int, *, bug: Bug | None = None, allowed: Set[str] | None = None) -> Result:
@@ -70,9 +77,28 @@ def run_seed(seed: int, *, bug: Bug | None = None, allowed: Set[str] | None = No
 
 def run(setting: Setting, *, bug: Bug | None = None, allowed: Set[str] | None = None) -> Result:
     """Run one schedule."""
-    with nullcontext() if bug is None else bug(), asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        runner.get_loop().set_task_factory(adopt)  # type: ignore[arg-type]  # typeshed's factory takes no keywords
-        return runner.run(_schedule(setting, allowed))
+    with nullcontext() if bug is None else bug(), _virtual_loop() as loop:
+        return loop.run_until_complete(_schedule(setting, allowed))
+
+
+@contextmanager
+def _virtual_loop() -> Iterator[VirtualLoop]:
+    """As `asyncio.Runner`, which for each run asks the signal module for a handler, at the cost of many statements."""
+    loop = VirtualLoop()
+    loop.set_task_factory(adopt)  # type: ignore[arg-type]  # typeshed's factory takes no keywords
+    try:
+        yield loop
+    finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(_all_ended(left))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+async def _all_ended(tasks: Set[asyncio.Task[object]]) -> None:
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _schedule(setting: Setting, allowed: Set[str] | None) -> Result:
@@ -144,9 +170,6 @@ def _judged(world: World, changed: Sequence[str]) -> Result:
         counts["sagas"] += number
     counts["unknown outcomes"] += world.store.connection.execute(_UNKNOWN).fetchone()[0]
     counts["blocked sagas"] += world.store.connection.execute(_BLOCKED).fetchone()[0]
-    digest = hashlib.sha256()
-    for record in records:
-        digest.update(repr(record).encode())
     return Result(
         world.seed,
         world.workload.name,
@@ -154,7 +177,6 @@ def _judged(world: World, changed: Sequence[str]) -> Result:
         world.faults.hits,
         counts + world.faults.counts,
         records,
-        digest.hexdigest(),
         asyncio.get_running_loop().time(),
     )
 

@@ -80,7 +80,7 @@ class MemoryBroker:
         self._letter = 0
         self._wipes: list[float] = []
         # Not a set: who waits must be woken in the same order on every run.
-        self._watchers: dict[Callable[[], None], None] = {}
+        self._watchers: dict[Callable[[], None], frozenset[str]] = {}
         self._ringing: list[Callable[[int], None]] = []
 
     def stop(self) -> None:
@@ -155,7 +155,7 @@ class MemoryBroker:
             self._sequence += 1
             self._stored[self._sequence] = _Stored(message)
             self._queue(queue).line.append(self._sequence)
-            self._notify()
+            self._notify(queue)
         elif message.subject.startswith("saga.dead."):
             self._letter += 1
             self.letters[self._letter] = (_now(), message)
@@ -197,11 +197,11 @@ class MemoryBroker:
         if queue is not None:
             stored.due = _now() + delay
             heapq.heappush(self._queue(queue).later, (stored.due, sequence))
-            self._notify()
+            self._notify(queue)
 
-    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
-        """Call this whenever something may have become deliverable; the result ends that."""
-        self._watchers[changed] = None
+    def watch(self, changed: Callable[[], None], queues: Iterable[str]) -> Callable[[], None]:
+        """Call this whenever something may have become deliverable in these queues; the result ends that."""
+        self._watchers[changed] = frozenset(queues)
 
         def end() -> None:
             self._watchers.pop(changed, None)
@@ -226,11 +226,16 @@ class MemoryBroker:
         return Delivery(stored.message, stored.deliveries, sequence)
 
     def _queue(self, name: str) -> _Queue:
-        return self._queues.setdefault(name, _Queue())
+        queue = self._queues.get(name)
+        if queue is None:
+            queue = self._queues[name] = _Queue()
+        return queue
 
-    def _notify(self) -> None:
-        for changed in tuple(self._watchers):
-            changed()
+    def _notify(self, queue: str | None = None) -> None:
+        """Tell who watches this queue; None: everybody."""
+        for changed, queues in tuple(self._watchers.items()):
+            if queue is None or queue in queues:
+                changed()
 
 
 def queue_of(subject: str) -> str | None:

@@ -89,7 +89,7 @@ class MemorySubscription:
         self._queues = tuple(queues)
         self._news = asyncio.Event()
         self._closed = False
-        self._end_watch = broker.watch(self._news.set)
+        self._end_watch = broker.watch(self._news.set, self._queues)
 
     async def receive(self, limit: int) -> Sequence[Delivery]:
         """See `ports.Subscription`."""

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, partial
+from dataclasses import dataclass
+from functools import cache, lru_cache, partial
 from itertools import groupby
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Engine, Integer, Select, Text, bindparam, func, select, union_all
 
-from saga_engine.adapters.sql.rows import HeadRow, head_of, record_of, select_events, select_heads
+from saga_engine.adapters.sql.rows import EventRow, HeadRow, head_of, record_of, select_events, select_heads
 from saga_engine.adapters.sql.writer import Writer
 from saga_engine.core.state import Status
 from saga_engine.envelope import EventRecord, StreamHead
@@ -56,25 +57,40 @@ def chunks(ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
         yield ids[start : start + CHUNK]
 
 
+@dataclass(frozen=True, slots=True)
+class _ById:
+    """Statements about the streams whose ids are in the parameter `ids`. `kept`: rows with their snapshots."""
+
+    heads: Select[HeadRow]
+    versions: Select[tuple[UUID, int]]
+    events: Select[EventRow]
+    kept: Select[tuple[object, ...]]
+
+
+@lru_cache(maxsize=4)
+def _by_id(writer: Writer) -> _ById:
+    """As this writer would have it: made once, for making them takes longer than executing them."""
+    of_streams, of_events = writer.among(streams.c.stream_id), writer.among(events.c.stream_id)
+    return _ById(
+        heads=select_heads().where(of_streams),
+        versions=select(streams.c.stream_id, streams.c.version).where(of_streams),
+        events=select_events()
+        .where(of_events, events.c.version > bindparam("after"))
+        .order_by(events.c.stream_id, events.c.version),
+        kept=select_heads()
+        .add_columns(snapshots.c.version, snapshots.c.data)
+        .outerjoin_from(streams, snapshots, snapshots.c.stream_id == streams.c.stream_id)
+        .where(of_streams),
+    )
+
+
 class Reader:
     """The reading half of a store."""
 
     def __init__(self, engine: Engine, writer: Writer) -> None:
         self._engine = engine
         self._writer = writer
-        self._heads_of = select_heads().where(writer.among(streams.c.stream_id))
-        self._versions_of = select(streams.c.stream_id, streams.c.version).where(writer.among(streams.c.stream_id))
-        self._events_of = (
-            select_events()
-            .where(writer.among(events.c.stream_id), events.c.version > bindparam("after"))
-            .order_by(events.c.stream_id, events.c.version)
-        )
-        self._kept_of = (
-            select_heads()
-            .add_columns(snapshots.c.version, snapshots.c.data)
-            .outerjoin_from(streams, snapshots, snapshots.c.stream_id == streams.c.stream_id)
-            .where(writer.among(streams.c.stream_id))
-        )
+        self._by_id = _by_id(writer)
 
     def load(self, wanted: Mapping[UUID, int]) -> Mapping[UUID, LoadedStream]:
         loaded: dict[UUID, LoadedStream] = {}
@@ -97,14 +113,14 @@ class Reader:
     def _with_snapshots(self, connection: Connection, ids: Sequence[UUID]) -> list[tuple[StreamHead, Snapshot | None]]:
         """The rows of streams and their snapshots, in one look: no snapshot is newer than its row."""
         found: list[tuple[StreamHead, Snapshot | None]] = []
-        for row in connection.execute(self._kept_of, {"ids": self._writer.ids(ids)}).all() if ids else ():
+        for row in connection.execute(self._by_id.kept, {"ids": self._writer.ids(ids)}).all() if ids else ():
             *columns, version, data = row
             head = StreamHead(*columns)
             found.append((head, None if version is None else Snapshot(head.stream_id, version, data)))
         return found
 
     def _without(self, connection: Connection, ids: Sequence[UUID]) -> list[tuple[StreamHead, Snapshot | None]]:
-        rows = connection.execute(self._heads_of, {"ids": self._writer.ids(ids)}).all() if ids else ()
+        rows = connection.execute(self._by_id.heads, {"ids": self._writer.ids(ids)}).all() if ids else ()
         return [(head_of(row), None) for row in rows]
 
     def _tails(
@@ -122,7 +138,7 @@ class Reader:
                 buckets[after // BUCKET][stream_id] = (after, upto)
         for bucket in buckets.values():
             lowest = min(after for after, _ in bucket.values())
-            rows = connection.execute(self._events_of, {"ids": self._writer.ids(bucket), "after": lowest}).all()
+            rows = connection.execute(self._by_id.events, {"ids": self._writer.ids(bucket), "after": lowest}).all()
             for stream_id, group in groupby(rows, key=lambda row: row[0]):
                 after, upto = bucket[stream_id]
                 tails[stream_id] = tuple(
@@ -140,11 +156,11 @@ class Reader:
         return found
 
     def heads(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, StreamHead]:
-        found = (self._heads(self._heads_of, {"ids": self._writer.ids(ids)}) for ids in chunks(stream_ids))
+        found = (self._heads(self._by_id.heads, {"ids": self._writer.ids(ids)}) for ids in chunks(stream_ids))
         return {head.stream_id: head for page in found for head in page}
 
     def _versions(self, ids: Sequence[UUID], connection: Connection) -> dict[UUID, int]:
-        rows = connection.execute(self._versions_of, {"ids": self._writer.ids(ids)}).all()
+        rows = connection.execute(self._by_id.versions, {"ids": self._writer.ids(ids)}).all()
         return {row[0]: row[1] for row in rows}
 
     def due(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead]:

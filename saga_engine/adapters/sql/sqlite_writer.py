@@ -114,6 +114,9 @@ class SqliteWriter:
         connection.exec_driver_sql(_SETTLE, rows)
 
 
+SQLITE_WRITER: Final = SqliteWriter()
+"""The one for all stores: it keeps nothing."""
+
 _Row: TypeAlias = tuple[bytes | str | int | None, ...]
 
 

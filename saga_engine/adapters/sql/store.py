@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -72,11 +73,15 @@ class SqlEventStore:
         self._writer = _writer(engine.dialect)
         self._appender = Appender(engine, self._writer, self._isolation, new_id)
         self._reader = Reader(engine, self._writer)
-        self._inspector = Inspector(engine, self._writer)
         self._definitions = DefinitionShelf(engine, self._isolation)
         self._leases = LeaseTable(engine, self._isolation)
         self._machine_time = machine_time
         self._closed = False
+
+    @cached_property
+    def _inspector(self) -> Inspector:
+        """Made when it is needed: few who open a store doubt it."""
+        return Inspector(self._engine, self._writer)
 
     def append(self, appends: Sequence[Append]) -> Sequence[AppendOutcome]:
         self._check_open()
@@ -188,9 +193,9 @@ class SqlEventStore:
 def _writer(dialect: Dialect) -> Writer:
     """The dialect's writer; the other one is not imported, which would build statements that nobody executes."""
     if dialect.name == "sqlite":
-        from saga_engine.adapters.sql.sqlite_writer import SqliteWriter
+        from saga_engine.adapters.sql.sqlite_writer import SQLITE_WRITER
 
-        return SqliteWriter()
+        return SQLITE_WRITER
     from saga_engine.adapters.sql.postgres_writer import PostgresWriter
 
     return PostgresWriter(dialect)

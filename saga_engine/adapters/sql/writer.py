@@ -5,7 +5,7 @@ Two implementations: `postgres_writer` (also for CockroachDB) and `sqlite_writer
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection
 from saga_engine.ports import Append, Settlement
 
 
-class Writer(Protocol):
+class Writer(Hashable, Protocol):
     """Statements over many rows at once, in a dialect's best way."""
 
     def among(self, column: ColumnElement[UUID]) -> ColumnElement[bool]:
