@@ -36,7 +36,7 @@ _AGAIN_S: Final = 1.0
 _SELDOM_S: Final = 60.0
 """How long a client waits before it asks once more: at first, and after many times in vain."""
 
-_OPERATOR_S = 15.0
+_OPERATOR_S = 30.0
 
 
 @dataclass(slots=True)
@@ -140,7 +140,7 @@ class _Caller:
         """Look for what needs an operator, for ever: blocked sagas now and then, suspended ones when all is healed."""
         random = self._world.chance.of("operator")
         while True:
-            await asyncio.sleep(_OPERATOR_S * (20 if self._world.mix.long else 1))
+            await asyncio.sleep(_OPERATOR_S * (10 if self._world.mix.long else 1))
             wanted = [Status.BLOCKED.value] + ([Status.SUSPENDED.value] if self._world.healed else [])
             try:
                 heads = await self._process.run_sync(partial(self._client.list, StreamFilter(statuses=wanted)))

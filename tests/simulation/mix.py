@@ -125,7 +125,7 @@ def mix(random: Random, workload: Workload) -> Mix:
     pace = (60.0, 120.0, 300.0) if long else (1.0, 2.0, 5.0, 10.0)
     acts = _some(random, _ACTS)
     # What fails for ever is tried for hours, in which there is little to see of how partitions change hands.
-    lease_interval = (40 if Act.FAIL_FOR_EVER in acts and not long else 3) * random.choice(pace)
+    lease_interval = (40 if Act.FAIL_FOR_EVER in acts and not long else 5) * random.choice(pace)
     faulty_for = random.uniform(1_800, 9_000) if long else random.uniform(25, 70) if large else random.uniform(5, 25)
     return Mix(
         long=long,
