@@ -44,7 +44,7 @@ class Counters:
     ignored: Counter[str] = field(default_factory=Counter)
     forgeries: Counter[str] = field(default_factory=Counter)
     ended: Counter[tuple[str, str]] = field(default_factory=Counter)
-    steps: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    steps: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
     lasted: dict[str, Tally] = field(default_factory=dict)
     committing: Tally = field(default_factory=Tally)
 
@@ -53,7 +53,8 @@ class Counters:
         state = answer.state
         self.events += len(answer.events)
         if isinstance(given, ReplyReceived):
-            self.steps[state.saga, given.step, given.direction.value, given.outcome.value] += 1
+            key = (state.saga, given.step, given.direction.value, given.outcome.value)
+            self.steps[key] = self.steps.get(key, 0) + 1
         if state.ended_as is not None and any(isinstance(event, _ENDS) for event in answer.events):
             self._over(state)
 

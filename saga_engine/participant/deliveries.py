@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 import structlog
 
+from saga_engine.core.inputs import Outcome
 from saga_engine.envelope import Command, Message
 from saga_engine.handling import about, handled
-from saga_engine.participant.accounts import Account, Accounts
+from saga_engine.participant.accounts import UNKNOWN, Accounts, Job
 from saga_engine.participant.answers import Answer, Answered, Dead, Disposition, Dropped, PutBack, failed, reply_to
 from saga_engine.participant.batches import Batches
 from saga_engine.participant.calls import HandlerCalls
@@ -42,19 +42,6 @@ MOST_OPEN: Final = 1_024
 """Deliveries that are not settled yet, most of them because their replies are not confirmed."""
 
 log = structlog.get_logger("saga_engine.participant")
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """A command to run; its key is held while it runs."""
-
-    delivery: Delivery
-    account: Account
-    key: str
-
-    @property
-    def command(self) -> Command:
-        return self.account.command
 
 
 class Deliveries:
@@ -88,7 +75,7 @@ class Deliveries:
         self._runners = Runners(lambda: concurrency + calls.hanging, self._tell)
         self._batches = Batches(self._execute_many, lambda: 1 + calls.hanging, clock, self._tell)
         self._open: dict[int, Delivery] = {}
-        self._running: dict[str, _Job] = {}
+        self._running: dict[str, Job] = {}
         self._at_once = concurrency
         self._look_behind = False
         self._changed = asyncio.Event()
@@ -154,17 +141,21 @@ class Deliveries:
             # Two of one key would only wait for each other, and a handler that hangs would take every thread.
             self._runners.put(partial(self._put_back, delivery))
             return
-        self._running[key] = job = _Job(delivery, self._accounts.open(command, now), key)
+        self._running[key] = job = self._accounts.open(delivery, command, key, now)
         if self._executor.batches(command, delivery.deliveries > 1):
             self._batches.put(job)
         else:
             self._runners.put(partial(self._execute, job))
 
-    async def _execute(self, job: _Job) -> None:
+    async def _execute(self, job: Job) -> None:
         handled.set(job.command)
         try:
-            with self._accounts.within(job.account):
+            tracing = self._accounts.tracing
+            if tracing is None:
                 disposition = await self._executor.execute(job.command, job.delivery.deliveries > 1)
+            else:
+                with tracing.within(job.command.traceparent):
+                    disposition = await self._executor.execute(job.command, job.delivery.deliveries > 1)
         except Exception:
             self._let_go(job.delivery)
             raise
@@ -172,7 +163,7 @@ class Deliveries:
             del self._running[job.key]
         await self._settle(job, disposition)
 
-    async def _execute_many(self, jobs: Sequence[_Job]) -> None:
+    async def _execute_many(self, jobs: Sequence[Job]) -> None:
         try:
             dispositions = await self._executor.execute_many([job.command for job in jobs])
         except Exception as error:
@@ -186,26 +177,32 @@ class Deliveries:
         for job, disposition in zip(jobs, dispositions, strict=True):
             await self._settle(job, disposition)
 
-    async def _settle(self, job: _Job, disposition: Disposition) -> None:
-        self._accounts.close(job.account, disposition)
+    async def _settle(self, job: Job, disposition: Disposition) -> None:
         try:
             await self._conclude(job, disposition)
         except Exception as error:
             log.error("a command could not be settled: it comes again", key=job.key, exc_info=error)
             self._let_go(job.delivery)
 
-    async def _conclude(self, job: _Job, disposition: Disposition) -> None:
+    async def _conclude(self, job: Job, disposition: Disposition) -> None:
         match disposition:
             case Answered(answer):
+                fault = answer.code if answer.outcome is Outcome.FAILED else None
+                self._accounts.close(job, job.command.command, answer.outcome.value, fault)
                 self._replies.put(Conclusion(job.delivery, (self._reply(job.command, answer),)))
             case Dead(reason, answer):
+                self._accounts.close(job, job.command.command, "dead", reason)
                 log.error("command goes to the dead letters", key=job.key, reason=reason, **about(job.command))
                 self._bury(job.delivery, reason, (self._reply(job.command, answer),))
             case Dropped(reason):
+                self._accounts.close(job, job.command.command, "dropped", reason)
                 log.info("command dropped", key=job.key, reason=reason, **about(job.command))
                 await self._subscription.ack([job.delivery])
                 self._let_go(job.delivery)
             case PutBack(reason):
+                name = job.command.command if self._executor.knows(job.command.command) else UNKNOWN
+                # What follows the colon is the database's own words, which may hold values.
+                self._accounts.close(job, name, "put_back", reason.partition(": ")[0])
                 self._tell_trouble(job.command, reason)
                 await self._put_back(job.delivery)
 

@@ -115,7 +115,7 @@ class Worker:
             self._clock,
             self._concurrency,
             self._calls,
-            Accounts(self.counters, self._executor.knows, self._clock, self._tracing),
+            Accounts(self.counters, self._clock, self._tracing),
         )
         receiving = asyncio.create_task(deliveries.receive())
         helping = [asyncio.create_task(deliveries.answer()), asyncio.create_task(deliveries.beat(self._beat_s))]
