@@ -368,6 +368,17 @@ class Transport(Protocol):
         ...
 
 
+class EventBell(Protocol):
+    """Hears which sagas publish something. Best effort: what is missed is found in the store."""
+
+    async def listen(self, share: str, subjects: Sequence[str], heard: Callable[[UUID], None]) -> None:
+        """Call `heard(saga id)` for events on the engine's own subjects and on these, for as long as there is a
+
+        connection. Of those that listen with the same `share`, one hears each event.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A message that nobody could work on. `sequence`: its number among the dead letters, `at`: since when it is one,

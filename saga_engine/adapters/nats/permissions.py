@@ -10,10 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from saga_engine.adapters.nats.event_bell import OWN_SUBJECTS
 from saga_engine.adapters.nats.streams import STREAMS, ConsumerName, command_consumer, reply_consumers
 from saga_engine.wire import DEAD, EVENTS, REPLIES, dead_subject
 
 ORCHESTRATOR: Final = "orchestrator"
+PROJECTIONS: Final = "projections"
 CLI: Final = "cli"
 OPERATOR: Final = "operator"
 DEPLOY: Final = "deploy"
@@ -60,6 +62,13 @@ def orchestrator(event_subjects: Iterable[str]) -> NatsUser:
     takes = _takes(ConsumerName(REPLIES, "*", ""))
     sends = ["saga.command.*.*", "saga.event.*.*", *sorted(set(event_subjects)), dead_subject(ORCHESTRATOR)]
     return _user(ORCHESTRATOR, "decides and sends", [*takes, *sends], [_RING])
+
+
+def projections(event_subjects: Iterable[str]) -> NatsUser:
+    """May hear what sagas publish, and send nothing. `event_subjects`: the definitions' own."""
+    # An empty list of what may be published would allow everything: this tells no more than the limits of the account.
+    heard = [OWN_SUBJECTS, *sorted(set(event_subjects))]
+    return _user(PROJECTIONS, "follows the events of sagas", [f"{_API}.INFO"], heard)
 
 
 def cli() -> NatsUser:

@@ -45,9 +45,12 @@ class Session:
         for watcher in self.watchers:
             watcher.set()
 
-    async def subscribe(self, subject: str, on_message: OnMessage) -> Subscription:
-        """Subscribe for the life of this session. Raises nats-py's errors when it has ended."""
-        return await self.client.subscribe(subject, cb=on_message)
+    async def subscribe(self, subject: str, on_message: OnMessage, share: str = "") -> Subscription:
+        """Subscribe for the life of this session; of those with the same `share`, each message goes to one.
+
+        Raises nats-py's errors when the session has ended.
+        """
+        return await self.client.subscribe(subject, queue=share, cb=on_message)
 
     async def unsubscribe(self, subscription: Subscription) -> None:
         """End a subscription; nothing happens when the session has ended."""

@@ -13,6 +13,7 @@ from nats.js.errors import NotFoundError
 from saga_engine.adapters.nats.connection import Connection
 from saga_engine.adapters.nats.dead_letters import NatsDeadLetters
 from saga_engine.adapters.nats.doorbell import Doorbell
+from saga_engine.adapters.nats.event_bell import NatsEventBell
 from saga_engine.adapters.nats.publisher import Publisher
 from saga_engine.adapters.nats.session import Session
 from saga_engine.adapters.nats.settings import NatsSettings
@@ -74,6 +75,10 @@ class NatsTransport:
     def dead_letters(self) -> NatsDeadLetters:
         """The dead letters, over this connection."""
         return NatsDeadLetters(self._connection, self._settings.provision)
+
+    def event_bell(self) -> NatsEventBell:
+        """What sagas publish, heard over this connection."""
+        return NatsEventBell(self._connection, self._settings.provision)
 
     async def provision(self, participants: Sequence[str], event_subjects: Sequence[str]) -> None:
         """Make the consumers of these participants and of all replies, and let these subjects be taken.

@@ -162,3 +162,18 @@ async def test_an_event_subject_of_a_definitions_own_ends_up_in_the_event_stream
     await until_confirmed(transport, [Message("ORDERS.created", {}, b"{}", None)])
     assert (await jetstream.stream_info(EVENTS)).config.subjects == ["saga.event.>", "ORDERS.created"]
     assert (await jetstream.get_last_msg(EVENTS, "ORDERS.created")).data == b"{}"
+
+
+async def test_a_subject_on_which_others_listen_already_ends_up_in_the_event_stream(
+    nats_url: str, jetstream: JetStreamContext
+) -> None:
+    """With a listener, the server does not say that no stream takes the subject: there is only no acknowledgement."""
+    listener = await nats.connect(nats_url)
+    await listener.subscribe("ORDERS.>")
+    await listener.flush()
+    settings = NatsSettings(servers=(nats_url,), publish_timeout=0.3, check_interval=CHECK)
+    transport = await connect(settings)
+    await until_confirmed(transport, [Message("ORDERS.created", {}, b"{}", None)])
+    assert (await jetstream.get_last_msg(EVENTS, "ORDERS.created")).data == b"{}"
+    await transport.close()
+    await listener.close()
