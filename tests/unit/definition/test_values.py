@@ -51,7 +51,11 @@ def test_what_is_out_of_bounds_is_refused_at_any_place(value: Json, why: str) ->
             check_payload(placed)
 
 
-@pytest.mark.parametrize("other", [b"bytes", {1: "a"}, {"a": object()}, {"a": {1, 2}}], ids=str)
+@pytest.mark.parametrize(
+    "other",
+    [b"bytes", {1: "a"}, {"a": object()}, {"a": {1, 2}}],
+    ids=["bytes", "a number as key", "an object", "a set"],
+)
 def test_what_is_no_json_is_refused(other: Json) -> None:
     with pytest.raises(OutOfBoundsError):
         check_payload(other)
