@@ -92,7 +92,7 @@ def _later(world: World, random: Random, number: int, given: Json, begin: float)
         name = random.choice(world.workload.signals)
         made.append(_Errand(some_time(), ClientVerb.SIGNAL, number, name=name, signal_id=f"s{random.randint(0, 3)}"))
     for verb in (ClientVerb.CANCEL, ClientVerb.SUSPEND, ClientVerb.RESUME):
-        if random.random() < 0.12:
+        if random.random() < 0.2:
             made.append(_Errand(some_time(), verb, number))
     return made
 

@@ -37,8 +37,8 @@ _STRIKES: Final[Mapping[Strike, float]] = {
     Strike.UNKNOWN_NOT_APPLIED: 0.05,
     Strike.DROP: 0.06,
     Strike.ACK_LOST: 0.08,
-    Strike.VANISH: 0.05,
-    Strike.DELAY: 0.08,
+    Strike.VANISH: 0.1,
+    Strike.DELAY: 0.16,
     Strike.DUPLICATE: 0.08,
 }
 """The highest chance of each at one call."""
@@ -50,7 +50,7 @@ _ACTS: Final[Mapping[Act, float]] = {
     Act.HANG: 0.06,
     Act.CRASH: 0.06,
     Act.POISON: 0.01,
-    Act.FAIL_FOR_EVER: 0.2,
+    Act.FAIL_FOR_EVER: 0.12,
 }
 
 
