@@ -12,6 +12,7 @@ from typing import Final
 
 from saga_engine.sql.migrate import ENGINE_BRANCH, version_table
 from saga_engine.sql.schema import (
+    checkpoints,
     definition_versions,
     definitions,
     events,
@@ -27,9 +28,12 @@ from saga_engine.sql.schema import (
 MIGRATE: Final = "saga_migrate"
 RUN: Final = "saga_run"
 READ: Final = "saga_read"
+PROJECTIONS: Final = "saga_projections"
 
 _LONGEST_NAME: Final = 63
 """Of a role, in PostgreSQL."""
+
+_WRITES: Final = "SELECT, INSERT, UPDATE, DELETE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +99,42 @@ def read(*, column_grants: bool) -> SqlRole:
     )
 
 
+def projections() -> SqlRole:
+    """Reads the streams whole, for projections. Changes nothing there."""
+    reads = ", ".join(table.name for table in (streams, events, snapshots, definitions))
+    return SqlRole(
+        PROJECTIONS,
+        "runs `saga run --projection`, and rebuilds: here it reads what sagas say",
+        ENGINE_BRANCH,
+        (_usage(PROJECTIONS), f"GRANT SELECT ON {reads} TO {PROJECTIONS}"),
+    )
+
+
+def projection(name: str, *, alone: bool) -> SqlRole:
+    """The same role in one projection's database. `alone`: that is the projection's only, and so are its tables."""
+    versions = version_table(name)
+    own: Sequence[str] = (
+        f"GRANT {_WRITES} ON {checkpoints.name} TO {PROJECTIONS}",
+        f"GRANT SELECT ON {versions} TO {PROJECTIONS}",
+    )
+    if alone:
+        own = (
+            f"GRANT {_WRITES} ON ALL TABLES IN SCHEMA public TO {PROJECTIONS}",
+            f"REVOKE INSERT, UPDATE, DELETE ON {versions}, saga_migration_lock FROM {PROJECTIONS}",
+        )
+    return SqlRole(PROJECTIONS, f"keeps the projection {name}", name, (_usage(PROJECTIONS), *own))
+
+
 def worker(participant: str, *, alone: bool) -> SqlRole:
     """Executes one participant's commands. `alone`: the database is that participant's only, and so are its tables."""
     name, versions = worker_name(participant), version_table(participant)
-    writes = "SELECT, INSERT, UPDATE, DELETE"
     own: Sequence[str] = (
-        f"GRANT {writes} ON {inbox.name}, {inbox_tries.name} TO {name}",
+        f"GRANT {_WRITES} ON {inbox.name}, {inbox_tries.name} TO {name}",
         f"GRANT SELECT ON {versions} TO {name}",
     )
     if alone:
         own = (
-            f"GRANT {writes} ON ALL TABLES IN SCHEMA public TO {name}",
+            f"GRANT {_WRITES} ON ALL TABLES IN SCHEMA public TO {name}",
             f"REVOKE INSERT, UPDATE, DELETE ON {versions}, saga_migration_lock FROM {name}",
         )
     return SqlRole(name, f"runs `saga run --worker {participant}`", participant, (_usage(name), *own))

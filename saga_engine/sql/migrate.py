@@ -29,6 +29,7 @@ from saga_engine.sql.transaction import translated
 
 ENGINE_BRANCH: Final = "engine"
 INBOX_BRANCH: Final = "inbox"
+CHECKPOINTS_BRANCH: Final = "checkpoints"
 
 _PACKAGED: Final = Path(__file__).parent / "migrations"
 _LONGEST_NAME: Final = 63
@@ -50,17 +51,25 @@ class Status:
     pending: tuple[str, ...]
 
 
-def upgrade(engine: Engine, branch: str, script_locations: Sequence[Path] = (), *, inbox: bool = True) -> list[str]:
+def upgrade(
+    engine: Engine,
+    branch: str,
+    script_locations: Sequence[Path] = (),
+    *,
+    inbox: bool = True,
+    checkpoints: bool = False,
+) -> list[str]:
     """Apply what is pending; the ids of the revisions that were applied, in order.
 
-    `branch`: `engine`, or the name of a participant or view, whose revisions carry that label. `script_locations`:
-    the project's Alembic environments (folders with a `versions` folder). `inbox`: whether this is a participant's
-    database, which gets the inbox too (never the engine's own).
+    `branch`: `engine`, or the name of a participant or projection, whose revisions carry that label.
+    `script_locations`: the project's Alembic environments (folders with a `versions` folder). `inbox`: whether this is
+    a participant's database, which gets the inbox too (never the engine's own); `checkpoints`: a projection's, which
+    gets its checkpoints.
 
     Raises `UsageError` for revisions that do not fit together, `StoreUnavailableError` when the database does not
     serve. Safe to repeat after it was cut short, and from several processes at once.
     """
-    plan = _plan(engine, branch, script_locations, inbox)
+    plan = _plan(engine, branch, script_locations, _supplied(branch, inbox, checkpoints))
     table = version_table(branch)
     with _reported(engine):
         if not _look(engine, plan, table).pending:
@@ -75,9 +84,16 @@ def upgrade(engine: Engine, branch: str, script_locations: Sequence[Path] = (), 
     return [*pending]
 
 
-def status(engine: Engine, branch: str, script_locations: Sequence[Path] = (), *, inbox: bool = True) -> Status:
+def status(
+    engine: Engine,
+    branch: str,
+    script_locations: Sequence[Path] = (),
+    *,
+    inbox: bool = True,
+    checkpoints: bool = False,
+) -> Status:
     """How far the database is. Changes nothing. Parameters and errors as for `upgrade`."""
-    plan = _plan(engine, branch, script_locations, inbox)
+    plan = _plan(engine, branch, script_locations, _supplied(branch, inbox, checkpoints))
     with _reported(engine):
         return _look(engine, plan, version_table(branch))
 
@@ -135,7 +151,13 @@ class _Plan:
     labels: tuple[str, ...]
 
 
-def _plan(engine: Engine, branch: str, script_locations: Sequence[Path], inbox: bool) -> _Plan:
+def _supplied(branch: str, inbox: bool, checkpoints: bool) -> list[str]:
+    """The labels of what the SDK adds to a database."""
+    labels = [INBOX_BRANCH] if inbox and branch != ENGINE_BRANCH else []
+    return [*labels, CHECKPOINTS_BRANCH] if checkpoints else labels
+
+
+def _plan(engine: Engine, branch: str, script_locations: Sequence[Path], supplied: Sequence[str]) -> _Plan:
     try:
         config = _config(script_locations, with_engine=False)
         scripts = ScriptDirectory.from_config(config)
@@ -148,7 +170,7 @@ def _plan(engine: Engine, branch: str, script_locations: Sequence[Path], inbox: 
     for script in scripts.walk_revisions():
         if len(script.revision) > _LONGEST_REVISION:
             raise UsageError(f"{script.path}: its revision id is longer than {_LONGEST_REVISION} characters")
-    labels = [INBOX_BRANCH] if inbox and branch != ENGINE_BRANCH else []
+    labels = [*supplied]
     if branch in known:
         labels.append(branch)
     if not labels:
@@ -162,7 +184,7 @@ def _plan(engine: Engine, branch: str, script_locations: Sequence[Path], inbox: 
 def _config(script_locations: Sequence[Path], *, with_engine: bool) -> Config:
     """Alembic's settings: the first environment that has an `env.py`, and the revisions of all of them."""
     versions = [location / "versions" for location in script_locations]
-    versions.append(_PACKAGED / INBOX_BRANCH)
+    versions += [_PACKAGED / INBOX_BRANCH, _PACKAGED / CHECKPOINTS_BRANCH]
     if with_engine:
         versions.append(_PACKAGED / ENGINE_BRANCH)
     environments = [location for location in script_locations if (location / "env.py").is_file()]

@@ -1,4 +1,4 @@
-"""The tables, as SQLAlchemy Core: the engine's own, and the inbox that stands in a participant's database.
+"""The tables, as SQLAlchemy Core: the engine's own, the inbox of a participant's database, a projection's checkpoints.
 
 One form for CockroachDB, PostgreSQL and SQLite: keys made by the client, times as integer microseconds, JSON as text.
 Migrations (`sql/migrations`) make these tables, with their `indexes`; a test holds the two together.
@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Dialect,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -48,6 +49,9 @@ engine_tables: Final = MetaData()
 
 inbox_tables: Final = MetaData()
 """What the SDK adds to a participant's database."""
+
+checkpoint_tables: Final = MetaData()
+"""What the SDK adds to a projection's database."""
 
 streams: Final = Table(
     "saga_streams",
@@ -170,3 +174,20 @@ inbox_tries: Final = Table(
     sqlite_with_rowid=False,
 )
 """How often a repeated command was begun and not answered: what a poisonous command is recognised by."""
+
+checkpoints: Final = Table(
+    "saga_checkpoints",
+    checkpoint_tables,
+    Column("projection", Text, nullable=False),
+    Column("stream_id", Id, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("open", SmallInteger, nullable=False),
+    Column("trouble", Text),
+    PrimaryKeyConstraint("projection", "stream_id"),
+    Index("saga_checkpoints_open", "projection", "open", "stream_id"),
+    sqlite_with_rowid=False,
+)
+"""Up to which version a projection has taken in each stream. `open`: 1 until it has taken in the stream's end.
+
+`trouble`: why it could not take in what comes next.
+"""

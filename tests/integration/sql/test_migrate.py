@@ -16,7 +16,7 @@ from saga_engine.errors import SchemaMissingError, StoreUnavailableError, UsageE
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.indexes import indexed_engine_tables
 from saga_engine.sql.migrate import Status, status, upgrade, version_table
-from saga_engine.sql.schema import engine_tables, inbox_tables
+from saga_engine.sql.schema import checkpoint_tables, engine_tables, inbox_tables
 from tests.databases import DIALECT, SERIALIZABLE, SQL_LANES, SQLITE, Database, Databases
 from tests.integration.sql.processes import upgrade_all
 
@@ -84,9 +84,12 @@ def test_a_participant_without_revisions_gets_the_inbox(empty_database: Database
         assert upgrade(engine, "payment", [project]) == ["0001_inbox"]
 
 
-def test_a_views_database_gets_no_inbox(empty_database: Database, project: Path) -> None:
+def test_a_projections_database_gets_the_checkpoints_and_no_inbox(empty_database: Database, project: Path) -> None:
     with empty_database.engine() as engine:
-        assert upgrade(engine, "order", [project], inbox=False) == ["0001_orders", "0002_lines"]
+        done = upgrade(engine, "order", [project], inbox=False, checkpoints=True)
+        assert done == ["0001_checkpoints", "0001_orders", "0002_lines"]
+        assert status(engine, "order", [project], inbox=False, checkpoints=True).pending == ()
+    assert tables(empty_database) == {"saga_revisions_order", "saga_checkpoints", "orders", "order_lines"}
 
 
 def test_databases_that_share_one_server_database_do_not_see_each_other(
@@ -108,7 +111,9 @@ def test_a_project_continues_where_the_packaged_revisions_ended(empty_database: 
 
 
 @pytest.mark.parametrize(
-    ("branch", "metadata"), [("engine", indexed_engine_tables()), ("order", inbox_tables)], ids=["engine", "inbox"]
+    ("branch", "metadata"),
+    [("engine", indexed_engine_tables()), ("order", inbox_tables), ("order_view", checkpoint_tables)],
+    ids=["engine", "inbox", "checkpoints"],
 )
 # Not through the cockroachdb dialect: its reflection reads columns that only a real CockroachDB has.
 @pytest.mark.parametrize("lane", [lane for lane in SQL_LANES if lane not in (DIALECT, SERIALIZABLE)])
@@ -117,7 +122,7 @@ def test_the_revisions_make_the_tables_that_the_code_expects(
 ) -> None:
     database = databases.empty(lane, tmp_path)
     with database.engine() as engine:
-        upgrade(engine, branch)
+        upgrade(engine, branch, inbox=branch == "order", checkpoints=branch == "order_view")
         with engine.connect() as connection:
             options = {"compare_type": True, "version_table": version_table(branch)}
             context = MigrationContext.configure(connection, opts=options)
