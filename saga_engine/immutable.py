@@ -16,11 +16,11 @@ else:
     import dataclasses
     from functools import cache
 
-    def dataclass(*, frozen, slots):
+    def dataclass(*, frozen, slots, kw_only=False):
         """As `dataclasses.dataclass`; `frozen` and `slots` stand at every use so that it reads, and checks, alike."""
         if not (frozen and slots):
             raise TypeError("an immutable dataclass is frozen and has slots; take dataclasses.dataclass for others")
-        return dataclasses.dataclass(slots=True, unsafe_hash=True)
+        return dataclasses.dataclass(slots=True, unsafe_hash=True, kw_only=kw_only)
 
     def replace(value, /, **changes):
         """A copy of a value with some fields changed. Raises AttributeError for a field that it does not have."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from typing import Final, TypeAlias
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from saga_engine.core.inputs import Outcome, ReplyReceived
 from saga_engine.definition.values import MAX_PAYLOAD, canonical_json
 from saga_engine.envelope import Message, Reply, partition_of
 from saga_engine.errors import TransportUnavailableError
+from saga_engine.immutable import dataclass, replace
 from saga_engine.orchestrator.agenda import Agenda
 from saga_engine.orchestrator.counters import Counters
 from saga_engine.orchestrator.keyring import Keyring

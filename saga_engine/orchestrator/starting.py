@@ -6,7 +6,6 @@ Owns what happens when a key is taken. Needs no orchestrator: who owns the parti
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 from uuid import UUID
 
@@ -18,6 +17,7 @@ from saga_engine.definition.model import Definition, ExpressionFailed, Json
 from saga_engine.definition.values import sha256_hex
 from saga_engine.errors import SagaEngineError
 from saga_engine.identifiers import TimeOrderedIds
+from saga_engine.immutable import dataclass, replace
 from saga_engine.orchestrator.inline import finish
 from saga_engine.orchestrator.transact import Transactor
 from saga_engine.orchestrator.turns import Turn, Turned

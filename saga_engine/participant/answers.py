@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from saga_engine.core.events import Direction, Effect
 from saga_engine.core.inputs import Outcome
 from saga_engine.definition.model import Json
 from saga_engine.envelope import Command, Reply
+from saga_engine.immutable import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from saga_engine.core.events import Direction
 from saga_engine.definition.model import Json
 from saga_engine.envelope import Command
 from saga_engine.errors import UsageError
+from saga_engine.immutable import dataclass
 
 CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 

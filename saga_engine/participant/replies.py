@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
 import structlog
 
 from saga_engine.envelope import Message
+from saga_engine.immutable import dataclass, replace
 from saga_engine.ports import Clock, Delivery, Subscription, Transport
 from saga_engine.tasks import end_tasks
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Generator
 from contextvars import Context, copy_context
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from saga_engine.immutable import dataclass
 
 T = TypeVar("T")
 

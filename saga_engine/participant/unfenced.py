@@ -26,12 +26,13 @@ _STOPPED: Final = "the handler was stopped at the deadline of this send; give it
 async def run_unfenced(handler: Handler, command: Command, settings: Mapping[str, Json], seconds: float) -> Answer:
     """Run the handler for at most `seconds`. Raises only the trouble of a database that it may have used."""
     context = context_of(command, settings, command.undone_result)
-    limit = asyncio.timeout(seconds)
+    limit: asyncio.Timeout | None = None
     try:
         first = begin(cast(Coroutine[object, object, object], handler.call(context, command.payload)))
         if isinstance(first, Ended):
             result = first.value
         else:
+            limit = asyncio.timeout(seconds)
             async with limit:
                 result = await first
         return Answer(Outcome.SUCCEEDED, result=read_result(result)[0])
@@ -43,7 +44,7 @@ async def run_unfenced(handler: Handler, command: Command, settings: Mapping[str
             raise
         return answer_failure(command, error)
     except RAISED as error:
-        if limit.expired():
+        if limit is not None and limit.expired():
             return failed("deadline_passed", _STOPPED)
         if is_infrastructure(error):
             raise

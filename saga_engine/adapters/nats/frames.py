@@ -6,7 +6,7 @@ Pure. Source: the client protocol of the NATS documentation (PUB, HPUB) and ADR-
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from nats.errors import BadHeaderError, BadSubjectError
@@ -30,6 +30,19 @@ def publish_frame(subject: str, reply: str, body: bytes, headers: Mapping[str, s
     block = header_block(headers)
     sizes = f"HPUB {subject} {reply} {len(block)} {len(block) + len(body)}\r\n"
     return b"".join((sizes.encode(), block, body, b"\r\n"))
+
+
+def repeated_frames(subjects: Iterable[str], reply: str, body: bytes) -> list[bytes]:
+    """The same message without headers to many subjects. Raises as `publish_frame`."""
+    if _BLANK.search(reply):
+        raise BadSubjectError
+    head = f" {reply} {len(body)}\r\n{body.decode()}\r\n"
+    frames: list[bytes] = []
+    for subject in subjects:
+        if not subject or _BLANK.search(subject):
+            raise BadSubjectError
+        frames.append(f"PUB {subject}{head}".encode())
+    return frames
 
 
 def header_block(headers: Mapping[str, str]) -> bytes:

@@ -16,7 +16,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from saga_engine.adapters.nats.client import FastClient
-from saga_engine.adapters.nats.frames import publish_frame
+from saga_engine.adapters.nats.frames import repeated_frames
 
 STATE_CHECK: Final = 0.1
 """How often, in seconds, the state of a session is looked at: nats-py's callbacks may come late or never."""
@@ -88,7 +88,7 @@ class Session:
     async def publish_all(self, subjects: Iterable[str], body: bytes = b"", reply: str = "") -> bool:
         """The same message to many subjects; False when the session has ended."""
         try:
-            await self.client.send([publish_frame(subject, reply, body) for subject in subjects])
+            await self.client.send(repeated_frames(subjects, reply, body))
         except nats.errors.Error:
             return False
         return True

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nats.errors import BadHeaderError, BadSubjectError, ProtocolError
 
-from saga_engine.adapters.nats.frames import header_block, publish_frame, read_headers
+from saga_engine.adapters.nats.frames import header_block, publish_frame, read_headers, repeated_frames
 from saga_engine.adapters.nats.parsing import FastParser, Take
 
 
@@ -27,6 +27,16 @@ def test_a_message_with_headers_says_how_long_they_are() -> None:
 def test_a_subject_that_would_end_its_line_is_refused(subject: str) -> None:
     with pytest.raises(BadSubjectError):
         publish_frame(subject, "", b"")
+    with pytest.raises(BadSubjectError):
+        repeated_frames(["a", subject], "", b"")
+
+
+@pytest.mark.parametrize("reply", ["", "inbox.1"])
+def test_a_message_to_many_subjects_is_the_same_to_each(reply: str) -> None:
+    frames = repeated_frames(["a.b", "c"], reply, b"+ACK")
+    assert frames == [publish_frame("a.b", reply, b"+ACK"), publish_frame("c", reply, b"+ACK")]
+    with pytest.raises(BadSubjectError):
+        repeated_frames(["a.b"], "in box", b"")
 
 
 def test_a_line_break_in_a_value_begins_no_header_and_one_in_a_name_is_refused() -> None:
