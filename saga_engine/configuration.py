@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 from saga_engine.config_file import Position, Tree, read_config_file
 from saga_engine.definition.problems import nearest
 from saga_engine.errors import UsageError
+from saga_engine.exposure import refuse_plain_text
 from saga_engine.project import CONFIG_FILE
 from saga_engine.settings import NAME_PATTERN, Config, Settings, settle, shown_url
 
@@ -39,10 +40,16 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The settings, and every single value of them with its origin."""
+    """The settings, and every single value of them with its origin. `stated`: to look at, not to connect with."""
 
-    settings: Settings
+    stated: Settings
     values: tuple[Value, ...]
+
+    @property
+    def settings(self) -> Settings:
+        """What everything is wired from. Raises `UsageError` when it lets data leave this machine in plain text."""
+        refuse_plain_text(self.stated)
+        return self.stated
 
 
 @dataclass(frozen=True, slots=True)

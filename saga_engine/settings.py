@@ -172,9 +172,13 @@ class DemoSection(Section):
 
 
 class Config(Section):
-    """Everything that config.yaml may say. `saga_engine` marks the file as a project's and names the format."""
+    """Everything that config.yaml may say. `saga_engine` marks the file as a project's and names the format.
+
+    `insecure` lets connections beyond loopback be in plain text, which are refused otherwise.
+    """
 
     saga_engine: Literal[1] = 1
+    insecure: bool = False
     database: DatabaseUrl = SecretStr(f"sqlite:///{DATA_FOLDER}/engine.db")
     nats: NatsSection = NatsSection()
     participants: Mapping[Name, ParticipantSection] = Field(default_factory=dict)
@@ -204,6 +208,7 @@ class Settings:
     orchestrator: OrchestratorSection = field(default_factory=OrchestratorSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     demo: DemoSection | None = None
+    insecure: bool = False
 
     @property
     def data_folder(self) -> Path:
@@ -229,6 +234,7 @@ def settle(config: Config, root: Path) -> Settings:
         orchestrator=config.orchestrator,
         limits=config.limits,
         demo=config.demo,
+        insecure=config.insecure,
     )
 
 

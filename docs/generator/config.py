@@ -18,6 +18,7 @@ from saga_engine.settings import Config
 
 _MEANINGS: Final[Mapping[str, str]] = {
     "saga_engine": "Marks the file as a project's and names its format. The key must be in the file.",
+    "insecure": "Let connections beyond this machine be in plain text; refused otherwise. Also `--insecure`.",
     "database": "Where the sagas are kept: `sqlite:///file`, `postgresql://...` or `cockroachdb://...`.",
     "nats.url": "`nats://host:port` or `tls://host:port`, several separated by commas. Left out: the engine starts and "
     "looks after a nats-server of its own in `.saga/nats` (needs the extra `embedded`).",

@@ -71,6 +71,7 @@ COMMANDS = {
     help="The project's folder. Default: the nearest one upwards whose config.yaml has `saga_engine: 1`.",
 )
 @click.option("--set", "sets", multiple=True, metavar="PLACE=VALUE", help="A setting, as in orchestrator.due_poll=2s.")
+@click.option("--insecure", is_flag=True, help="Let connections beyond this machine be in plain text.")
 @click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
@@ -79,12 +80,14 @@ COMMANDS = {
 )
 @click.version_option(package_name="saga-engine", prog_name="saga-engine", message="%(prog)s %(version)s")
 @click.pass_context
-def saga(ctx: click.Context, project: Path | None, sets: tuple[str, ...], log_level: str | None) -> None:
+def saga(
+    ctx: click.Context, project: Path | None, sets: tuple[str, ...], insecure: bool, log_level: str | None
+) -> None:
     """Sagas: business transactions over several services that never end half done."""
     if os.environ.get("NO_COLOR"):
         ctx.color = False
     given = ctx.obj if isinstance(ctx.obj, Path) else None
-    ctx.obj = Frame(project or given, sets, log_level)
+    ctx.obj = Frame(project or given, (*sets, "insecure=true") if insecure else sets, log_level)
 
 
 def main(args: Sequence[str] | None = None, *, project: Path | None = None) -> int:

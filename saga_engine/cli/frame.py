@@ -56,7 +56,10 @@ class Frame:
         return load(root, self.sets)
 
     def settings(self) -> Settings:
-        """The settings, with the logs of libraries set up. Who runs modules of ours that log calls `log` as well."""
+        """The settings, with the logs of libraries set up. Who runs modules of ours that log calls `log` as well.
+
+        Raises `UsageError` when they let a connection beyond loopback be in plain text.
+        """
         from saga_engine.cli.logs import configure_libraries
 
         configure_libraries(self.log_level or _LEVEL)

@@ -21,6 +21,7 @@ from saga_engine.doctor.databases import PATIENCE, examine, is_ready, where_of
 from saga_engine.doctor.finding import Finding, Severity, fine, skipped
 from saga_engine.doctor.project import Project, misfits, read_project
 from saga_engine.errors import UsageError
+from saga_engine.exposure import plain_text
 from saga_engine.orchestrator.plans import Plans
 from saga_engine.participant.threads import HandlerThreads
 from saga_engine.settings import Settings
@@ -47,7 +48,7 @@ async def examine_all(load: Callable[[], Settings], *, insecure: bool) -> Sequen
         return [
             fine("configuration", str(settings.root), "can be read"),
             *local,
-            *await _all(settings, threads, insecure),
+            *await _all(settings, threads, insecure or settings.insecure),
         ]
     finally:
         threads.close()
@@ -69,13 +70,16 @@ async def _all(settings: Settings, threads: HandlerThreads, insecure: bool) -> S
         return [*found, *misfits(project)]
 
     told = await in_thread(threads, "handlers", str(settings.root), read)
-    rest = await asyncio.gather(
+    about_files = asyncio.gather(
         in_thread(threads, "exposure", "connections", partial(exposure.exposures, settings, insecure)),
         in_thread(threads, "disk", str(settings.root), partial(machine.disks, settings)),
-        _databases(project, threads),
-        _broker(project, threads),
     )
-    return [*told, *(finding for findings in rest for finding in findings)]
+    if not insecure and any(plain_text(settings)):
+        unasked = skipped("servers", "connections", "not asked: that alone would send passwords in plain text")
+        return [*told, *(finding for findings in await about_files for finding in findings), unasked]
+    rest = await asyncio.gather(about_files, _databases(project, threads), _broker(project, threads))
+    (exposed, disks), *servers = rest
+    return [*told, *exposed, *disks, *(finding for findings in servers for finding in findings)]
 
 
 async def _databases(project: Project, threads: HandlerThreads) -> Sequence[Finding]:

@@ -6,14 +6,13 @@ Looks at settings only: what a server offers today, somebody in between may take
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 from typing import Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from saga_engine.doctor.finding import Finding, Severity, fine
+from saga_engine.exposure import ENCRYPTED, database_host, is_local, nats_in_plain_text, sslmode
 from saga_engine.settings import NatsSection, Settings, shown_url
 
-_ENCRYPTED: Final = ("require", "verify-ca", "verify-full")
 _CHECKED: Final = "verify-full"
 _READABLE: Final = "Whoever can listen in between reads the data and the password."
 
@@ -38,15 +37,10 @@ def _all(settings: Settings, severity: Severity) -> Iterator[Finding]:
 
 
 def _database(url: str, place: str, severity: Severity) -> Iterator[Finding]:
-    if url.startswith("sqlite"):
+    host, mode = database_host(url), sslmode(url)
+    if host is None or is_local(host) or mode == _CHECKED:
         return
-    parts = urlsplit(url)
-    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    host = options.get("host") or parts.hostname or ""
-    mode = options.get("sslmode", "prefer")
-    if is_local(unquote(host)) or mode == _CHECKED:
-        return
-    if mode not in _ENCRYPTED:
+    if mode not in ENCRYPTED:
         what = f"the connection to {host} may be in plain text (sslmode is {mode})"
         yield Finding("exposure", severity, f"{place}: {shown_url(url)}", what, _READABLE, _sslmode(place))
         return
@@ -68,7 +62,7 @@ def _nats(section: NatsSection, url: str, severity: Severity) -> Iterator[Findin
     servers = [server.strip() for server in url.split(",")]
     far = [server for server in servers if not is_local(urlsplit(server).hostname or "")]
     where = f"nats.url: {shown_url(url)}"
-    if far and section.tls is None and not all(server.startswith("tls://") for server in servers):
+    if section.tls is None and nats_in_plain_text(url):
         next_ = "set nats.tls (ca: FILE), or write tls:// in nats.url, or say --insecure"
         yield Finding("exposure", severity, where, "the connection may be in plain text", _READABLE, next_)
     logins = (section.user, section.token, section.credentials, section.nkey_seed)
@@ -82,13 +76,3 @@ def _nats(section: NatsSection, url: str, severity: Severity) -> Iterator[Findin
             "Whoever reaches that port can send commands to your participants.",
             "set nats.credentials (or user and password, token, nkey_seed), or say --insecure",
         )
-
-
-def is_local(host: str) -> bool:
-    """Whether a host is this machine: a loopback address, localhost, or the folder of a Unix socket."""
-    if host in ("", "localhost") or host.startswith(("/", "@")):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

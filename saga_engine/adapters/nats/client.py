@@ -2,7 +2,8 @@
 
 In: a parser that hands messages over as they are read. Out: frames that are handed over together. It rests on private
 names of nats-py 2.16, which a test holds: `_ps` (were it renamed, messages would come nats-py's own way, slower),
-`Subscription._id`, `_send_command`, `_flush_queue`, `_flush_pending` and `_process_connect_init`.
+`Subscription._id`, `_send_command`, `_flush_queue`, `_flush_pending`, `_process_connect_init` and
+`_connect_command`.
 
 uvloop says by a RuntimeError that a socket was closed a moment ago. Here it becomes nats-py's own error, wherever
 nats-py writes on behalf of a caller.
@@ -19,6 +20,7 @@ from nats.aio.subscription import Subscription
 from nats.errors import ConnectionClosedError
 
 from saga_engine.adapters.nats.parsing import NO_HEADERS, FastParser, Take
+from saga_engine.errors import UsageError
 
 _UNBOUNDED_BUFFER: Final = 0
 """nats-py drops messages beyond these limits; what is in flight is bounded by our own pull windows instead."""
@@ -39,6 +41,13 @@ class FastClient(Client):
     def encrypted(self) -> bool:
         """Whether the connection was upgraded to TLS: nats-py does so when the server demands it, and only then."""
         return bool(self.options.get("tls_handshake_first")) or bool(self._server_info.get("tls_required"))
+
+    def _connect_command(self) -> bytes:
+        """What logs in. Raises `UsageError` before it is sent in plain text, also to one in between who hides TLS."""
+        if "tls" in self.options and not self.encrypted:
+            server = self._current_server.uri.netloc if self._current_server is not None else "the server"
+            raise UsageError(f"nats: TLS is asked for, but {server} does not offer it; configure tls in nats-server")
+        return super()._connect_command()
 
     async def listen(self, subject: str, take: Take) -> Subscription:
         """Subscribe; `take` is called as messages are read. Raises nats-py's errors when the connection has ended."""

@@ -128,23 +128,18 @@ class Connection:
     async def _next_session(self) -> Session:
         pause = FIRST_PAUSE
         while True:
-            session = await self._try_session()
-            if session is not None:
-                try:
-                    if await self._enter(session):
-                        return session
-                except UsageError as error:
-                    self._note(error, worth_a_line=True)
+            try:
+                session = await self._try_session()
+                if session is not None and await self._enter(session):
+                    return session
+            except UsageError as error:
+                self._note(error, worth_a_line=True)
             await asyncio.sleep(FIRST_PAUSE + random.random() * (pause - FIRST_PAUSE))
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _enter(self, session: Session) -> bool:
         """Prepare a session and make it the current one; False when it ended meanwhile."""
         try:
-            if self._settings.wants_tls and not session.client.encrypted:
-                raise UsageError(
-                    f"nats: TLS is asked for, but {self.address} does not offer it; configure tls in nats-server"
-                )
             for prepare in self._on_session:
                 await session.ask(prepare(session))
         except nats.errors.Error as error:

@@ -34,7 +34,7 @@ def doctor(frame: Frame, insecure: bool, output: Format) -> None:
 
     frame.log("error")
     root = frame.root()
-    findings = asyncio.run(examine_all(lambda: frame.configuration().settings, insecure=insecure))
+    findings = asyncio.run(examine_all(lambda: frame.configuration().stated, insecure=insecure))
     counted = Counter(str(one.severity) for one in findings)
     if output is Format.TEXT:
         write([Styled(f"{root}", bold=True)])

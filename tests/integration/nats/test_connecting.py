@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -231,6 +232,28 @@ async def test_a_server_that_takes_no_more_bytes_does_not_hold_a_publish_up(own_
     own_nats_server.resume()
     await until_confirmed(transport, [command(1)])
     await transport.close()
+
+
+async def test_a_login_is_never_sent_to_who_hides_that_the_server_speaks_tls() -> None:
+    heard = bytearray()
+    hung_up = asyncio.Event()
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"server_id":"x","version":"2.12.0","max_payload":1048576,"headers":true}\r\n')
+        with contextlib.suppress(OSError):
+            heard.extend(await reader.read())
+        writer.close()
+        hung_up.set()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        with pytest.raises(UsageError, match="TLS is asked for, but"):
+            await connect(NatsSettings(servers=(f"tls://app:hunter2@127.0.0.1:{port}",)), wait=0)
+        async with asyncio.timeout(10):
+            await hung_up.wait()
+    assert b"CONNECT" not in heard
+    assert b"hunter2" not in heard
 
 
 @pytest.mark.parametrize("settings", [NatsSettings(tls=True), NatsSettings(servers=("tls://",))])

@@ -1,0 +1,91 @@
+"""Connections that leave this machine in plain text: which the settings allow, and the refusal of them.
+
+Looks at settings only: what a server offers today, somebody in between may take away tomorrow.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from saga_engine.errors import UsageError
+from saga_engine.settings import Settings, shown_url
+
+ENCRYPTED: Final = ("require", "verify-ca", "verify-full")
+"""The values of PostgreSQL's `sslmode` with which nothing is ever sent in plain text."""
+
+_ALLOW: Final = "--insecure, SAGA_INSECURE=true or `insecure: true`"
+
+
+def refuse_plain_text(settings: Settings) -> None:
+    """Let nobody read data and passwords on their way by accident.
+
+    Raises:
+        UsageError: a server beyond loopback may be spoken to in plain text, and `insecure` does not say that it may.
+    """
+    found = [] if settings.insecure else list(plain_text(settings))
+    if found:
+        raise UsageError("\n".join(found))
+
+
+def plain_text(settings: Settings) -> Iterator[str]:
+    """Each connection beyond loopback that may be in plain text, where it is configured, and what to do about it."""
+    urls = {settings.database.get_secret_value(): "database"}
+    for name, one in settings.participants.items():
+        urls.setdefault(one.database.get_secret_value(), f"participants.{name}.database")
+    for url, place in urls.items():
+        host, mode = database_host(url), sslmode(url)
+        if host is not None and not is_local(host) and mode not in ENCRYPTED:
+            yield (
+                f"{place}: {shown_url(url)}: the connection to {host} may be in plain text (sslmode is {mode}); add "
+                f"?sslmode=verify-full&sslrootcert=FILE to it, or allow it with {_ALLOW}"
+            )
+    broker = settings.nats.url
+    if broker is not None and settings.nats.tls is None and nats_in_plain_text(broker.get_secret_value()):
+        yield (
+            f"nats.url: {shown_url(broker.get_secret_value())}: the connection may be in plain text; set nats.tls "
+            f"(ca: FILE), or write tls:// in nats.url, or allow it with {_ALLOW}"
+        )
+
+
+def nats_in_plain_text(url: str) -> bool:
+    """Whether one of the servers, which stand with commas between them, is neither here nor always encrypted."""
+    servers = [server.strip() for server in url.split(",")]
+    far = any(not is_local(urlsplit(server).hostname or "") for server in servers)
+    return far and not all(server.startswith(("tls://", "wss://")) for server in servers)
+
+
+def database_host(url: str) -> str | None:
+    """Where a database is: of several hosts the first that is not this machine. None for a file."""
+    if url.startswith("sqlite"):
+        return None
+    parts = urlsplit(url)
+    options = _options(parts.query)
+    # The order in which PostgreSQL's library looks for it; its service files may name any host.
+    said = options.get("hostaddr") or options.get("host") or parts.hostname or os.environ.get("PGHOST", "")
+    if not said and ("service" in options or "PGSERVICE" in os.environ):
+        return "the host of a service file"
+    hosts = [host.rpartition(":")[0] if host.count(":") == 1 else host for host in unquote(said).split(",")]
+    return next((host for host in hosts if not is_local(host)), hosts[0])
+
+
+def sslmode(url: str) -> str:
+    """What a database url says of encryption, or what PostgreSQL's library takes it to say."""
+    return _options(urlsplit(url).query).get("sslmode") or os.environ.get("PGSSLMODE", "prefer")
+
+
+def _options(query: str) -> dict[str, str]:
+    return {name: ",".join(values) for name, values in parse_qs(query).items()}
+
+
+def is_local(host: str) -> bool:
+    """Whether a host is this machine: a loopback address, localhost, or the folder of a Unix socket."""
+    if host in ("", "localhost") or host.startswith(("/", "@")):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
