@@ -101,7 +101,7 @@ class Engine:
 
     def client(self) -> Client:
         """A client in this process. Close it after use."""
-        return client(self.settings)
+        return client(self.settings, new=True)
 
     def arguments(self, *arguments: str) -> Sequence[str]:
         """The command line's arguments with this engine's settings."""

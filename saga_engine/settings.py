@@ -26,10 +26,9 @@ from pydantic import (
 
 from saga_engine.definition.durations import EXPECTED, format_duration, parse_duration
 from saga_engine.definition.model import Json
+from saga_engine.private import DATA_FOLDER
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
-DATA_FOLDER = ".saga"
-"""Where a project keeps its SQLite files and the embedded nats-server's data, below its root."""
 
 _DIALECTS = ("sqlite", "postgresql", "cockroachdb")
 

@@ -6,7 +6,7 @@ Owns the table of all invariants and the counting. Takes one saga at a time, so 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,6 +24,10 @@ SAGA_INVARIANTS: Final[tuple[SagaInvariant, ...]] = (
     *replies.SAGA,
     *liveness.SAGA,
 )
+_CAUSES: Final = ("A8", "A1", "A5", "A3")
+"""What a broken one of these says is the cause of most else that is found: all other invariants are judged by the
+stored definition, and by events of which none is missing, repeated or out of place. The deepest first."""
+
 COMMON_INVARIANTS: Final[tuple[CommonInvariant, ...]] = (*store.COMMON, *effects.COMMON, *liveness.COMMON)
 
 
@@ -39,7 +43,7 @@ class History:
 class Report:
     """What came of judging. `checked`: for how many sagas each invariant was; what surrounds them counts as one.
 
-    `broken` counts violations; of them the first `Judge.most` are in `violations`.
+    `broken` counts violations; of each invariant the first `Judge.most` are in `violations`.
     """
 
     sagas: int = 0
@@ -49,7 +53,7 @@ class Report:
 
 
 class Judge:
-    """Judges sagas one by one against what surrounds them. `most`: how many violations are kept in full."""
+    """Judges sagas one by one against what surrounds them. `most`: how many of an invariant are kept in full."""
 
     def __init__(self, around: Surroundings, most: int | None = None) -> None:
         self._around = around
@@ -80,9 +84,10 @@ class Judge:
         return found
 
     def _add(self, found: Sequence[Violation]) -> None:
-        self.report.broken.update(violation.invariant for violation in found)
-        room = len(found) if self._most is None else self._most - len(self.report.violations)
-        self.report.violations += found[: max(0, room)]
+        for violation in found:
+            if self._most is None or self.report.broken[violation.invariant] < self._most:
+                self.report.violations.append(violation)
+            self.report.broken[violation.invariant] += 1
 
 
 def _violations(one: SagaInvariant, case: Case) -> Sequence[Violation]:
@@ -101,6 +106,16 @@ def _violations(one: SagaInvariant, case: Case) -> Sequence[Violation]:
 def numbers() -> Sequence[str]:
     """The numbers of all invariants that are checked, in order."""
     return sorted({one.number for one in SAGA_INVARIANTS} | {one.number for one in COMMON_INVARIANTS})
+
+
+def causes_first(broken: Iterable[str]) -> Sequence[str]:
+    """Numbers of broken invariants: what the others may follow from comes first."""
+    return sorted(broken, key=lambda one: (_CAUSES.index(one) if one in _CAUSES else len(_CAUSES), one))
+
+
+def may_cause_others(number: str) -> bool:
+    """Whether other violations may follow from one of this invariant."""
+    return number in _CAUSES
 
 
 def texts(number: str, sections: Collection[Section] = frozenset(Section)) -> Sequence[str]:

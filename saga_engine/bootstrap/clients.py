@@ -21,13 +21,15 @@ from saga_engine.settings import Settings
 _RING_WAIT_S = 1.0
 
 
-def client(settings: Settings) -> Client:
+def client(settings: Settings, *, new: bool = False) -> Client:
     """The engine as its users see it, over the project's store and definitions. Close it after use.
+
+    `new`: an embedded store that is not there is made.
 
     Raises:
         StoreUnavailableError, SchemaMissingError: as `open_store`.
     """
-    store = open_store(settings)
+    store = open_store(settings, new=new)
     load = partial(project_definitions, settings.root)
     ids, most = TimeOrderedIds(secrets.token_bytes), settings.limits.open_sagas
     return Client(store, load, ids, StoreClock(store.now), most, tracing)

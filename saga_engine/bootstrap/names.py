@@ -15,6 +15,8 @@ from typing import Final
 import structlog
 from filelock import FileLock, Timeout
 
+from saga_engine.private import FILE_MODE, make_private_folder, write_private
+
 _PLACES: Final = 64
 _WORD_BYTES: Final = 6
 
@@ -39,9 +41,9 @@ def orchestrator_name(folder: Path) -> Iterator[str]:
 
 def _take_place(folder: Path, held: ExitStack) -> str | None:
     """The word of the first free place, whose lock `held` keeps; None when all are taken. Raises as locking does."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder)
     for number in range(_PLACES):
-        lock = FileLock(folder / f"{number}.lock", thread_local=False)
+        lock = FileLock(folder / f"{number}.lock", thread_local=False, mode=FILE_MODE)
         try:
             lock.acquire(blocking=False)
         except Timeout:
@@ -60,6 +62,6 @@ def _word(file: Path) -> str:
     if not word.isalnum():
         word = secrets.token_hex(_WORD_BYTES)
         draft = file.with_suffix(".new")
-        draft.write_text(word, encoding="ascii")
+        write_private(draft, word)
         draft.replace(file)
     return word

@@ -33,6 +33,7 @@ from saga_engine.participant.worker import Worker
 from saga_engine.ports import Clock, RunSync, Transport
 from saga_engine.settings import Settings
 from saga_engine.sql.engine import open_engine
+from saga_engine.sql.files import OpenedFile, file_of
 from saga_engine.sql.patience import HANDLERS
 from saga_engine.tasks import end_tasks
 
@@ -48,6 +49,7 @@ STOP_WITHIN_S: Final = 20.0
 """How long a service that is asked to stop may finish and hand back; then it leaves, as if it had been killed."""
 
 _CLOCK_SAMPLE_S: Final = 30.0
+_FILES_LOOKED_AT_S: Final = 1.0
 _STORE_THREADS: Final = 4
 
 _log = structlog.get_logger(__name__)
@@ -73,7 +75,7 @@ async def run(settings: Settings, roles: Roles, stop: asyncio.Event, ready: Call
     names = _worker_names(roles, participants)
     threads = HandlerThreads("store", _STORE_THREADS)
     await _prepare(settings, [participants[name] for name in names], threads, engine=roles.orchestrator)
-    opened = open_store if roles.orchestrator else open_for_its_clock
+    opened = partial(open_store, new=True) if roles.orchestrator else open_for_its_clock
     store = await _patiently(lambda: opened(settings), threads)
     engines: list[Engine] = []
     place = ExitStack()
@@ -92,8 +94,10 @@ async def run(settings: Settings, roles: Roles, stop: asyncio.Event, ready: Call
                     name, store, connected, tokens, clock, threads, _tuning(settings), store.reply_keys, traced
                 )
             ready(_ready_line(roles, names))
+            files = _files(settings, [participants[name] for name in names], engine=roles.orchestrator)
+            kept = (_keep_time(clock, threads), _keep_to(files, clock))
             with seldom_collecting():
-                await _serve(orchestrator, workers, _keep_time(clock, threads), stop)
+                await _serve(orchestrator, workers, kept, stop)
     finally:
         place.close()
         threads.close()
@@ -103,7 +107,7 @@ async def run(settings: Settings, roles: Roles, stop: asyncio.Event, ready: Call
 
 
 async def _serve(
-    orchestrator: Orchestrator | None, workers: Sequence[Worker], keeping_time: Awaitable[None], stop: asyncio.Event
+    orchestrator: Orchestrator | None, workers: Sequence[Worker], kept: Sequence[Awaitable[None]], stop: asyncio.Event
 ) -> None:
     """Run them until `stop`, then end the workers, whose last replies the orchestrator still takes, and it after them.
 
@@ -111,7 +115,7 @@ async def _serve(
     """
     orchestrating = [asyncio.create_task(orchestrator.run())] if orchestrator is not None else []
     working = [asyncio.create_task(worker.run()) for worker in workers]
-    everything = [*orchestrating, *working, asyncio.ensure_future(keeping_time), asyncio.create_task(_set(stop))]
+    everything = [*orchestrating, *working, *map(asyncio.ensure_future, kept), asyncio.create_task(_set(stop))]
     try:
         done, _ = await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -219,6 +223,20 @@ async def _register(store: SqlEventStore, settings: Settings, run_sync: RunSync)
     changed = await _patiently(lambda: register(store, definitions), run_sync)
     if changed:
         raise UsageError("\n".join(difference(one) for one in changed))
+
+
+def _files(settings: Settings, participants: Sequence[MergedParticipant], *, engine: bool) -> Sequence[OpenedFile]:
+    used = [one for one in databases.databases(settings, participants) if engine or one.inbox]
+    paths = [file_of(one.url.get_secret_value()) for one in used]
+    return [OpenedFile.of(path) for path in paths if path is not None]
+
+
+async def _keep_to(files: Sequence[OpenedFile], clock: Clock) -> None:
+    """End it all when a database is no longer the one that was opened. Raises `StoreUnavailableError`."""
+    while True:
+        for file in files:
+            file.check()
+        await clock.sleep(_FILES_LOOKED_AT_S)
 
 
 async def _keep_time(clock: StoreClock, run_sync: RunSync) -> None:

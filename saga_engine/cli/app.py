@@ -21,6 +21,9 @@ from saga_engine.cli.output import plain
 from saga_engine.errors import SagaEngineError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+READER_GONE = 141
+"""As a shell says of a program that SIGPIPE has ended: whoever sets `pipefail` knows it from every other tool."""
+
 _LONGEST_LINE = 2_000
 """Of an error, in characters."""
 
@@ -98,8 +101,13 @@ def main(args: Sequence[str] | None = None, *, project: Path | None = None) -> i
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    stdout = sys.stdout
     try:
         code = _run(args, project)
+        if sys.stdout is not stdout:
+            # click puts a silent one in its place when the reader has gone, and says no more than that it failed.
+            sys.stdout = stdout
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
         sys.stdout.flush()
     except OSError as error:
         return _stdout_failed(error)
@@ -184,9 +192,10 @@ def _unexpected(error: Exception) -> int:
 
 
 def _stdout_failed(error: OSError) -> int:
-    """A reader that has gone (`saga list | head`) is told nothing; a full disk is."""
+    """A reader that has gone (`saga list | head`) is told nothing; a full disk is. The exit code."""
     # The interpreter flushes once more at its end: let it do so into nothing.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if not isinstance(error, BrokenPipeError):
-        click.echo(f"Error: the output cannot be written: {error.strerror}", err=True)
+    if isinstance(error, BrokenPipeError):
+        return READER_GONE
+    click.echo(f"Error: the output cannot be written: {error.strerror}", err=True)
     return FAILED

@@ -59,7 +59,7 @@ def start_from(
     """Start a saga for each line; exit code 1 when some were refused."""
     settings = frame.settings()
     tally = _Tally()
-    with frame.client(settings) as client, progress("starting", beside_data=output is Format.JSONL) as bar:
+    with frame.client(settings, new=True) as client, progress("starting", beside_data=output is Format.JSONL) as bar:
         keyed = client.definition(name, version).key is not None
 
         def rows() -> Iterator[Row]:

@@ -72,11 +72,14 @@ class Frame:
         configure(self.log_level or default)
 
     @contextmanager
-    def client(self, settings: Settings | None = None) -> Iterator[Client]:
-        """A client of the project's store, closed at the end. `settings`: those of the project, when they are known."""
+    def client(self, settings: Settings | None = None, *, new: bool = False) -> Iterator[Client]:
+        """A client of the project's store, closed at the end. `settings`: those of the project, when they are known.
+
+        `new`: a store that is not there is made, if it is a file.
+        """
         from saga_engine.bootstrap.clients import client as project_client
 
-        with closing(project_client(settings or self.settings())) as client:
+        with closing(project_client(settings or self.settings(), new=new)) as client:
             yield client
 
     def ring(self, settings: Settings, saga_ids: Sequence[UUID]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
+from uuid import UUID
 
 import click
 
@@ -51,10 +52,16 @@ class Targets:
 
 def target_options(function: F) -> F:
     """The options by which many sagas are meant; the parameters are saga, statuses, older_than and yes."""
+    acting = click.option(
+        "--yes", is_flag=True, help="Do it for all that the filter finds; without it they are only shown."
+    )
+    named = click.option("--saga", metavar="NAME", help="The saga's name, when several have that key; or as a filter.")
+    return named(filter_options(acting(function)))
+
+
+def filter_options(function: F) -> F:
+    """The words of a filter beside the saga's name; the parameters are statuses and older_than (microseconds)."""
     for option in (
-        click.option(
-            "--yes", is_flag=True, help="Do it for all that the filter finds; without it they are only shown."
-        ),
         click.option(
             "--older-than", type=Duration(), help="Filter: only sagas started longer ago than this, as in 2h."
         ),
@@ -65,10 +72,14 @@ def target_options(function: F) -> F:
             type=click.Choice([str(status) for status in Status]),
             help="Filter: only sagas of this status; may be given several times.",
         ),
-        click.option("--saga", metavar="NAME", help="The saga's name, when several have that key; or as a filter."),
     ):
         function = option(function)
     return function
+
+
+def started_before(client: Client, older_than: int | None) -> UUID | None:
+    """The id below which sagas were started longer ago than that many microseconds."""
+    return None if older_than is None else lowest_id(client.now - older_than)
 
 
 def find_targets(client: Client, verb: str, targets: Targets) -> list[StreamHead]:
@@ -85,7 +96,7 @@ def find_targets(client: Client, verb: str, targets: Targets) -> list[StreamHead
         allowing = ", ".join(status for status in Status if status in ALLOWED[verb])
         raise UsageError(f"--status {hopeless[0]}: {verb} is for sagas that are {allowing}")
     statuses = targets.statuses or sorted(ALLOWED[verb])
-    before = None if targets.older_than is None else lowest_id(client.now - targets.older_than)
+    before = started_before(client, targets.older_than)
     found: list[StreamHead] = []
     while True:
         page = client.list(StreamFilter(targets.saga, statuses, before, _PAGE))

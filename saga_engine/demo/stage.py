@@ -25,6 +25,7 @@ from saga_engine.envelope import StreamHead
 from saga_engine.errors import SagaEngineError, UnavailableError
 from saga_engine.orchestrator.client import Client
 from saga_engine.orchestrator.starting import AlreadyStarted, Started
+from saga_engine.private import make_private_folder, open_private
 from saga_engine.refusals import refusal
 from saga_engine.settings import Settings
 
@@ -112,7 +113,7 @@ class ProcessStage:
         self.children.clear()
 
     def _spawn(self, name: str, arguments: Sequence[str]) -> None:
-        with self._log(name).open("ab") as log:
+        with open(self._log(name), "ab", opener=open_private) as log:
             # A session of its own: Ctrl-C is for the demo, which then ends them in order.
             self.children[name] = subprocess.Popen(
                 [sys.executable, "-m", "saga_engine", *self.command, "run", *arguments],
@@ -143,7 +144,7 @@ class ProcessStage:
 @contextmanager
 def process_stage(settings: Settings, client: Client, command: Sequence[str], logs: Path) -> Iterator[ProcessStage]:
     """A stage whose children are gone when the block ends. `logs`: the folder of what they write, emptied first."""
-    logs.mkdir(parents=True, exist_ok=True)
+    make_private_folder(logs)
     for old in logs.glob("*.log"):
         old.unlink()
     stage = ProcessStage(settings, client, command, logs)

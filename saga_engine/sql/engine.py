@@ -17,6 +17,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from saga_engine.errors import UsageError
+from saga_engine.private import make_private_folder
+from saga_engine.sql.files import make_file
 from saga_engine.sql.patience import STORE, Patience
 
 AUTOCOMMIT: Final = "AUTOCOMMIT"
@@ -102,6 +104,8 @@ def _open_sqlite(url: URL) -> Engine:
     else:
         _make_folder(url)
         engine = create_engine(url, pool_size=8, pool_timeout=_POOL_TIMEOUT_S, hide_parameters=True)
+        if "uri" not in url.query:
+            event.listen(engine, "do_connect", lambda _dialect, _entry, given, _named: make_file(*given))
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", begin_immediate)
     return engine
@@ -110,7 +114,7 @@ def _open_sqlite(url: URL) -> Engine:
 def _make_folder(url: URL) -> None:
     folder = Path(url.database or "").parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
     except OSError as error:
         raise UsageError(f"{describe(url)}: its folder cannot be made: {error.strerror or error}") from error
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable
 
 from saga_engine.errors import StoreUnavailableError
+from saga_engine.private import FILE_MODE
 from saga_engine.sql.engine import AUTOCOMMIT, describe
 from saga_engine.sql.trouble import Trouble, classify
 
@@ -47,7 +48,7 @@ def migration_lock(engine: Engine) -> Iterator[None]:
     file = engine.url.database
     in_memory = file in (None, "", ":memory:")
     try:
-        with nullcontext() if in_memory else FileLock(f"{file}.migration-lock", timeout=WAIT_S):
+        with nullcontext() if in_memory else FileLock(f"{file}.migration-lock", timeout=WAIT_S, mode=FILE_MODE):
             yield
     except Timeout as error:
         raise _busy(engine) from error

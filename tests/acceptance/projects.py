@@ -129,7 +129,7 @@ class Project:
         before = dict(os.environ)
         os.environ.update({name: value for name, value in self.environment.items() if name.startswith("SAGA_")})
         try:
-            client = project_client(load(self.folder).settings)
+            client = project_client(load(self.folder).settings, new=True)
         finally:
             os.environ.clear()
             os.environ.update(before)

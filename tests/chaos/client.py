@@ -210,7 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, required=True, help="sagas a second")
     given = parser.parse_args(arguments)
     settings = load(given.project).settings
-    client = project_client(settings)
+    client = project_client(settings, new=True)
     try:
         with Writer(given.history) as writer:
             writer.write(Kept((Section.CLIENTS,)))

@@ -27,6 +27,7 @@ _OWNERS = {
     "participant/threads.py": "owns the threads of handlers",
     "sql/bounded.py": "bounds what a real connection may wait for",
     "sql/engine.py": "waits for the first switch of a real file",
+    "sql/files.py": "keeps threads apart where a real file is made",
     "sql/migration_lock.py": "waits for other processes that migrate",
     "sql/migrate.py": "keeps real processes apart",
     "sql/pacing.py": "owns the pauses of retries",

@@ -16,6 +16,7 @@ from typing import Final
 
 from saga_engine.adapters.embedded.place import Identity, Place, greets, server_binary
 from saga_engine.errors import TransportUnavailableError, UsageError
+from saga_engine.private import OTHERS_MASK
 
 if sys.platform != "win32":
     import fcntl
@@ -65,7 +66,7 @@ async def start_child(place: Place, identity: Identity) -> Child:
     place.write_configuration(identity)
     lock = await _lock_store(place)
     try:
-        with place.errors.open("wb") as errors:
+        with place.emptied_errors() as errors:
             process = await asyncio.create_subprocess_exec(
                 str(binary),
                 "-c",
@@ -75,7 +76,7 @@ async def start_child(place: Place, identity: Identity) -> Child:
                 stderr=errors,
                 pass_fds=(lock,),
                 start_new_session=True,  # Ctrl-C in a terminal is for us; the server ends when we say so
-                preexec_fn=die_with_parent(),
+                preexec_fn=_before_exec(),
             )
     finally:
         os.close(lock)
@@ -150,6 +151,18 @@ def _signal_orphan(place: Place, number: signal.Signals) -> None:
     """The store lock is held, so the server of the pid file lives: the id cannot have gone to another process."""
     with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
         os.kill(int(place.process_file.read_text(encoding="ascii")), number)
+
+
+def _before_exec() -> Callable[[], None]:
+    """The server's own files are for their owner alone. uvloop knows no `umask` of subprocesses."""
+    die = die_with_parent()
+
+    def before_exec() -> None:
+        os.umask(OTHERS_MASK)
+        if die is not None:
+            die()
+
+    return before_exec
 
 
 def die_with_parent() -> Callable[[], None] | None:

@@ -14,9 +14,10 @@ import socket
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Final, cast
+from typing import BinaryIO, Final, cast
 
 from saga_engine.errors import UsageError
+from saga_engine.private import make_private_folder, open_private, write_private
 
 BINARY_VARIABLE: Final = "NATS_SERVER_BINARY"
 HOST: Final = "127.0.0.1"
@@ -88,6 +89,10 @@ class Place:
         """What the server wrote to stderr since it was started last."""
         return self.root / "stderr.log"
 
+    def emptied_errors(self) -> BinaryIO:
+        """`errors`, to be written anew by the server."""
+        return open(self.errors, "wb", opener=open_private)
+
     def identity(self) -> Identity | None:
         """The identity that was chosen, None before the first start or when the file is damaged."""
         try:
@@ -108,7 +113,7 @@ class Place:
 
     def write_configuration(self, identity: Identity) -> None:
         """Write the server's configuration file: loopback only, JetStream on, default sync policy."""
-        self.root.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self.root)
         # One setting per line: the server refuses two of these on one line.
         lines = (
             f"server_name: {identity.name}",
@@ -202,9 +207,9 @@ def _free_port() -> int:
 
 def _replace(path: Path, content: str) -> None:
     """Write a file so that a reader sees the old or the new content, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     draft = path.with_suffix(f".{os.getpid()}.new")
-    draft.write_text(content, encoding="utf-8")
+    write_private(draft, content)
     draft.replace(path)
 
 

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from saga_engine.adapters.embedded.child import START_TIMEOUT, Child, start_child
 from saga_engine.adapters.embedded.place import Identity, Place, greets, is_free
 from saga_engine.errors import SagaEngineError, TransportUnavailableError
+from saga_engine.private import FILE_MODE, make_private_folder
 
 _log = structlog.get_logger(__name__)
 
@@ -32,9 +33,9 @@ class EmbeddedServer:
 
     def __init__(self, directory: Path) -> None:
         self._place = Place(directory)
-        self._place.root.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self._place.root)
         # Not per thread: `close` may run elsewhere than `start`.
-        self._lock = FileLock(self._place.owner_lock, thread_local=False)
+        self._lock = FileLock(self._place.owner_lock, thread_local=False, mode=FILE_MODE)
         self._child: Child | None = None
         self._identity: Identity | None = None
         self._task: asyncio.Task[None] | None = None

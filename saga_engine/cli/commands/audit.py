@@ -15,7 +15,7 @@ from saga_engine.cli.progress import progress
 
 if TYPE_CHECKING:
     from saga_engine.audit.case import SagaHistory
-    from saga_engine.audit.check import Judge
+    from saga_engine.audit.check import Judge, Report
     from saga_engine.audit.invariant import Violation
     from saga_engine.definition.model import Json
     from saga_engine.ports import EventStore
@@ -29,13 +29,14 @@ _BROKEN: Final = 1
 @click.option(
     "--limit",
     type=click.IntRange(0),
-    default=100,
+    default=3,
     show_default=True,
-    help="Print at most so many violations; all are counted.",
+    help="As text, print at most so many violations of each invariant; all are counted.",
 )
+@click.option("--all", "everything", is_flag=True, help="Print every violation, as json and jsonl do.")
 @output_option
 @pass_frame
-def audit(frame: Frame, id_or_key: str | None, saga: str | None, limit: int, output: Format) -> None:
+def audit(frame: Frame, id_or_key: str | None, saga: str | None, limit: int, everything: bool, output: Format) -> None:
     """Check that what is stored of sagas holds together.
 
     Of one, or of all. Changes nothing.
@@ -43,13 +44,16 @@ def audit(frame: Frame, id_or_key: str | None, saga: str | None, limit: int, out
     Every stream is read whole and judged by the invariants that a store alone can tell: no event is missing, changed or
     in another order; rows, snapshots and keys say what the events say; commands, compensations and attempts follow the
     definition; nothing is forgotten. Exit code 1 when one of them is broken.
+
+    What is broken is told by invariant, and first what the rest may follow from: a definition that was changed, events
+    that are missing or out of place.
     """
     from saga_engine.audit.check import Judge
     from saga_engine.audit.rows import surroundings
     from saga_engine.bootstrap.stores import open_store
 
     with closing(open_store(frame.settings())) as store:
-        judge = Judge(surroundings(store), most=limit)
+        judge = Judge(surroundings(store), most=None if everything or output is not Format.TEXT else limit)
         for page in _pages(store, id_or_key, saga):
             for found in page:
                 judge.saga(found)
@@ -80,17 +84,29 @@ def _pages(store: EventStore, id_or_key: str | None, saga: str | None) -> Iterat
 
 def _print(judge: Judge) -> None:
     report = judge.report
-    for violation in report.violations:
-        whose = "" if violation.saga_id is None else f" {violation.saga_id}"
-        write([Styled(f"{violation.invariant}{whose} ", "red"), f"{violation.seen}; expected: {violation.expected}"])
     total = sum(report.broken.values())
-    if total > len(report.violations):
-        write([f"and {total - len(report.violations):,} more: --limit"])
-    if total:
-        write([])
+    _print_broken(report)
     write_table(("NUMBER", "CHECKED", "VIOLATIONS", "INVARIANT"), list(_rows(judge)))
     sagas = f"{report.sagas:,} saga{'' if report.sagas == 1 else 's'}"
     click.echo(f"{sagas} audited, {total:,} violation{'' if total == 1 else 's'}", err=True)
+
+
+def _print_broken(report: Report) -> None:
+    from saga_engine.audit.check import causes_first, may_cause_others
+
+    numbers = causes_first(report.broken)
+    for number in numbers:
+        shown = [violation for violation in report.violations if violation.invariant == number]
+        for one in shown:
+            whose = "" if one.saga_id is None else f" {one.saga_id}"
+            write([Styled(f"{number}{whose} ", "red"), f"{one.seen}; expected: {one.expected}"])
+        if report.broken[number] > len(shown):
+            write([Styled(f"{number} ", "red"), f"and {report.broken[number] - len(shown):,} more: --all"])
+    if len(numbers) > 1 and may_cause_others(numbers[0]):
+        write([])
+        write([f"See to {numbers[0]} first: the others may follow from it."])
+    if numbers:
+        write([])
 
 
 def _rows(judge: Judge) -> Iterator[Sequence[Part]]:

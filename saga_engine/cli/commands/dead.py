@@ -33,6 +33,19 @@ def _participant(_ctx: click.Context, _param: click.Parameter, value: str | None
     return value
 
 
+class _Sequence(click.ParamType[int]):
+    """The number of a dead letter."""
+
+    name = "sequence"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        # What is longer is no sequence of any stream, and more digits than Python reads.
+        if isinstance(value, str) and re.fullmatch(r"[1-9][0-9]{0,18}", value) is None:
+            expected = "expected its number, as in 17; `saga dead list` shows them"
+            self.fail(f"{value[:80]!r} is no dead letter: {expected}", param, ctx)
+        return int(value)
+
+
 @click.command("list")
 @click.option(
     "--participant",
@@ -68,7 +81,7 @@ def list_letters(
 
 
 @click.command("show")
-@click.argument("sequence", metavar="SEQ", type=click.IntRange(min=1))
+@click.argument("sequence", metavar="SEQ", type=_Sequence())
 @click.option("--whole", is_flag=True, help="All of the body, however long it is.")
 @output_option
 @pass_frame
@@ -84,7 +97,7 @@ def show(frame: Frame, sequence: int, whole: bool, output: Format) -> None:
 
     letter = _with_letters(frame, get)
     if letter is None:
-        raise NotFoundError(f"no dead letter {sequence}")
+        raise NotFoundError(f"no dead letter {sequence}; `saga dead list` shows those there are")
     if output is not Format.TEXT:
         write_json(whole_letter_json(letter), output)
         return
@@ -94,7 +107,7 @@ def show(frame: Frame, sequence: int, whole: bool, output: Format) -> None:
 
 
 @click.command("send")
-@click.argument("sequences", metavar="[SEQ]...", type=click.IntRange(min=1), nargs=-1)
+@click.argument("sequences", metavar="[SEQ]...", type=_Sequence(), nargs=-1)
 @click.option("--participant", callback=_participant, metavar="NAME", help="Filter: only letters of this participant.")
 @click.option("--reason", metavar="TEXT", help="Filter: only letters whose reason has this text, in any case.")
 @click.option("--yes", is_flag=True, help="Send all that the filter finds; without it they are only shown.")

@@ -143,7 +143,7 @@ def _known(frame: Frame) -> Sequence[Known]:
 
     settings = frame.settings()
     files = {(one.definition.saga, one.definition.version): one for one in load_project(settings.root)}
-    with frame.client(settings) as client:
+    with frame.client(settings, new=True) as client:
         records = {(one.saga, one.version): one for one in client.registered() if one.version is not None}
     return [Known(*place, records.get(place), files.get(place)) for place in sorted({*records, *files})]
 

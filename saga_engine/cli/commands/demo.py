@@ -38,7 +38,7 @@ def demo(frame: Frame) -> None:
     frame.log()
     if settings.demo is None:
         raise UsageError(f"{CONFIG_FILE}: has no `demo:`; say there which sagas to start (demo.saga, demo.runs)")
-    with frame.client(settings) as client:
+    with frame.client(settings, new=True) as client:
         acts = _play(frame, settings, settings.demo, client)
         _tell(client, acts, settings.demo)
     if not all(act.status in (Status.COMPLETED, Status.COMPENSATED) for act in acts):

@@ -11,6 +11,7 @@ import click
 
 from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.output import Format, Part, Styled, output_option, rfc3339, write, write_rows, write_table
+from saga_engine.cli.targets import filter_options, started_before
 from saga_engine.cli.views.saga import head_json, status_part
 from saga_engine.cli.views.waits import blocked_json, blocked_words
 from saga_engine.core.state import Status
@@ -25,28 +26,29 @@ if TYPE_CHECKING:
 
 
 @click.command("list")
-@click.option("--saga", metavar="NAME", help="Only sagas of this definition.")
-@click.option(
-    "--status",
-    "statuses",
-    multiple=True,
-    type=click.Choice([str(status) for status in Status]),
-    help="Only sagas of this status; may be given several times.",
-)
+@click.option("--saga", metavar="NAME", help="Filter: only sagas of this definition.")
+@filter_options
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")
 @click.option("--before", type=click.UUID, metavar="ID", help="Page on: only sagas older than this one.")
 @output_option
 @pass_frame
 def list_sagas(
-    frame: Frame, saga: str | None, statuses: tuple[str, ...], limit: int, before: UUID | None, output: Format
+    frame: Frame,
+    saga: str | None,
+    statuses: tuple[str, ...],
+    older_than: int | None,
+    limit: int,
+    before: UUID | None,
+    output: Format,
 ) -> None:
     """List sagas, newest first.
 
-    Without --status and --before, blocked sagas come before all others. Each is shown with its last error and what to
-    do next.
+    Without --status, --older-than and --before, blocked sagas come before all others. Each is shown with its last error
+    and what to do next.
     """
     with frame.client() as client:
-        heads = _page(client, StreamFilter(saga, statuses, before, limit))
+        aged = started_before(client, older_than)
+        heads = _page(client, StreamFilter(saga, statuses, _lower(before, aged), limit))
         blocked = {
             saga_id: blocked_steps(state)
             for saga_id, state in client.states(
@@ -67,6 +69,10 @@ def list_sagas(
     if len(heads) == limit:
         only = " --status blocked" if not statuses and heads[-1].status == Status.BLOCKED else ""
         click.echo(f"There may be more:{only} --before {heads[-1].stream_id}", err=True)
+
+
+def _lower(one: UUID | None, other: UUID | None) -> UUID | None:
+    return min((bound for bound in (one, other) if bound is not None), default=None)
 
 
 def _page(client: Client, wanted: StreamFilter) -> Sequence[StreamHead]:

@@ -117,7 +117,7 @@ def _start_one(
     output: Format,
 ) -> None:
     settings = frame.settings()
-    with frame.client(settings) as client:
+    with frame.client(settings, new=True) as client:
         outcome = _start(client, name, saga_input, key, version, again, traceparent)
         if output is Format.TEXT or not wait:
             _print(name, outcome, None, output)

@@ -89,8 +89,24 @@ def test_what_was_found_is_a_document_for_programs(greeted: Path, saga: Saga) ->
 def test_all_violations_are_counted_and_as_many_printed_as_were_asked_for(greeted: Path, saga: Saga) -> None:
     tamper(greeted, "UPDATE saga_streams SET status = 'closed'")
     done = saga("audit", "--limit", "1")
-    assert done.out.splitlines()[1] == "and 1 more: --limit"
+    assert done.out.splitlines()[1] == "A4 and 1 more: --all"
     assert done.err == "2 sagas audited, 2 violations\n"
+    assert "more: --all" not in saga("audit", "--limit", "1", "--all").out
+    assert len(json.loads(saga("audit", "--limit", "1", "-o", "json").out)["violations"]) == 2
+
+
+def test_what_the_rest_follows_from_is_told_first_however_much_follows(greeted: Path, saga: Saga) -> None:
+    for number in range(5):
+        assert saga("start", "greet", "--input", json.dumps({"name": f"n{number}"})).code == 0
+    tamper(greeted, 'UPDATE saga_definitions SET content = replace(content, \'"step":"\', \'"step":"x\')')
+    done = saga("audit")
+    told = done.out[: done.out.index("NUMBER")].splitlines()
+    assert [line.split()[0] for line in told[:4]] == ["A8"] * 4
+    assert told[3] == "A8 and 4 more: --all"
+    broken = {line.split()[0] for line in told if line[:1] in set("ABCDE")}
+    assert len(broken) > 1
+    assert told[-2] == "See to A8 first: the others may follow from it."
+    assert len(told) <= 4 * len(broken) + 3
 
 
 def test_only_sagas_of_a_name_are_audited(greeted: Path, saga: Saga) -> None:

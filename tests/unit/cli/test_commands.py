@@ -139,6 +139,7 @@ def test_a_trace_context_that_is_none_is_refused_when_it_is_given_as_an_option(g
 def test_a_start_with_a_mistake_is_refused_with_exit_code_2(
     greeting: Path, saga: Saga, args: list[str], expected: str
 ) -> None:
+    saga("db", "upgrade")
     done = saga("start", "greet", *args)
     assert (done.code, done.out) == (2, "")
     assert expected in done.err
@@ -156,6 +157,7 @@ def test_a_start_with_a_mistake_is_refused_with_exit_code_2(
     ],
 )
 def test_what_is_not_there_has_exit_code_3(greeting: Path, saga: Saga, args: list[str], expected: str) -> None:
+    saga("db", "upgrade")
     done = saga(*args)
     assert (done.code, done.out) == (3, "")
     assert expected in done.err
@@ -195,9 +197,44 @@ def test_a_list_is_filtered_and_paged(greeting: Path, saga: Saga) -> None:
     assert len(json.loads(saga("list", "--saga", "greet", "--status", "running", "-o", "json").out)) == 3
 
 
+def test_a_list_is_filtered_by_age_as_the_verbs_on_many_are(greeting: Path, saga: Saga) -> None:
+    for name in ("a", "b"):
+        saga("start", "greet", "--input", f'{{"name": "{name}"}}')
+    assert saga("list", "--older-than", "2h", "-o", "jsonl").out == ""
+    rows = json.loads(saga("list", "--older-than", "0ms", "-o", "json").out)
+    assert [row["key"] for row in rows] == ["b", "a"]
+    (last,) = json.loads(saga("list", "--older-than", "0ms", "--before", rows[0]["id"], "-o", "json").out)
+    assert last["key"] == "a"
+
+
+@pytest.mark.parametrize("number", ["zzz", "0", "-1", "9" * 5_000])
+@pytest.mark.parametrize("verb", ["show", "send"])
+def test_what_is_no_number_of_a_dead_letter_is_told_what_one_looks_like(
+    project: Path, saga: Saga, verb: str, number: str
+) -> None:
+    done = saga("dead", verb, "--", number)
+    assert (done.code, done.out) == (2, "")
+    assert "expected its number, as in 17; `saga dead list` shows them" in done.err
+
+
 def test_an_empty_list_says_so_on_stderr(greeting: Path, saga: Saga) -> None:
-    done = saga("list")
+    saga("start", "greet", "--input", '{"name": "a"}')
+    done = saga("list", "--status", "completed")
     assert (done.code, done.out, done.err) == (0, "", "No sagas found.\n")
+
+
+@pytest.mark.parametrize(
+    "command", [("list",), ("show", "a"), ("history", "a"), ("audit",), ("keys", "list")], ids=" ".join
+)
+def test_a_database_that_is_not_there_is_no_empty_system(greeting: Path, saga: Saga, command: tuple[str, ...]) -> None:
+    for _ in range(2):
+        done = saga(*command)
+        assert (done.code, done.out) == (4, "")
+        assert f"{greeting}/.saga/engine.db: there is none" in done.err
+        assert "saga start" in done.err
+        assert not (greeting / ".saga").exists()
+    assert saga("db", "status").code == 0
+    assert saga(*command).code == 4
 
 
 def test_input_comes_from_a_file_or_stdin(greeting: Path, saga: Saga, monkeypatch: pytest.MonkeyPatch) -> None:

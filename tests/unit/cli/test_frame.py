@@ -142,7 +142,15 @@ def test_saga_debug_shows_the_traceback(saga: Saga, monkeypatch: pytest.MonkeyPa
 
 def test_a_reader_that_has_gone_is_no_error_that_is_told(project: Path) -> None:
     done = shell("set -o pipefail; saga config show | head -0; echo ${PIPESTATUS[0]}", project)
-    assert (done.stdout, done.stderr) == ("1\n", "")
+    assert (done.stdout, done.stderr) == ("141\n", "")
+
+
+def test_a_reader_that_goes_in_the_middle_is_none_either(project: Path) -> None:
+    # More than a pipe holds, so that the writer is still at it when the reader goes.
+    lines = "".join(f"  p{number}: {{settings: {{a: {'x' * 200}}}}}\n" for number in range(500))
+    (project / "config.yaml").write_text(f"saga_engine: 1\nparticipants:\n{lines}", "utf-8")
+    done = shell("saga config show | head -1; echo ${PIPESTATUS[0]}", project)
+    assert (done.stdout.splitlines()[-1], done.stderr) == ("141", "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full, which stands for a full disk")

@@ -211,6 +211,7 @@ def test_a_signal_with_a_mistake_is_not_taken(trips: Trips, saga: Saga, args: li
 
 
 def test_a_verb_on_a_saga_that_is_not_there_has_exit_code_3(trips: Trips, saga: Saga) -> None:
+    saga("db", "upgrade")
     for verb in ALLOWED:
         done = saga(*words(verb, "nobody"))
         assert (done.code, done.out) == (3, "")

@@ -134,6 +134,7 @@ def test_a_filter_by_age_counts_from_the_start_of_a_saga(
 
 
 def test_a_status_that_does_not_allow_the_verb_is_a_mistake(trips: Trips, saga: Saga) -> None:
+    saga("db", "upgrade")
     done = saga("retry", "--status", "running", "--yes")
     assert (done.code, done.out) == (2, "")
     assert "--status running: retry is for sagas that are blocked" in done.err
@@ -173,6 +174,7 @@ def test_many_are_signalled_under_one_id(trips: Trips, saga: Saga) -> None:
 
 
 def test_a_filter_that_finds_none_says_so(trips: Trips, saga: Saga) -> None:
+    saga("db", "upgrade")
     shown = saga("cancel", "--saga", "trip")
     assert (shown.code, shown.out, shown.err) == (0, "", "cancel would be done to 0 sagas\n")
     done = saga("cancel", "--saga", "trip", "--yes", "--why", "x", "-o", "json")

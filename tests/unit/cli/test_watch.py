@@ -138,6 +138,7 @@ def test_an_outage_is_told_once_and_the_watching_goes_on_after_it(
 
 
 def test_all_sagas_are_a_line_whenever_something_changes(trips: Trips, saga: Saga, meanwhile: Script) -> None:
+    saga("db", "upgrade")
     meanwhile(lambda: None, lambda: None, lambda: trips.bring("t-1", Status.COMPLETED))
     done = saga("watch")
     assert (done.code, done.err) == (130, INTERRUPTED)

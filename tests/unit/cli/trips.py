@@ -69,7 +69,7 @@ class Trips:
 
     @contextmanager
     def _client(self) -> Iterator[Client]:
-        with closing(project_client(load(self._project).settings)) as client:
+        with closing(project_client(load(self._project).settings, new=True)) as client:
             yield client
 
 
