@@ -150,7 +150,7 @@ class _Caller:
                 if head.status == Status.SUSPENDED:
                     await self._act(ClientVerb.RESUME, head.stream_id, lambda at: Resume(at, "operator", "healed"), "")
                 elif random.randrange(10) < self._world.mix.operator:
-                    verb = random.choice((Verb.RETRY, Verb.RETRY, Verb.SKIP, Verb.RESOLVE))
+                    verb = random.choice((Verb.RETRY, Verb.SKIP, Verb.SKIP, Verb.RESOLVE))
                     operating = _operating(verb)
                     await self._act(ClientVerb(verb.value), head.stream_id, operating, "")
 

@@ -50,7 +50,7 @@ _ACTS: Final[Mapping[Act, float]] = {
     Act.HANG: 0.06,
     Act.CRASH: 0.06,
     Act.POISON: 0.01,
-    Act.FAIL_FOR_EVER: 0.12,
+    Act.FAIL_FOR_EVER: 0.3,
 }
 
 
@@ -126,7 +126,7 @@ def mix(random: Random, workload: Workload) -> Mix:
     acts = _some(random, _ACTS)
     # What fails for ever is tried for hours, in which there is little to see of how partitions change hands.
     lease_interval = (40 if Act.FAIL_FOR_EVER in acts and not long else 5) * random.choice(pace)
-    faulty_for = random.uniform(1_800, 9_000) if long else random.uniform(25, 70) if large else random.uniform(5, 25)
+    faulty_for = random.uniform(1_800, 9_000) if long else random.uniform(25, 70) if large else random.uniform(4, 18)
     return Mix(
         long=long,
         strikes=_some(random, _STRIKES),
@@ -139,7 +139,7 @@ def mix(random: Random, workload: Workload) -> Mix:
         workers=random.choice((1, 1, 2) if large else (1, 1, 1, 2)),
         same_name=random.random() < 0.1,
         drift=0.0 if workload.outside else random.choice((0.0, 0.0, 0.001, 0.01)),
-        sagas=random.randint(2, 6) if large else random.choice((1, 1, 1, 2, 2, 3)),
+        sagas=random.randint(2, 6) if large else random.choice((1, 1, 1, 1, 2, 3)),
         tuning=Tuning(
             batch=random.choice((1, 2, 500)),
             backlog=random.choice((4, 4_000)),
