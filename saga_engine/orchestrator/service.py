@@ -62,7 +62,7 @@ class Orchestrator:
         self._agenda = agenda = Agenda()
         tuning = tuning or Tuning()
         self._transport = transport
-        self._transactor = Transactor(store, Plans(store), StateCache(tuning.cached), clock.now, run_sync)
+        self._transactor = Transactor(store, Plans(store), StateCache(tuning.cached), clock.now, run_sync, tuning)
         self._keyring = None if reply_keys is None else Keyring(tokens, reply_keys, run_sync, clock)
         self._intake = Intake(transport, tokens, clock, agenda, self.counters, tuning.backlog, self._keyring)
         self._watch = Watch(store, transport, clock, run_sync, agenda, tuning.due_poll, self._transactor.upkeep)

@@ -23,12 +23,10 @@ from saga_engine.orchestrator.cache import Cached, StateCache
 from saga_engine.orchestrator.inline import inline
 from saga_engine.orchestrator.loading import Unloadable, load, still_wanted
 from saga_engine.orchestrator.plans import Plans
+from saga_engine.orchestrator.tuning import Tuning
 from saga_engine.orchestrator.turns import Turn, Turned
 from saga_engine.orchestrator.upkeep import Upkeep
 from saga_engine.ports import Append, Appended, EventStore, KeyTaken, RunSync
-
-SNAPSHOT_EVERY: Final = 200
-"""Events after which a snapshot is written, so that a long stream is never read from its start."""
 
 RECOVERED_AFTER: Final = 30_000_000
 """Microseconds after which somebody looks at a saga that still had to send something and waits for no other time."""
@@ -74,13 +72,16 @@ class Transactor:
         cache: StateCache,
         now: Callable[[], int],
         run_sync: RunSync = inline,
+        tuning: Tuning | None = None,
     ) -> None:
+        tuning = tuning or Tuning()
         self._store = store
         self._plans = plans
         self._cache = cache
         self._now = now
         self._run_sync = run_sync
-        self.upkeep = Upkeep(store, cache, run_sync)
+        self._snapshot_every = tuning.snapshot_every
+        self.upkeep = Upkeep(store, cache, run_sync, tuning.snapshot_from)
 
     @property
     def cached(self) -> int:
@@ -127,7 +128,7 @@ class Transactor:
                     self._cache.drop(work.turn.saga_id)
                     lost.append((work.index, work.turn))
             committed = [work for work in writing if work.index in done and done[work.index].committed]
-            await self.upkeep.snapshot(work.state for work in committed if _crossed(work))
+            await self.upkeep.snapshot(work.state for work in committed if _crossed(work, self._snapshot_every))
         unchanged = [work for work in works if not work.events]
         if unchanged:
             lost += await self._unchanged(unchanged, done, now)
@@ -251,10 +252,10 @@ class Transactor:
         return stale
 
 
-def _crossed(work: _Work) -> bool:
+def _crossed(work: _Work, every: int) -> bool:
     """Whether the next of the versions at which a snapshot is written was reached."""
     version = work.state.version
-    return (version - len(work.events)) // SNAPSHOT_EVERY < version // SNAPSHOT_EVERY
+    return (version - len(work.events)) // every < version // every
 
 
 def _again(work: _Work, now: int) -> Sequence[OpenCommand]:

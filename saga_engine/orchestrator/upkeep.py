@@ -20,19 +20,17 @@ from saga_engine.ports import EventStore, RunSync, Settlement, Snapshot
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-SNAPSHOT_FROM: Final = 20
-"""Events from which a saga that leaves the cache gets a snapshot: a shorter stream is read as quickly itself."""
-
 _NEVER: Final = 2**63 - 1
 
 
 class Upkeep:
     """Rows that say less than is known here. For the one thread that transacts."""
 
-    def __init__(self, store: EventStore, cache: StateCache, run_sync: RunSync) -> None:
+    def __init__(self, store: EventStore, cache: StateCache, run_sync: RunSync, snapshot_from: int) -> None:
         self._store = store
         self._cache = cache
         self._run_sync = run_sync
+        self._snapshot_from = snapshot_from
         self._behind: dict[UUID, Cached] = {}
 
     def __len__(self) -> int:
@@ -106,7 +104,7 @@ class Upkeep:
         if not out:
             return
         await self._tell([(saga_id, cached) for saga_id, cached in out if cached.settled < cached.published])
-        await self.snapshot(cached.state for _, cached in out if cached.state.version >= SNAPSHOT_FROM)
+        await self.snapshot(cached.state for _, cached in out if cached.state.version >= self._snapshot_from)
 
     async def snapshot(self, states: Iterable[SagaState]) -> None:
         """Write snapshots. One that cannot be written is missed by nobody but whoever reads the stream: logged."""

@@ -32,10 +32,11 @@ class Act(StrEnum):
     HANG = "handler hangs"
     CRASH = "handler crashes its worker"
     POISON = "handler crashes its worker again and again"
+    DENY = "handler crashes its worker, then rejects"
     FAIL_FOR_EVER = "compensation fails for ever"
 
 
-_FORWARD: Final = (Act.REJECT, Act.FAIL, Act.FAIL_FOR_GOOD, Act.HANG, Act.CRASH, Act.POISON)
+_FORWARD: Final = (Act.REJECT, Act.FAIL, Act.FAIL_FOR_GOOD, Act.HANG, Act.CRASH, Act.POISON, Act.DENY)
 _BACKWARD: Final = (Act.FAIL, Act.HANG, Act.CRASH, Act.FAIL_FOR_EVER)
 
 
@@ -75,6 +76,9 @@ class Conduct:
         self._runs[key] = run = self._runs.get(key, 0) + 1
         if manner.act is None or run > manner.runs:
             return _WORKS
+        if manner.act is Act.DENY and (run > 1 or self._healed):
+            # Its one run that crashed is past: whatever that has done, it is denied now.
+            return Manner(Act.REJECT)
         if self._healed and manner.act in (Act.HANG, Act.CRASH, Act.POISON):
             return _WORKS
         return manner
@@ -92,7 +96,7 @@ class Conduct:
 
     def _manner(self, act: Act, random: Random) -> Manner:
         few = random.randint(1, MOST_FAILING_RUNS)
-        runs = {Act.HANG: 1, Act.POISON: _POISONOUS_RUNS, Act.FAIL_FOR_EVER: _FOR_EVER}.get(act, few)
+        runs = {Act.HANG: 1, Act.POISON: _POISONOUS_RUNS, Act.FAIL_FOR_EVER: _FOR_EVER, Act.DENY: 1 + few}.get(act, few)
         return Manner(act, runs, self._hangs_for * random.random() ** 3)
 
 

@@ -93,7 +93,7 @@ def _fenced(
         if manner.act is Act.HANG:
             process.block(manner.seconds)
         result = _write(ctx, command, payload, recorder.now())
-        if manner.act in (Act.CRASH, Act.POISON):
+        if manner.act in (Act.CRASH, Act.POISON, Act.DENY):
             raise process.die()
         _answer(manner.act)
         return result
@@ -112,7 +112,7 @@ def _unfenced(
             await asyncio.sleep(manner.seconds)
         process.check()
         outside.act(ctx, participant)
-        if manner.act in (Act.CRASH, Act.POISON):
+        if manner.act in (Act.CRASH, Act.POISON, Act.DENY):
             raise process.die()
         _answer(manner.act)
         return {"by": command}

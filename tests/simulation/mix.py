@@ -6,7 +6,7 @@ Owns the ranges. A run with every fault at once would hardly get anywhere; one w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 from typing import Final, TypeVar
@@ -51,6 +51,7 @@ _ACTS: Final[Mapping[Act, float]] = {
     Act.CRASH: 0.06,
     Act.POISON: 0.01,
     Act.FAIL_FOR_EVER: 0.3,
+    Act.DENY: 0.12,
 }
 
 
@@ -127,7 +128,7 @@ def mix(random: Random, workload: Workload) -> Mix:
     # What fails for ever is tried for hours, in which there is little to see of how partitions change hands.
     lease_interval = (40 if Act.FAIL_FOR_EVER in acts and not long else 5) * random.choice(pace)
     faulty_for = random.uniform(1_800, 9_000) if long else random.uniform(25, 70) if large else random.uniform(4, 18)
-    return Mix(
+    drawn = Mix(
         long=long,
         strikes=_some(random, _STRIKES),
         acts=acts,
@@ -150,11 +151,26 @@ def mix(random: Random, workload: Workload) -> Mix:
             lease_interval=lease_interval,
             again_after=30.0 if long else 1.0,
             trouble_after=60.0 if long else 5.0,
+            # Sagas here are short: as they are, hardly one would ever be read from a snapshot.
+            snapshot_every=random.choice((3, 10, 200)),
+            snapshot_from=random.choice((2, 8, 20)),
         ),
         ack_wait=random.choice((60.0, 200.0)) if long else random.choice((3.0, 5.0, 5.0, 20.0)),
         duplicate_window=random.choice((0.5, 120.0, 120.0)),
         operator=random.choice((0, 5, 10)),
     )
+    return _told_of_copies(drawn) if workload.outside and Act.DENY in acts else drawn
+
+
+def _told_of_copies(drawn: Mix) -> Mix:
+    """Without copies that the broker does not tell from a first delivery.
+
+    What has no inbox can deny what it has done only then: its worker is told of a redelivery, and nobody of a copy.
+    """
+    copies = (Strike.DUPLICATE, Blow.AMNESIA, Blow.ROLL_BACK)
+    strikes = {strike: chance for strike, chance in drawn.strikes.items() if strike not in copies}
+    blows = {blow: count for blow, count in drawn.blows.items() if blow not in copies}
+    return replace(drawn, strikes=strikes, blows=blows, duplicate_window=120.0)
 
 
 def _some(random: Random, highest: Mapping[K, float]) -> dict[K, float]:

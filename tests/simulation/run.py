@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -17,6 +17,7 @@ from saga_engine.audit.check import check
 from saga_engine.audit.grouping import group
 from saga_engine.audit.history import Kept, Record, Remainder, Rest, Section
 from saga_engine.testing.virtual_time import VirtualLoop
+from tests.simulation.attempts import spent_by_trouble
 from tests.simulation.clients import Errands, client_host, errands
 from tests.simulation.dump import participant_records, store_records, stored_prefix
 from tests.simulation.faults import Hit
@@ -77,8 +78,11 @@ def run_seed(seed: int, *, bug: Bug | None = None, allowed: Set[str] | None = No
 
 def run(setting: Setting, *, bug: Bug | None = None, allowed: Set[str] | None = None) -> Result:
     """Run one schedule."""
-    with nullcontext() if bug is None else bug(), _virtual_loop() as loop:
-        return loop.run_until_complete(_schedule(setting, allowed))
+    with ExitStack() as stack:
+        with nullcontext() if bug is None else bug(), _virtual_loop() as loop:
+            world, changed, seconds = loop.run_until_complete(_schedule(setting, allowed, stack))
+        # Whoever judges uses the engine's own reading of streams: it must not have the bug that it is to find.
+        return _judged(world, changed, seconds)
 
 
 @contextmanager
@@ -101,17 +105,18 @@ async def _all_ended(tasks: Set[asyncio.Task[object]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _schedule(setting: Setting, allowed: Set[str] | None) -> Result:
+async def _schedule(setting: Setting, allowed: Set[str] | None, stack: ExitStack) -> tuple[World, list[str], float]:
+    """What is there to judge: the world at rest, what was changed after it was written, how long it took."""
+    loop = asyncio.get_running_loop()
     world = World(setting, allowed)
-    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: _uncaught(world, context))
-    try:
-        with defects_in_logs(world.defects):
-            return await _run(world)
-    finally:
-        world.close()
+    stack.callback(world.close)
+    loop.set_exception_handler(lambda _loop, context: _uncaught(world, context))
+    with defects_in_logs(world.defects):
+        changed = await _run(world)
+    return world, changed, loop.time()
 
 
-async def _run(world: World) -> Result:
+async def _run(world: World) -> list[str]:
     todo = errands(world)
     hosts = [orchestrator_host(world, number) for number in range(world.mix.orchestrators)]
     hosts += [worker_host(world, one, number) for one in world.services for number in range(world.mix.workers)]
@@ -135,7 +140,7 @@ async def _run(world: World) -> Result:
     for life in lives:
         life.cancel()
     await asyncio.gather(*lives, return_exceptions=True)
-    return _judged(world, changed)
+    return changed
 
 
 async def _come_to_rest(world: World, todo: Errands) -> None:
@@ -151,7 +156,7 @@ async def _come_to_rest(world: World, todo: Errands) -> None:
             return
 
 
-def _judged(world: World, changed: Sequence[str]) -> Result:
+def _judged(world: World, changed: Sequence[str], seconds: float) -> Result:
     recorder = world.recorder
     standing = world.store.connection.execute(_STANDING).fetchone()[0]
     # Where an operator left an effect standing, or has yet to act, money is on its way.
@@ -163,7 +168,8 @@ def _judged(world: World, changed: Sequence[str]) -> Result:
         Remainder("messages that nobody is done with", world.broker.unsettled),
         Remainder("messages under way", world.network.in_flight),
     ]
-    found = [f"{violation}" for violation in check(group(records))]
+    found = [*changed, *world.early_acks.found, *spent_by_trouble(world.store.connection)]
+    found += [f"{violation}" for violation in check(group(records))]
     counts = Counter(recorder.counts)
     for status, number in world.store.connection.execute("SELECT status, count(*) FROM saga_streams GROUP BY 1"):
         counts[status] += number
@@ -173,11 +179,11 @@ def _judged(world: World, changed: Sequence[str]) -> Result:
     return Result(
         world.seed,
         world.workload.name,
-        [*changed, *(f"E0 {defect}" for defect in world.defects), *found],
+        [*(f"E0 {defect}" for defect in world.defects), *found],
         world.faults.hits,
         counts + world.faults.counts,
         records,
-        asyncio.get_running_loop().time(),
+        seconds,
     )
 
 

@@ -14,6 +14,7 @@ from saga_engine.adapters.memory.broker import MemoryBroker
 from saga_engine.adapters.memory.transport import MemoryTransport
 from saga_engine.envelope import Message
 from saga_engine.ports import Delivery, Subscription
+from tests.simulation.acks import EarlyAcks
 from tests.simulation.faults import Point, Strike
 from tests.simulation.processes import Process
 from tests.simulation.recorder import Recorder
@@ -25,9 +26,12 @@ class Network:
     `replies` and `commands`: all that were ever handed to it. `in_flight`: how many messages are on their way still.
     """
 
-    def __init__(self, broker: MemoryBroker, recorder: Recorder, random: Random, longest_delay: float) -> None:
+    def __init__(
+        self, broker: MemoryBroker, recorder: Recorder, early_acks: EarlyAcks, random: Random, longest_delay: float
+    ) -> None:
         self.broker = broker
         self.recorder = recorder
+        self.early_acks = early_acks
         self._random = random
         self._longest_delay = longest_delay
         self.replies: list[Message] = []
@@ -86,6 +90,8 @@ class WireTransport:
             self._network.overhear(message)
         for message in messages:
             verdicts.append(await self._publish(message))
+            if verdicts[-1]:
+                self._network.early_acks.confirmed(message)
         for place, verdict in zip(places, verdicts, strict=True):
             recorder.acknowledged(place, verdict)
         return verdicts
@@ -165,6 +171,9 @@ class WireSubscription:
 
     async def ack(self, deliveries: Sequence[Delivery]) -> None:
         """See `ports.Subscription`."""
+        self._process.check()
+        network = self._network
+        network.early_acks.acknowledged([delivery.message for delivery in deliveries], network.recorder.now())
         await self._settle(Point.ACK, self._inner.ack(deliveries))
 
     async def retry_later(self, deliveries: Sequence[Delivery], delay: float) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from saga_engine.adapters.memory.broker import MemoryBroker
 from saga_engine.testing.virtual_time import BEGIN
+from tests.simulation.acks import EarlyAcks
 from tests.simulation.chance import Chance
 from tests.simulation.conduct import Conduct
 from tests.simulation.databases import Database
@@ -71,7 +72,9 @@ class World:
             one.name: Database(one.name, participant_image(), tick) for one in self.services if one.fenced
         }
         self.broker = MemoryBroker(ack_wait=self.mix.ack_wait, duplicate_window=self.mix.duplicate_window)
-        self.network = Network(self.broker, self.recorder, self.chance.of("network"), self.mix.longest)
+        self.early_acks = EarlyAcks(self.store.connection)
+        chance = self.chance.of("network")
+        self.network = Network(self.broker, self.recorder, self.early_acks, chance, self.mix.longest)
         self.striker = Replaceable(setting.striker(self.faults))
 
     def machine_time(self) -> int:

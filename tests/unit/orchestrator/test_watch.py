@@ -68,7 +68,7 @@ class Watching:
         self.transport = Losing(MemoryBroker())
         self.store = Looking(asked, self.clock)
         self.agenda = Agenda()
-        upkeep = Upkeep(self.store, StateCache(1), inline)
+        upkeep = Upkeep(self.store, StateCache(1), inline, snapshot_from=20)
         self.watch = Watch(self.store, self.transport, self.clock, inline, self.agenda, POLL, upkeep)
         self.watch.over(frozenset(range(16)))
 
