@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DOCS_VENV := .venv-docs
 
-.PHONY: simulate simulate-calls setup demo check test lint types layers soak chaos ambiguous docs docs-reference format clean bench bench-full bench-peers
+.PHONY: bugs simulate simulate-calls setup demo check test lint types layers soak chaos ambiguous docs docs-reference format clean bench bench-full bench-peers
 
 setup: $(STAMP)
 
@@ -64,6 +64,11 @@ SEEDS ?= 1000
 FROM ?= 1
 simulate: setup
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --from $(FROM)
+
+# Does the simulation find what is wrong? Mistakes are planted into the engine, and each must be caught.
+bugs: setup
+	@$(BIN)/python -m tests.simulation.bugs $(if $(ONLY),--only "$(ONLY)") $(if $(KEEP),--keep)
+	@$(if $(KEEP),$(BIN)/python -m docs.generator)
 
 simulate-calls: setup
 	@$(BIN)/python -m tests.simulation --nth-call

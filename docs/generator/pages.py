@@ -12,11 +12,13 @@ from typing import Final
 from benchmarks import report
 from docs.generator import cli, config, errors, events, examples, invariants, language, states
 from docs.generator.blocks import has_blocks, replace_blocks
+from tests.simulation.bugs import kept
 
 DOCS: Final = Path(__file__).resolve().parents[1]
 
 BLOCKS: Final[Mapping[str, Callable[[str], str]]] = {
     "benchmark": report.block,
+    "bugs": kept.block,
     "cli": cli.commands,
     "config": config.settings,
     "errors": errors.codes,

@@ -1,0 +1,1 @@
+"""Seeded bugs: plausible mistakes planted into the real engine, each of which the simulation must find."""
