@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from saga_engine.audit import commands, derivation, effects, liveness, replies, store, timers
+from saga_engine.audit import announcements, commands, derivation, effects, liveness, replies, store, timers
 from saga_engine.audit.case import Case, SagaHistory, Surroundings
 from saga_engine.audit.history import Section
 from saga_engine.audit.invariant import CommonInvariant, SagaInvariant, Violation
@@ -19,6 +19,7 @@ SAGA_INVARIANTS: Final[tuple[SagaInvariant, ...]] = (
     *store.SAGA,
     *derivation.SAGA,
     *commands.SAGA,
+    *announcements.SAGA,
     *timers.SAGA,
     *effects.SAGA,
     *replies.SAGA,

@@ -161,7 +161,11 @@ def _forged(random: Random, asked: Sequence[Message], answered: Sequence[Message
     token = "1." + random.randbytes(32).hex()
     kind = random.randrange(5)
     if kind >= _OF_COMMANDS and asked:
-        return _made_up(random.choice(asked), token, random.choice(list(Outcome)))
+        open_perhaps, other = random.choice(asked), random.choice(answered or asked)
+        if kind > _OF_COMMANDS and other.headers[KEY] != open_perhaps.headers[KEY]:
+            # What the participant was asked at another time, it might pass off as the leave to answer this.
+            token = other.headers[TOKEN]
+        return _made_up(open_perhaps, token, random.choice(list(Outcome)))
     if not answered:
         return None
     one, other = random.choice(answered), random.choice(answered)
@@ -180,7 +184,7 @@ def _forged(random: Random, asked: Sequence[Message], answered: Sequence[Message
 
 
 def _made_up(asked: Message, token: str, outcome: Outcome) -> Message | None:
-    """An answer to a command that is open perhaps, by somebody who was not asked and has no token."""
+    """An answer to a command that is open perhaps, by somebody who was not asked and has no token for it."""
     command = message_to_command(asked)
     if isinstance(command, Unreadable):
         return None

@@ -56,6 +56,10 @@ LIMITED: Final = saga(
 EMITTING: Final = saga("step: flight, call: air.book, emit: Booked, compensate: none")
 
 
+def _event(version: int, order: int, **more: object) -> Record:
+    return sent("car", order, carried=Carried.EVENT, key="", version=version, **more)
+
+
 RETRIED_TOO_OFTEN: Final = (
     *(issued("one"), failed("one", 1, 4 * SECOND), issued("one", 2), failed("one", 2, 7 * SECOND)),
     issued("one", 3),
@@ -94,6 +98,12 @@ PLANTED: Final[list[Planted]] = [
         "B2",
         "an event that was never published",
         lambda: told([*rows([issued("flight"), ok("flight"), DONE], EMITTING), sent("flight", 21)]),
+    ),
+    ("B2", "an event that overtook the one before it", lambda: told([*whole(COMPLETED), _event(4, 61), _event(3, 62)])),
+    (
+        "B2",
+        "an event that did not wait for the acknowledgement of the one before it",
+        lambda: told([*whole(COMPLETED), _event(3, 61, acknowledged=False), _event(4, 62), _event(3, 63)]),
     ),
     ("B2", "an end that is not published at rest", lambda: at_rest(COMPLETED, *conversation(COMPLETED), published=4)),
     (
