@@ -156,7 +156,7 @@ class InMemoryEngine:
             self.broker.ring(partition)
 
     def _orchestrator(self) -> Orchestrator:
-        tuning = Tuning(due_poll=_IDLY_S, lease_interval=_IDLY_S)
+        tuning = Tuning(due_poll=_IDLY_S, lease_interval=_IDLY_S, ack_wait=_IDLY_S)
         tokens = Tokens({"test": b"no secret"})
         transport = MemoryTransport(self.broker)
         return Orchestrator("test", self._store, transport, tokens, self.clock, _inline, tuning)

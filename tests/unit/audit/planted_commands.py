@@ -56,8 +56,8 @@ LIMITED: Final = saga(
 EMITTING: Final = saga("step: flight, call: air.book, emit: Booked, compensate: none")
 
 
-def _event(version: int, order: int, **more: object) -> Record:
-    return sent("car", order, carried=Carried.EVENT, key="", version=version, **more)
+def _event(version: int, order: int, *, acknowledged: bool = True) -> Record:
+    return sent("car", order, carried=Carried.EVENT, key="", version=version, acknowledged=acknowledged)
 
 
 RETRIED_TOO_OFTEN: Final = (
