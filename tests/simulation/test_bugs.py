@@ -61,6 +61,6 @@ def test_a_bug_of_what_is_not_there_is_refused() -> None:
 def test_at_least_25_bugs_were_hunted_and_none_survived() -> None:
     trails = kept()
 
-    assert list(trails) == [bug.name for bug in CATALOGUE], "run `make bugs KEEP=1`"
+    assert set(trails) <= {bug.name for bug in CATALOGUE}, "run `make bugs KEEP=1`"
     assert len(trails) >= 25
     assert [name for name, trail in trails.items() if not trail.caught] == []
