@@ -12,7 +12,7 @@ from tests.simulation.bugs.seeded import Replacement, SeededBug, seeded
 from tests.simulation.run import run_seed
 
 _QUICK = (
-    participants.an_unknown_commit_taken_for_a_no,
+    participants.a_command_acknowledged_before_it_is_committed,
     stores.a_loser_of_a_batch_taken_for_a_winner,
     orchestrators.a_reply_acknowledged_before_it_is_committed,
     deciders.compensation_in_forward_order,

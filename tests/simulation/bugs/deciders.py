@@ -61,7 +61,7 @@ def compensation_before_all_dependents_are_undone() -> Iterator[Replacement]:
     yield Replacement(backward, "_dependents_settled", first_settled)
 
 
-@seeded("A3", "B4", model=Model(LINEAR, "no forward command once compensation began", faults=3))
+@seeded("A3", "B4", model=Model(LINEAR, _REVERSE, faults=3))
 def forward_commands_while_compensating() -> Iterator[Replacement]:
     """A step that succeeds opens what comes after it, whatever has become of the saga meanwhile."""
     real = decider._reply
