@@ -16,8 +16,9 @@ from saga_engine.core.inputs import Outcome
 from saga_engine.envelope import Command
 from saga_engine.errors import UnavailableError
 from saga_engine.participant import executor, fence, inbox
+from saga_engine.participant.accounts import Job
 from saga_engine.participant.answers import Answer, Answered, Disposition
-from saga_engine.participant.deliveries import Deliveries, _Job
+from saga_engine.participant.deliveries import Deliveries
 from saga_engine.participant.executor import Executor
 from saga_engine.participant.failures import answer_failure
 from saga_engine.participant.fence import Act, Fence
@@ -161,7 +162,7 @@ def a_command_acknowledged_before_it_is_committed() -> Iterator[Replacement]:
     """A command is acknowledged when it is taken, so that nobody else is given it meanwhile."""
     real = Deliveries._execute
 
-    async def execute(self: Deliveries, job: _Job) -> None:
+    async def execute(self: Deliveries, job: Job) -> None:
         await self._subscription.ack([job.delivery])
         await real(self, job)
 
