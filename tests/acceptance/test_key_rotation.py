@@ -84,6 +84,7 @@ def test_a_reply_that_comes_after_its_key_was_retired_is_dropped_and_asked_for_a
 
 def test_the_key_that_signs_and_one_that_is_not_there_are_refused(project: MakeProject) -> None:
     made = project(LEDGER)
+    assert made.saga("db", "upgrade").returncode == 0
     assert keys(made) == {}
     assert made.saga("keys", "rotate", "-o", "json").returncode == 0
     refused = made.saga("keys", "retire", "1")
