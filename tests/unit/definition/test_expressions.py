@@ -248,7 +248,7 @@ def test_a_payload_is_measured_as_the_text_that_is_sent(character: str) -> None:
     width = len(canonical_json(character)) - 2
     fits, too_long = (MAX_PAYLOAD - 2) // width, (MAX_PAYLOAD - 2) // width + 1
     assert evaluate("${{ input }}", input=character * fits) == character * fits
-    assert "too large" in failure("${{ input }}", input=character * too_long)
+    assert f"at most {MAX_PAYLOAD:,}" in failure("${{ input }}", input=character * too_long)
 
 
 def test_values_that_are_not_json_are_failures() -> None:
