@@ -228,6 +228,8 @@ def _values(settings: Settings, sources: Sequence[_Source]) -> list[Value]:
             for name, one in settings.participants.items()
         },
         "orchestrator": settings.orchestrator,
+        "limits": settings.limits,
+        "metrics": None if settings.metrics is None else str(settings.metrics),
         "demo": settings.demo,
     }
     return [

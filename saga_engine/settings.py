@@ -30,6 +30,7 @@ from saga_engine.private import DATA_FOLDER
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 
+_HIGHEST_PORT = 65_535
 _DIALECTS = ("sqlite", "postgresql", "cockroachdb")
 
 
@@ -51,6 +52,27 @@ def _nats_url(url: SecretStr) -> SecretStr:
     return url
 
 
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where to listen for HTTP. Port 0: a free one, which the log tells."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _listening(value: object) -> Listening:
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    found = re.fullmatch(r"(?:(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+)):)?([0-9]{1,5})", text, re.ASCII)
+    if found is None or int(found[3]) > _HIGHEST_PORT:
+        raise ValueError(
+            "must be a port, as in 9464, which only this machine reaches, or host:port, as in 0.0.0.0:9464"
+        )
+    return Listening(found[1] or found[2] or "127.0.0.1", int(found[3]))
+
+
 def _duration(value: object) -> int:
     microseconds = parse_duration(value) if isinstance(value, str) else None
     if microseconds is None:
@@ -61,6 +83,7 @@ def _duration(value: object) -> int:
 DatabaseUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_database_url)]
 NatsUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_nats_url)]
 Duration: TypeAlias = Annotated[int, BeforeValidator(_duration), PlainSerializer(format_duration)]
+ListenOn: TypeAlias = Annotated[Listening, BeforeValidator(_listening), PlainSerializer(str)]
 Name: TypeAlias = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 
@@ -183,6 +206,7 @@ class Config(Section):
     participants: Mapping[Name, ParticipantSection] = Field(default_factory=dict)
     orchestrator: OrchestratorSection = OrchestratorSection()
     limits: LimitsSection = LimitsSection()
+    metrics: ListenOn | None = None
     demo: DemoSection | None = None
 
 
@@ -206,6 +230,7 @@ class Settings:
     participants: Mapping[str, ParticipantSettings] = field(default_factory=dict)
     orchestrator: OrchestratorSection = field(default_factory=OrchestratorSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
+    metrics: Listening | None = None
     demo: DemoSection | None = None
     insecure: bool = False
 
@@ -232,6 +257,7 @@ def settle(config: Config, root: Path) -> Settings:
         participants={name: _participant(root, name, section) for name, section in config.participants.items()},
         orchestrator=config.orchestrator,
         limits=config.limits,
+        metrics=config.metrics,
         demo=config.demo,
         insecure=config.insecure,
     )

@@ -43,6 +43,8 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "orchestrator.due_poll": "How often due sagas are looked for, as a backstop.",
     "limits.open_sagas": "How many sagas of one definition may be open; a start beyond that is refused. "
     "Every start counts them, so that a large limit costs time.",
+    "metrics": "Where a process serves `/metrics`, `/health` and `/ready`: a port, as in `9464`, which only this "
+    "machine reaches, or `host:port`. Left out: nowhere. Each process of a machine needs a port of its own.",
     "demo.saga": "The saga that `saga demo` starts.",
     "demo.runs[].title": "What this kind of run shows.",
     "demo.runs[].input": "The input. `{id}` in its texts is replaced by an id that is new for every saga.",

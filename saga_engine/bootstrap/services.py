@@ -18,6 +18,7 @@ from saga_engine.bootstrap.collector import seldom_collecting
 from saga_engine.bootstrap.definitions import difference, project_definitions
 from saga_engine.bootstrap.names import orchestrator_name
 from saga_engine.bootstrap.stores import is_embedded, open_for_its_clock, open_store
+from saga_engine.bootstrap.telling import tell_of, telling
 from saga_engine.bootstrap.tracing import tracing
 from saga_engine.bootstrap.transports import transport
 from saga_engine.clock import StoreClock
@@ -38,6 +39,7 @@ from saga_engine.sql.patience import HANDLERS
 from saga_engine.tasks import end_tasks
 
 if TYPE_CHECKING:
+    from saga_engine.metrics.process import Telling
     from saga_engine.tracing import Tracing
 
 T = TypeVar("T")
@@ -70,6 +72,13 @@ async def run(settings: Settings, roles: Roles, stop: asyncio.Event, ready: Call
         UsageError: a definition, handler or setting is wrong; an unknown worker was asked for.
         UnavailableError: a server was not there within `START_WAIT_S`, or a database was not set up.
     """
+    async with telling(settings) as tell:
+        await _run(settings, roles, stop, ready, tell)
+
+
+async def _run(
+    settings: Settings, roles: Roles, stop: asyncio.Event, ready: Callable[[str], None], tell: Telling | None
+) -> None:
     traced = tracing()
     participants = merge(load_participants(settings.root))
     names = _worker_names(roles, participants)
@@ -77,7 +86,7 @@ async def run(settings: Settings, roles: Roles, stop: asyncio.Event, ready: Call
     await _prepare(settings, [participants[name] for name in names], threads, engine=roles.orchestrator)
     opened = partial(open_store, new=True) if roles.orchestrator else open_for_its_clock
     store = await _patiently(lambda: opened(settings), threads)
-    engines: list[Engine] = []
+    engines: dict[str, Engine] = {}
     place = ExitStack()
     try:
         clock = StoreClock(store.now)
@@ -93,6 +102,8 @@ async def run(settings: Settings, roles: Roles, stop: asyncio.Event, ready: Call
                 orchestrator = Orchestrator(
                     name, store, connected, tokens, clock, threads, _tuning(settings), store.reply_keys, traced
                 )
+            if tell is not None:
+                place.callback(tell_of(tell, store, connected, orchestrator, workers, engines).close)
             ready(_ready_line(roles, names))
             files = _files(settings, [participants[name] for name in names], engine=roles.orchestrator)
             kept = (_keep_time(clock, threads), _keep_to(files, clock))
@@ -101,7 +112,7 @@ async def run(settings: Settings, roles: Roles, stop: asyncio.Event, ready: Call
     finally:
         place.close()
         threads.close()
-        for engine in engines:
+        for engine in engines.values():
             engine.dispose()
         store.close()
 
@@ -162,14 +173,14 @@ def _worker(
     participant: MergedParticipant,
     connected: Transport,
     clock: Clock,
-    engines: list[Engine],
+    engines: dict[str, Engine],
     traced: Tracing | None,
 ) -> Worker:
     own = settings.participant(participant.name)
     engine = None
     if participant.fenced:
         engine = open_engine(own.database.get_secret_value(), HANDLERS)
-        engines.append(engine)
+        engines[participant.name] = engine
     return Worker(participant, connected, engine, own.settings, clock, own.concurrency, tracing=traced)
 
 

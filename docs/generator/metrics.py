@@ -1,0 +1,20 @@
+"""The table of metrics, from the module that owns it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from docs.generator.blocks import code, table
+from saga_engine.metrics.table import COMMON, ORCHESTRATOR, WORKER, Metric
+
+_GROUPS: Final[Mapping[str, Sequence[Metric]]] = {"every": COMMON, "orchestrator": ORCHESTRATOR, "worker": WORKER}
+
+
+def listed(group: str) -> str:
+    """The metrics of one group: `every` process, `orchestrator`, `worker`."""
+    rows = [
+        (code(metric.name), metric.kind.value, ", ".join(map(code, metric.labels)), metric.meaning)
+        for metric in _GROUPS[group]
+    ]
+    return table(("name", "kind", "labels", "meaning"), rows)

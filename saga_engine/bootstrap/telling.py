@@ -1,0 +1,99 @@
+"""What a process tells over HTTP, wired: where it listens, and how database and NATS are looked at for readiness.
+
+Off unless `metrics` is configured; then its libraries are imported. Looks have threads of their own, so that a database
+that hangs takes none from the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from saga_engine.adapters.nats.transport import NatsTransport
+from saga_engine.adapters.sql.store import SqlEventStore
+from saga_engine.errors import SagaEngineError
+from saga_engine.orchestrator.service import Orchestrator
+from saga_engine.participant import inbox
+from saga_engine.participant.threads import HandlerThreads
+from saga_engine.participant.worker import Worker
+from saga_engine.ports import RunSync
+from saga_engine.settings import Settings
+from saga_engine.sql.transaction import run_query
+from saga_engine.tasks import end_tasks
+
+if TYPE_CHECKING:
+    from saga_engine.metrics.process import Check, Telling
+
+_THREADS: Final = 4
+_NOBODY: Final = UUID(int=0)
+
+
+@asynccontextmanager
+async def telling(settings: Settings) -> AsyncIterator[Telling | None]:
+    """Listen from here on, before anything works; None when nothing is to be told."""
+    if settings.metrics is None:
+        yield None
+        return
+    from saga_engine.metrics.listener import Listener
+    from saga_engine.metrics.process import Telling
+
+    tell = Telling(version("saga-engine"))
+    listener = Listener(settings.metrics.host, settings.metrics.port, tell.pages)
+    listening = asyncio.create_task(listener.run(), name="metrics")
+    try:
+        yield tell
+    finally:
+        await end_tasks([listening])
+        await tell.close()
+
+
+def tell_of(
+    tell: Telling,
+    store: SqlEventStore,
+    connected: NatsTransport,
+    orchestrator: Orchestrator | None,
+    workers: Sequence[Worker],
+    engines: Mapping[str, Engine],
+) -> HandlerThreads:
+    """Tell of these from now on. `engines`: the participants' own databases. The threads are closed by the caller."""
+    threads = HandlerThreads("looks", _THREADS)
+    asked: dict[str, Callable[[], object]] = {
+        # A worker may not, and must not have to, read the engine's tables.
+        "database": store.now if orchestrator is None else partial(store.versions, [_NOBODY]),
+        **{f"database of {name}": partial(_look_into, engine) for name, engine in engines.items()},
+    }
+    checks: dict[str, Check] = {name: partial(_answers, threads, ask) for name, ask in asked.items()}
+
+    async def nats() -> bool:
+        return connected.connected
+
+    async def open_sagas() -> Mapping[tuple[str, str], int] | None:
+        try:
+            return await threads(partial(store.counts, open_only=True))
+        except SagaEngineError:
+            return None
+
+    counted = None if orchestrator is None else open_sagas
+    tell.works(orchestrator, workers, connected, {**checks, "nats": nats}, counted)
+    return threads
+
+
+async def _answers(run_sync: RunSync, ask: Callable[[], object]) -> bool:
+    try:
+        await run_sync(ask)
+    except (SagaEngineError, SQLAlchemyError):
+        return False
+    return True
+
+
+def _look_into(engine: Engine) -> None:
+    """Whether the inbox is there, and can be read."""
+    run_query(engine, lambda connection: inbox.read(connection, [""]))

@@ -1,0 +1,117 @@
+"""What one process tells: its pages, from the moment it begins, and what is looked at for them once it works.
+
+Owns the states `starting` and working, and what makes a process ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Final
+
+from saga_engine.metrics import readings
+from saga_engine.metrics.exposition import CONTENT_TYPE, Exposition
+from saga_engine.metrics.listener import Page, Pages
+from saga_engine.metrics.looks import Look
+from saga_engine.metrics.readings import Looked, Orchestrating, Reading, Working
+from saga_engine.metrics.table import Metric
+from saga_engine.ports import Transport
+
+READY_FRESH_S: Final = 1.0
+OPEN_FRESH_S: Final = 10.0
+"""Counting the open sagas costs the store as much as there are of them."""
+
+Check = Callable[[], Awaitable[bool]]
+"""Whether something that is needed is there. Raises nothing."""
+
+OpenSagas = Callable[[], Awaitable[Mapping[tuple[str, str], int] | None]]
+"""The open sagas by name and status; None when the store does not answer. Raises nothing."""
+
+_STARTING: Final = "starting"
+
+
+class Telling:
+    """The pages of a process. `version` is the engine's."""
+
+    def __init__(self, version: str) -> None:
+        self._version = version
+        self._orchestrator: Orchestrating | None = None
+        self._workers: Sequence[Working] = ()
+        self._transport: Transport | None = None
+        self._checks: Mapping[str, Look[bool]] = {}
+        self._open: Look[Mapping[tuple[str, str], int]] | None = None
+        self._looked = Looked({_STARTING: False}, None, 0)
+        self._exposition = Exposition(self._read)
+
+    def works(
+        self,
+        orchestrator: Orchestrating | None,
+        workers: Sequence[Working],
+        transport: Transport,
+        checks: Mapping[str, Check],
+        open_sagas: OpenSagas | None,
+    ) -> None:
+        """Everything is wired: tell of it from now on. `checks` by what they look at."""
+        self._orchestrator, self._workers, self._transport = orchestrator, workers, transport
+        self._checks = {name: Look(_passed(check), READY_FRESH_S) for name, check in checks.items()}
+        self._open = None if open_sagas is None else Look(open_sagas, OPEN_FRESH_S)
+
+    async def close(self) -> None:
+        """Wait for no look any more."""
+        await asyncio.gather(*(look.close() for look in self._checks.values()))
+        if self._open is not None:
+            await self._open.close()
+
+    @property
+    def pages(self) -> Pages:
+        return {"/metrics": self._metrics, "/health": self._health, "/ready": self._ready}
+
+    async def _metrics(self) -> Page:
+        ready, found = await asyncio.gather(self._check(), self._count())
+        losses = 0 if self._transport is None else self._transport.losses()
+        self._looked = Looked(ready, found, losses)
+        return Page(HTTPStatus.OK, CONTENT_TYPE, self._exposition.text())
+
+    async def _health(self) -> Page:
+        """The event loop turns, or nobody would answer."""
+        return _json(HTTPStatus.OK, {"status": "alive"})
+
+    async def _ready(self) -> Page:
+        checks = await self._check()
+        ready = all(checks.values())
+        status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+        told = {name: "ok" if passed else "not there" for name, passed in checks.items()}
+        return _json(status, {"status": "ready" if ready else "not ready", "checks": told})
+
+    async def _check(self) -> Mapping[str, bool]:
+        if self._transport is None:
+            return {_STARTING: False}
+        names = list(self._checks)
+        passed = await asyncio.gather(*(self._checks[name].found() for name in names))
+        return {name: bool(one) for name, one in zip(names, passed, strict=True)}
+
+    async def _count(self) -> Mapping[tuple[str, str], int] | None:
+        return None if self._open is None else await self._open.found()
+
+    def _read(self) -> Mapping[Metric, Iterable[Reading]]:
+        read = dict(readings.of_process(self._version, self._looked))
+        if self._orchestrator is not None:
+            read |= readings.of_orchestrator(self._orchestrator, self._looked)
+        if self._workers:
+            read |= readings.of_workers(self._workers)
+        return read
+
+
+def _passed(check: Check) -> Callable[[], Awaitable[bool | None]]:
+    """What did not pass is looked at again by whoever asks next."""
+
+    async def look() -> bool | None:
+        return True if await check() else None
+
+    return look
+
+
+def _json(status: HTTPStatus, told: Mapping[str, object]) -> Page:
+    return Page(status, "application/json", json.dumps(told).encode() + b"\n")
