@@ -24,6 +24,7 @@ _OWNERS = {
     "clock.py": "owns the clock and its sleep",
     "demo": "for people, in real time",
     "doctor": "looks at real servers, in real time",
+    "metrics/listener.py": "serves real connections, in real time",
     "participant/threads.py": "owns the threads of handlers",
     "sql/bounded.py": "bounds what a real connection may wait for",
     "sql/engine.py": "waits for the first switch of a real file",

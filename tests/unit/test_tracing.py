@@ -174,6 +174,10 @@ def tree(spans: Sequence[ReadableSpan]) -> dict[str, str]:
     return {span.name: names.get(span.parent.span_id, "the caller") if span.parent else "none" for span in spans}
 
 
+def attribute(span: ReadableSpan, name: str) -> object:
+    return (span.attributes or {}).get(name)
+
+
 def ids(traceparent: str | None) -> tuple[str, int]:
     assert traceparent is not None
     _, trace_id, span_id, _ = traceparent.split("-")
@@ -199,8 +203,7 @@ def test_one_trace_goes_from_the_caller_through_start_commands_handlers_and_repl
             "receive succeeded from bank": "process bank.pay",
         }
         assert {f"{span.context.trace_id:032x}" for span in exported.spans} == {TRACE}
-        assert {span.attributes["saga.id"] for span in exported.spans} == {str(started.saga_id)}
-        assert all(span.start_time <= span.end_time for span in exported.spans)
+        assert {attribute(span, "saga.id") for span in exported.spans} == {str(started.saga_id)}
 
     run(whole())
 
@@ -276,7 +279,7 @@ def test_a_compensation_hangs_on_the_same_trace_and_says_what_came_of_each_comma
         async with town.working(database, exported.tracing), town.orchestrating(exported.tracing):
             await town.until(started, Status.COMPENSATED)
 
-        results = {span.name: span.attributes.get("saga.result") for span in exported.spans}
+        results = {span.name: attribute(span, "saga.result") for span in exported.spans}
         assert results["process bank.pay"] == "rejected"
         assert results["process hotel.cancel"] == "succeeded"
         assert tree(exported.spans)["send hotel.cancel"] == f"start {town.saga}"
