@@ -122,7 +122,7 @@ def test_a_letter_is_shown_without_what_could_forge_a_reply_or_a_terminal(
     whole = json.loads(saga("dead", "show", "3", "-o", "json")[1])
     assert whole["body"] == {"payload": "x" * 10_000}
     assert whole["headers"]["saga-token"] == "1.***"
-    assert saga("dead", "show", "9")[::2] == (3, "Error: no dead letter 9\n")
+    assert saga("dead", "show", "9")[::2] == (3, "Error: no dead letter 9; `saga dead list` shows those there are\n")
 
 
 def test_a_letter_is_sent_again_and_gone_after_it(saga: Saga, own_nats_server: NatsServer) -> None:
@@ -179,9 +179,9 @@ def test_a_letter_that_was_cut_cannot_be_sent(saga: Saga, own_nats_server: NatsS
         (("send",), "name letters by SEQ"),
         (("send", "1", "--yes"), "go with a filter"),
         (("send", "1", "--reason", "x"), "go with a filter"),
-        (("send", "0"), "0 is not in the range"),
+        (("send", "0"), "'0' is no dead letter: expected its number"),
         (("list", "--participant", "a.>"), "no participant's name"),
-        (("show", "x"), "not a valid integer"),
+        (("show", "x"), "'x' is no dead letter: expected its number"),
     ],
 )
 def test_what_is_not_meant_clearly_is_a_usage_error(saga: Saga, args: Sequence[str], why: str) -> None:
