@@ -34,7 +34,7 @@ Bug: TypeAlias = Callable[[], AbstractContextManager[object]]
 _SECTIONS: Final = tuple(section for section in Section if section is not Section.INPUTS)
 _OPEN: Final = (
     "SELECT count(*) FROM saga_streams WHERE status NOT IN ('completed', 'compensated', 'closed', 'blocked')"
-    " OR (status <> 'blocked' AND (published < version OR next_due IS NOT NULL))"
+    " OR published < version OR next_due IS NOT NULL"
 )
 
 
