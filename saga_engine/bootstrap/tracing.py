@@ -6,7 +6,9 @@ Owns the set-up of OpenTelemetry's SDK, which is the extra `otel`. Without those
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
@@ -35,7 +37,11 @@ def tracing(environment: Mapping[str, str] = os.environ) -> Tracing | None:
     if not names:
         return None
     if find_spec("opentelemetry.sdk") is None:
-        raise UsageError(f"traces are to be exported ({', '.join(names)}): install saga-engine[otel] or unset OTEL_...")
+        wanted = ", ".join(names)
+        raise UsageError(
+            f"traces are to be exported ({wanted}), and saga-engine[otel] is not installed: install it, or unset "
+            "OTEL_TRACES_EXPORTER and OTEL_EXPORTER_OTLP_ENDPOINT"
+        )
     from opentelemetry import trace
 
     from saga_engine.tracing import Tracing
@@ -62,13 +68,16 @@ def _protocol(environment: Mapping[str, str]) -> str:
 
 
 def _provide(names: list[str]) -> None:
-    """Set the process's tracer provider: sampler, resource, batches and exporters read their own variables."""
+    """Set the process's tracer provider: sampler, resource, batches and exporters read their own variables.
+
+    The console is stderr: stdout is for data.
+    """
     from importlib.metadata import entry_points
 
     from opentelemetry import trace
     from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
     from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
 
     # What is said by OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES stands.
     resource = Resource({SERVICE_NAME: SERVICE}).merge(OTELResourceDetector().detect())
@@ -79,5 +88,6 @@ def _provide(names: list[str]) -> None:
             raise UsageError(
                 f"OTEL_TRACES_EXPORTER: no exporter named {name!r} is installed; saga-engine[otel] has otlp and console"
             )
-        provider.add_span_processor(BatchSpanProcessor(found[0].load()()))
+        make = partial(ConsoleSpanExporter, out=sys.stderr) if name == "console" else found[0].load()
+        provider.add_span_processor(BatchSpanProcessor(make()))
     trace.set_tracer_provider(provider)

@@ -52,16 +52,19 @@ class Listener:
         self.port = port
 
     async def run(self) -> None:
-        """Serve until cancelled. That nobody can listen is logged and tried again: it must not stop the engine."""
+        """Serve until cancelled. That nobody can listen is logged once and tried again: it must not stop the engine."""
+        told = False
         while True:
             try:
                 server = await asyncio.start_server(self._accept, self._host, self._port, limit=HEAD_BYTES)
             except OSError as error:
-                _log.error(
-                    "metrics cannot be served; trying again. Give each process of a machine a port of its own",
-                    address=f"{self._host}:{self._port}",
-                    error=error.strerror or type(error).__name__,
-                )
+                if not told:
+                    _log.error(
+                        "metrics cannot be served; trying again. Give each process of a machine a port of its own",
+                        address=f"{self._host}:{self._port}",
+                        error=error.strerror or type(error).__name__,
+                    )
+                told = True
                 await asyncio.sleep(_BIND_AGAIN_S)
                 continue
             try:

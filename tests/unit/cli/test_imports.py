@@ -31,6 +31,8 @@ steps:
 SERVICES = (
     "alembic",
     "nats",
+    "opentelemetry",
+    "prometheus_client",
     "saga_engine.orchestrator.service",
     "saga_engine.participant",
     "saga_engine.verify",
