@@ -59,6 +59,7 @@ class Agenda:
         self._held: dict[UUID, Entry] = {}
         """What has come for sagas that are busy."""
         self._room = asyncio.Event()
+        self._arrived = asyncio.Event()
         self.work = asyncio.Event()
 
     def __len__(self) -> int:
@@ -79,6 +80,7 @@ class Agenda:
         if len(replies) >= MOST_REPLIES and known not in replies:
             return False
         replies[object() if known is None else known] = (given, delivery)
+        self._arrived.set()
         return True
 
     def look(self, saga_id: UUID, *, seen: int = 0, due_since: int | None = None, ask_again: bool = False) -> None:
@@ -100,6 +102,12 @@ class Agenda:
         for entries in (self._ready, self._held, self._busy):
             for entry in entries.values():
                 yield from entry.deliveries
+
+    async def arrival(self) -> None:
+        """Wait until a message waits or is worked on."""
+        while next(self.deliveries(), None) is None:
+            self._arrived.clear()
+            await self._arrived.wait()
 
     async def room(self, backlog: int) -> None:
         """Wait until fewer sagas than `backlog` wait."""

@@ -188,6 +188,8 @@ class Intake:
         """
         seen: dict[int, Delivery] = {}
         while True:
+            if not seen:
+                await self._agenda.arrival()
             await self._clock.sleep(interval)
             here = {id(delivery): delivery for delivery in self._agenda.deliveries()}
             still = [delivery for known, delivery in here.items() if known in seen]

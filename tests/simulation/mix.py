@@ -18,8 +18,8 @@ from tests.simulation.workloads import Workload
 
 K = TypeVar("K")
 
-_LONG: Final = 0.03
-_LARGE: Final = 0.08
+_LONG: Final = 0.02
+_LARGE: Final = 0.05
 """Of all runs. What goes wrong goes wrong in small ones already, and many of them meet it sooner than a few large."""
 
 LONGEST_JUMP_S: Final = 3_600.0
@@ -128,6 +128,7 @@ def mix(random: Random, workload: Workload) -> Mix:
     # What fails for ever is tried for hours, in which there is little to see of how partitions change hands.
     lease_interval = (40 if Act.FAIL_FOR_EVER in acts and not long else 5) * random.choice(pace)
     faulty_for = random.uniform(1_800, 9_000) if long else random.uniform(25, 70) if large else random.uniform(4, 18)
+    ack_wait = random.choice((60.0, 200.0)) if long else random.choice((3.0, 5.0, 5.0, 20.0))
     drawn = Mix(
         long=long,
         strikes=_some(random, _STRIKES),
@@ -154,8 +155,9 @@ def mix(random: Random, workload: Workload) -> Mix:
             # Sagas here are short: as they are, hardly one would ever be read from a snapshot.
             snapshot_every=random.choice((3, 10, 200)),
             snapshot_from=random.choice((2, 8, 20)),
+            ack_wait=ack_wait,
         ),
-        ack_wait=random.choice((60.0, 200.0)) if long else random.choice((3.0, 5.0, 5.0, 20.0)),
+        ack_wait=ack_wait,
         duplicate_window=random.choice((0.5, 120.0, 120.0)),
         operator=random.choice((0, 5, 10)),
     )
