@@ -52,6 +52,32 @@ def test_files_of_nats_are_relative_to_the_root() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "host", "port", "shown"),
+    [
+        (9464, "127.0.0.1", 9464, "127.0.0.1:9464"),
+        ("9464", "127.0.0.1", 9464, "127.0.0.1:9464"),
+        ("0.0.0.0:9464", "0.0.0.0", 9464, "0.0.0.0:9464"),
+        ("pod-1.example:80", "pod-1.example", 80, "pod-1.example:80"),
+        ("[::1]:0", "::1", 0, "[::1]:0"),
+    ],
+)
+def test_metrics_are_served_on_loopback_unless_a_host_is_given(
+    written: object, host: str, port: int, shown: str
+) -> None:
+    listening = settle(config(metrics=written), ROOT).metrics
+    assert listening is not None
+    assert (listening.host, listening.port, str(listening)) == (host, port, shown)
+
+
+@pytest.mark.parametrize(
+    "written", [True, "", "all", "host:", ":9464", "h:65536", "h:-1", "http://h:1", "::1:9464", 1.5]
+)
+def test_metrics_elsewhere_than_on_a_port_are_refused(written: object) -> None:
+    with pytest.raises(ValidationError, match="must be a port, as in 9464"):
+        config(metrics=written)
+
+
+@pytest.mark.parametrize(
     ("values", "expected"),
     [
         (
