@@ -29,7 +29,9 @@ def sent_before_the_commit() -> Iterator[Replacement]:
     decided: dict[Transactor, list[Turned]] = {}
 
     def remember(self: Transactor, work: _Work, now: int) -> Append:
-        decided[self].append(self._turned(work, now, committed=True))
+        if self in decided:
+            # Not a client's: it sends nothing.
+            decided[self].append(self._turned(work, now, committed=True))
         return append(self, work, now)
 
     def begin_eagerly(self: Batches, *parts: Any, **more: Any) -> None:  # Any: passed on as given
