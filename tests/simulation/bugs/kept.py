@@ -46,7 +46,7 @@ def _table(hunted: _Hunted) -> str:
 
 def _cells(trail: Trail | None) -> tuple[str, str, str, str]:
     if trail is None:
-        return "not run", "", "", ""
+        return "hunt not finished", "", "", ""
     states = "" if trail.states is None else f"{trail.states:,} states"
     if not trail.caught:
         return "**survived**", "", states, f"{trail.seconds:.1f} s"
@@ -58,9 +58,10 @@ def _sum(hunted: _Hunted) -> str:
     caught = [trail for trail in run if trail.caught]
     schedules = sorted(trail.schedule for trail in caught)
     modelled = sum(trail.states is not None for trail in caught)
+    unfinished = len(hunted) - len(run)
     minutes = sum(trail.seconds for trail in run) / 60
     return (
-        f"{len(caught)} of the {len(run)} that were hunted are caught by the simulation, half of them within "
+        f"{len(caught)} of {len(hunted)} bugs are caught by the simulation, half of them within "
         f"{schedules[len(schedules) // 2]:,} schedules, the last after {schedules[-1]:,}; {modelled} of them by the "
-        f"model check as well. All of it takes {minutes:.0f} minutes of one core."
+        f"model check as well. All of it takes {minutes:.0f} minutes of one core. Hunts not finished: {unfinished}."
     )
