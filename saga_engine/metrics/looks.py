@@ -29,17 +29,21 @@ class Look(Generic[T]):
         self._since = 0.0
 
     async def found(self) -> T | None:
-        """What there is; None when it could not be found out in time. Then the same look may serve who asks later."""
+        """What there is; None when it could not be found out in time. Then the same look may serve who asks later.
+
+        Raises what `look` raises.
+        """
         loop = asyncio.get_running_loop()
         if self._found is not None and loop.time() - self._since < self._fresh_s:
             return self._found
-        if self._task is None:
-            self._task = asyncio.create_task(self._run())
-        done, _ = await asyncio.wait((self._task,), timeout=self._within_s)
+        task = self._task
+        if task is None:
+            task = self._task = asyncio.create_task(self._run())
+        done, _ = await asyncio.wait((task,), timeout=self._within_s)
         if not done:
             self._found = None
             return None
-        return self._found
+        return task.result()
 
     async def close(self) -> None:
         """Wait for no look any more."""

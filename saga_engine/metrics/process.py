@@ -14,12 +14,14 @@ from typing import Final
 from saga_engine.metrics import readings
 from saga_engine.metrics.exposition import CONTENT_TYPE, Exposition
 from saga_engine.metrics.listener import Page, Pages
-from saga_engine.metrics.looks import Look
+from saga_engine.metrics.looks import WITHIN_S, Look
 from saga_engine.metrics.readings import Looked, Orchestrating, Reading, Working
 from saga_engine.metrics.table import Metric
 from saga_engine.ports import Transport
 
 READY_FRESH_S: Final = 1.0
+TEXT_FRESH_S: Final = 1.0
+"""Writing the text takes milliseconds of the event loop: whoever asks all the time gets the same again."""
 OPEN_FRESH_S: Final = 10.0
 """Counting the open sagas costs the store as much as there are of them."""
 
@@ -44,6 +46,7 @@ class Telling:
         self._open: Look[Mapping[tuple[str, str], int]] | None = None
         self._looked = Looked({_STARTING: False}, None, 0)
         self._exposition = Exposition(self._read)
+        self._text = Look(self._written, TEXT_FRESH_S, within_s=2 * WITHIN_S)
 
     def works(
         self,
@@ -60,6 +63,7 @@ class Telling:
 
     async def close(self) -> None:
         """Wait for no look any more."""
+        await self._text.close()
         await asyncio.gather(*(look.close() for look in self._checks.values()))
         if self._open is not None:
             await self._open.close()
@@ -69,10 +73,16 @@ class Telling:
         return {"/metrics": self._metrics, "/health": self._health, "/ready": self._ready}
 
     async def _metrics(self) -> Page:
+        text = await self._text.found()
+        if text is None:
+            return _json(HTTPStatus.SERVICE_UNAVAILABLE, {"status": "not read in time"})
+        return Page(HTTPStatus.OK, CONTENT_TYPE, text)
+
+    async def _written(self) -> bytes:
         ready, found = await asyncio.gather(self._check(), self._count())
         losses = 0 if self._transport is None else self._transport.losses()
         self._looked = Looked(ready, found, losses)
-        return Page(HTTPStatus.OK, CONTENT_TYPE, self._exposition.text())
+        return self._exposition.text()
 
     async def _health(self) -> Page:
         """The event loop turns, or nobody would answer."""

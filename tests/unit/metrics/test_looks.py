@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from saga_engine.metrics.looks import Look
 from saga_engine.testing.virtual_time import run
 
@@ -67,5 +69,18 @@ def test_a_look_that_hangs_keeps_nobody_from_ending() -> None:
         assert await look.found() is None
         await look.close()
         assert asyncio.get_running_loop().time() < 10
+
+    run(asking())
+
+
+def test_a_defect_of_a_look_is_told_to_whoever_asks() -> None:
+    async def broken() -> int | None:
+        raise RuntimeError("a defect")
+
+    async def asking() -> None:
+        look = Look(broken, fresh_s=1.0)
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="a defect"):
+                await look.found()
 
     run(asking())

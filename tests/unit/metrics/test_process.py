@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 
@@ -10,11 +11,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from saga_engine.adapters.memory.broker import MemoryBroker
 from saga_engine.adapters.memory.transport import MemoryTransport
-from saga_engine.metrics.process import Telling
+from saga_engine.metrics.process import TEXT_FRESH_S, Telling
 from saga_engine.metrics.table import COMMON, ORCHESTRATOR, WORKER, Kind
 from saga_engine.orchestrator.counters import Counters
 from saga_engine.participant.counters import WorkCounters
 from saga_engine.tally import BOUNDS_US
+from saga_engine.testing.virtual_time import run
 
 
 class Orchestrator:
@@ -114,6 +116,20 @@ async def test_values_come_from_what_is_counted_at_the_moment(telling: Telling, 
     assert found["saga_engine_open_sagas", frozenset({("saga", "order"), ("status", "blocked")})] == 2
     assert found["saga_engine_ready", frozenset({("check", "nats")})] == 1
     assert found["saga_engine_info", frozenset({("version", "1.2.3")})] == 1
+
+
+def test_whoever_asks_all_the_time_gets_the_same_for_a_second() -> None:
+    async def asking() -> None:
+        tell, orchestrator = Telling("1.2.3"), Orchestrator()
+        tell.works(orchestrator, [], MemoryTransport(MemoryBroker()), {}, None)
+        first = await asked(tell, "/metrics")
+        orchestrator.counters.events += 1
+        assert await asked(tell, "/metrics") == first
+        await asyncio.sleep(TEXT_FRESH_S)
+        found = samples((await asked(tell, "/metrics"))[1])
+        assert found["saga_engine_events_total", frozenset()] == 8
+
+    run(asking())
 
 
 async def test_a_store_that_does_not_answer_leaves_a_gap_and_no_zero(world: World) -> None:
