@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -17,12 +17,13 @@ from saga_engine.adapters.sql.store import SqlEventStore
 from saga_engine.bootstrap.collector import seldom_collecting
 from saga_engine.bootstrap.definitions import difference, project_definitions
 from saga_engine.bootstrap.names import orchestrator_name
+from saga_engine.bootstrap.serving import START_WAIT_S, keep_time, keep_to, patiently
 from saga_engine.bootstrap.stores import is_embedded, open_for_its_clock, open_store
 from saga_engine.bootstrap.telling import tell_of, telling
 from saga_engine.bootstrap.tracing import tracing
 from saga_engine.bootstrap.transports import transport
 from saga_engine.clock import StoreClock
-from saga_engine.errors import SchemaMissingError, StoreUnavailableError, UnavailableError, UsageError
+from saga_engine.errors import SchemaMissingError, UsageError
 from saga_engine.handlers import load_participants
 from saga_engine.orchestrator.service import Orchestrator
 from saga_engine.orchestrator.starting import register
@@ -44,14 +45,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-START_WAIT_S: Final = 30.0
-"""How long `run` waits for a server that is down at its start. A later outage never ends it."""
-
 STOP_WITHIN_S: Final = 20.0
 """How long a service that is asked to stop may finish and hand back; then it leaves, as if it had been killed."""
 
-_CLOCK_SAMPLE_S: Final = 30.0
-_FILES_LOOKED_AT_S: Final = 1.0
 _STORE_THREADS: Final = 4
 
 _log = structlog.get_logger(__name__)
@@ -85,12 +81,12 @@ async def _run(
     threads = HandlerThreads("store", _STORE_THREADS)
     await _prepare(settings, [participants[name] for name in names], threads, engine=roles.orchestrator)
     opened = partial(open_store, new=True) if roles.orchestrator else open_for_its_clock
-    store = await _patiently(lambda: opened(settings), threads)
+    store = await patiently(lambda: opened(settings), threads)
     engines: dict[str, Engine] = {}
     place = ExitStack()
     try:
         clock = StoreClock(store.now)
-        await _patiently(clock.sample, threads)
+        await patiently(clock.sample, threads)
         if roles.orchestrator:
             await _register(store, settings, threads)
         async with transport(settings, START_WAIT_S) as connected:
@@ -98,7 +94,7 @@ async def _run(
             orchestrator = None
             if roles.orchestrator:
                 name = place.enter_context(orchestrator_name(settings.data_folder / "orchestrators"))
-                tokens = Tokens(await _patiently(store.reply_keys, threads))
+                tokens = Tokens(await patiently(store.reply_keys, threads))
                 orchestrator = Orchestrator(
                     name, store, connected, tokens, clock, threads, _tuning(settings), store.reply_keys, traced
                 )
@@ -106,7 +102,7 @@ async def _run(
                 place.callback(tell_of(tell, store, connected, orchestrator, workers, engines).close)
             ready(_ready_line(roles, names))
             files = _files(settings, [participants[name] for name in names], engine=roles.orchestrator)
-            kept = (_keep_time(clock, threads), _keep_to(files, clock))
+            kept = (keep_time(clock, threads), keep_to(files, clock))
             with seldom_collecting():
                 await _serve(orchestrator, workers, kept, stop)
     finally:
@@ -207,7 +203,7 @@ async def _prepare(
         if is_embedded(database.url.get_secret_value()):
             await asyncio.to_thread(databases.upgrade, settings, database)
             continue
-        far = await _patiently(partial(databases.status, settings, database), run_sync)
+        far = await patiently(partial(databases.status, settings, database), run_sync)
         if far.pending:
             raise SchemaMissingError(
                 f"the database of {database.branch} is not set up for this release "
@@ -215,23 +211,10 @@ async def _prepare(
             )
 
 
-async def _patiently(call: Callable[[], T], run_sync: RunSync) -> T:
-    """Ask a database that may be down at our start, or go down in the middle of it."""
-    deadline = asyncio.get_running_loop().time() + START_WAIT_S
-    while True:
-        try:
-            return await run_sync(call)
-        except StoreUnavailableError as error:
-            if asyncio.get_running_loop().time() > deadline:
-                raise
-            _log.warning("waiting for the database", error=str(error))
-            await asyncio.sleep(1)
-
-
 async def _register(store: SqlEventStore, settings: Settings, run_sync: RunSync) -> None:
     """Make the project's definitions known. Changed content under a version that exists is refused, and shown."""
     definitions = [one for versions in project_definitions(settings.root).values() for one in versions.values()]
-    changed = await _patiently(lambda: register(store, definitions), run_sync)
+    changed = await patiently(lambda: register(store, definitions), run_sync)
     if changed:
         raise UsageError("\n".join(difference(one) for one in changed))
 
@@ -240,18 +223,3 @@ def _files(settings: Settings, participants: Sequence[MergedParticipant], *, eng
     used = [one for one in databases.databases(settings, participants) if engine or one.inbox]
     paths = [file_of(one.url.get_secret_value()) for one in used]
     return [OpenedFile.of(path) for path in paths if path is not None]
-
-
-async def _keep_to(files: Sequence[OpenedFile], clock: Clock) -> None:
-    """End it all when a database is no longer the one that was opened. Raises `StoreUnavailableError`."""
-    while True:
-        for file in files:
-            file.check()
-        await clock.sleep(_FILES_LOOKED_AT_S)
-
-
-async def _keep_time(clock: StoreClock, run_sync: RunSync) -> None:
-    while True:
-        await clock.sleep(_CLOCK_SAMPLE_S)
-        with suppress(UnavailableError):
-            await run_sync(clock.sample)
