@@ -5,14 +5,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DOCS_VENV := .venv-docs
 
-.PHONY: bugs simulate simulate-calls setup demo check test lint types layers soak chaos ambiguous docs docs-reference format clean bench bench-full bench-peers
+.PHONY: proto bugs simulate simulate-calls setup demo check test lint types layers soak chaos ambiguous docs docs-reference format clean bench bench-full bench-peers
 
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[cockroachdb,embedded,nkeys,uvloop]' --group dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[cockroachdb,embedded,grpc,nkeys,uvloop]' --group dev
 	@touch $(STAMP)
 
 demo: setup
@@ -86,6 +86,10 @@ $(DOCS_VENV)/.installed: pyproject.toml
 
 docs-reference: setup
 	$(BIN)/python -m docs.generator
+
+# The messages of the gRPC service, after a change of its .proto.
+proto: setup
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. saga_engine/eventstore/eventstore.proto
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
+from saga_engine.eventstore import tables
 from saga_engine.participant.registry import MergedParticipant
 from saga_engine.settings import Settings
 from saga_engine.sql.engine import open_engine
@@ -44,12 +45,18 @@ def databases(settings: Settings, participants: Iterable[MergedParticipant]) -> 
             yield Database(participant.name, settings.participant(participant.name).database, inbox=True)
 
 
+def eventstore_databases(settings: Settings) -> Iterator[Database]:
+    """Where the event store service keeps its events, if the project has one: the engine's database, or another."""
+    if settings.eventstore is not None:
+        yield Database(tables.BRANCH, settings.eventstore.database or settings.database, inbox=False)
+
+
 def upgrade(settings: Settings, database: Database) -> Sequence[str]:
     """Bring one database to its newest revisions; the ids of those applied. Errors are those of `sql.migrate`."""
     # Imported late, here and below: Alembic takes longer to import than most commands to run.
     from saga_engine.sql import migrate
 
-    locations = _locations(settings)
+    locations = _locations(settings, database)
     return _with(database, lambda engine: migrate.upgrade(engine, database.branch, locations, inbox=database.inbox))
 
 
@@ -57,11 +64,13 @@ def status(settings: Settings, database: Database) -> Status:
     """How far one database is. Errors are those of `sql.migrate`."""
     from saga_engine.sql import migrate
 
-    locations = _locations(settings)
+    locations = _locations(settings, database)
     return _with(database, lambda engine: migrate.status(engine, database.branch, locations, inbox=database.inbox))
 
 
-def _locations(settings: Settings) -> list[Path]:
+def _locations(settings: Settings, database: Database) -> list[Path]:
+    if database.branch == tables.BRANCH and not database.inbox:
+        return [tables.MIGRATIONS]
     folder = settings.root / MIGRATIONS
     return [folder] if folder.is_dir() else []
 

@@ -34,6 +34,8 @@ def refuse_plain_text(settings: Settings) -> None:
 def plain_text(settings: Settings) -> Iterator[str]:
     """Each connection beyond loopback that may be in plain text, where it is configured, and what to do about it."""
     urls = {settings.database.get_secret_value(): "database"}
+    if settings.eventstore is not None and settings.eventstore.database is not None:
+        urls.setdefault(settings.eventstore.database.get_secret_value(), "eventstore.database")
     for name, one in settings.participants.items():
         urls.setdefault(one.database.get_secret_value(), f"participants.{name}.database")
     for url, place in urls.items():

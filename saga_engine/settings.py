@@ -54,7 +54,7 @@ def _nats_url(url: SecretStr) -> SecretStr:
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Where to listen for HTTP. Port 0: a free one, which the log tells."""
+    """Where to listen. Port 0: a free one, which the log tells."""
 
     host: str
     port: int
@@ -165,6 +165,26 @@ class LimitsSection(Section):
     open_sagas: int | None = Field(default=None, ge=1)
 
 
+class EventstoreSection(Section):
+    """The event store service, `saga eventstore`. `listen`: host:port. `database`: that of its events (default: the
+
+    engine's own). `token`: what callers must bring; `certificate` and `key`: files, relative to the project's root.
+    Beyond loopback a token is needed, and a certificate unless `insecure` is set.
+    """
+
+    listen: ListenOn = Listening("127.0.0.1", 50051)
+    database: DatabaseUrl | None = None
+    token: SecretStr | None = Field(default=None, min_length=16)
+    certificate: Path | None = None
+    key: Path | None = None
+
+    @model_validator(mode="after")
+    def _a_certificate_has_both_parts(self) -> EventstoreSection:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together: give both or neither")
+        return self
+
+
 class DemoSaga(Section):
     """Sagas that `saga demo` starts. In the strings of `input`, `{id}` is replaced by an id that is new for each."""
 
@@ -207,6 +227,7 @@ class Config(Section):
     orchestrator: OrchestratorSection = OrchestratorSection()
     limits: LimitsSection = LimitsSection()
     metrics: ListenOn | None = None
+    eventstore: EventstoreSection | None = None
     demo: DemoSection | None = None
 
 
@@ -231,6 +252,7 @@ class Settings:
     orchestrator: OrchestratorSection = field(default_factory=OrchestratorSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     metrics: Listening | None = None
+    eventstore: EventstoreSection | None = None
     demo: DemoSection | None = None
     insecure: bool = False
 
@@ -258,6 +280,7 @@ def settle(config: Config, root: Path) -> Settings:
         orchestrator=config.orchestrator,
         limits=config.limits,
         metrics=config.metrics,
+        eventstore=config.eventstore and _absolute_eventstore(config.eventstore, root),
         demo=config.demo,
         insecure=config.insecure,
     )
@@ -303,5 +326,15 @@ def _absolute_paths(nats: NatsSection, root: Path) -> NatsSection:
             "credentials": nats.credentials and root / nats.credentials,
             "nkey_seed": nats.nkey_seed and root / nats.nkey_seed,
             "tls": tls and tls.model_copy(update={n: p and root / p for n, p in tls if isinstance(p, Path)}),
+        }
+    )
+
+
+def _absolute_eventstore(section: EventstoreSection, root: Path) -> EventstoreSection:
+    return section.model_copy(
+        update={
+            "database": section.database and _absolute(section.database, root),
+            "certificate": section.certificate and root / section.certificate,
+            "key": section.key and root / section.key,
         }
     )

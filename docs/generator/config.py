@@ -45,6 +45,13 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "Every start counts them, so that a large limit costs time.",
     "metrics": "Where a process serves `/metrics`, `/health` and `/ready`: a port, as in `9464`, which only this "
     "machine reaches, or `host:port`. Left out: nowhere. Each process of a machine needs a port of its own.",
+    "eventstore.listen": "Where `saga eventstore` listens: a port, or `host:port`. The section turns the service on; "
+    "`eventstore: {}` is enough.",
+    "eventstore.database": "Where it keeps its events. Left out: in the engine's database.",
+    "eventstore.token": "What callers must bring, 16 characters or more; needed beyond this machine. Put it into the "
+    "environment.",
+    "eventstore.certificate": "The server's certificate chain (PEM); needed beyond this machine unless `insecure`.",
+    "eventstore.key": "The key of that certificate.",
     "demo.saga": "The saga that `saga demo` starts.",
     "demo.runs[].title": "What this kind of run shows.",
     "demo.runs[].input": "The input. `{id}` in its texts is replaced by an id that is new for every saga.",

@@ -34,6 +34,7 @@ COMMANDS = {
     "demo": Lazy(f"{_COMMANDS}.demo:demo", "Run the project's demo and show what happens."),
     "init": Lazy(f"{_COMMANDS}.init:init", "Make a new project, with a saga that runs."),
     "run": Lazy(f"{_COMMANDS}.run:run", "Run the orchestrator and the project's workers."),
+    "eventstore": Lazy(f"{_COMMANDS}.eventstore:eventstore", "Serve the event store over gRPC."),
     "start": Lazy(f"{_COMMANDS}.start:start", "Start a saga."),
     "list": Lazy(f"{_COMMANDS}.list:list_sagas", "List sagas, newest first."),
     "show": Lazy(f"{_COMMANDS}.show:show", "Show one saga: its steps and what happened."),

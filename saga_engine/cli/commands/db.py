@@ -67,13 +67,14 @@ def status(frame: Frame, output: Format) -> None:
 
 
 def _databases(frame: Frame) -> tuple[Settings, list[Database]]:
-    from saga_engine.databases import databases
+    from saga_engine.databases import databases, eventstore_databases
     from saga_engine.handlers import load_participants
     from saga_engine.participant.registry import merge
 
     settings = frame.settings()
     frame.log()
-    return settings, list(databases(settings, merge(load_participants(settings.root)).values()))
+    participants = merge(load_participants(settings.root)).values()
+    return settings, [*databases(settings, participants), *eventstore_databases(settings)]
 
 
 def _pending(revisions: tuple[str, ...]) -> Part:

@@ -1,0 +1,127 @@
+"""The event store service of a process: settings checked, databases ready, its server run until asked to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from saga_engine import databases
+from saga_engine.bootstrap.serving import START_WAIT_S, keep_time, keep_to, patiently
+from saga_engine.bootstrap.stores import is_embedded, open_store
+from saga_engine.bootstrap.transports import transport
+from saga_engine.clock import StoreClock
+from saga_engine.errors import SchemaMissingError, UsageError
+from saga_engine.eventstore.store import SqlDomainEvents
+from saga_engine.exposure import is_local
+from saga_engine.participant.threads import HandlerThreads
+from saga_engine.ports import RunSync
+from saga_engine.settings import EventstoreSection, Listening, Settings
+from saga_engine.sql.engine import open_engine
+from saga_engine.sql.files import OpenedFile, file_of
+
+if TYPE_CHECKING:
+    from saga_engine.eventstore.server import Endpoint
+
+_THREADS: Final = 8
+"""One appends, one publishes, the others read for clients."""
+
+
+async def run_eventstore(settings: Settings, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+    """Serve until `stop` is set. `ready` is told once calls are taken.
+
+    Raises:
+        UsageError: the section is missing or wrong, or the extra `grpc` is not installed.
+        UnavailableError: a server was not there within `START_WAIT_S`, or a database was not set up.
+    """
+    section = settings.eventstore
+    if section is None:
+        raise UsageError("config.yaml has no section `eventstore`: add `eventstore: {}` to serve at 127.0.0.1:50051")
+    endpoint = _endpoint(section, settings.insecure)
+    from saga_engine.eventstore.server import serve
+
+    threads = HandlerThreads("store", _THREADS)
+    await _prepare(settings, threads)
+    store = await patiently(partial(open_store, settings, new=True), threads)
+    engine = open_engine((section.database or settings.database).get_secret_value())
+    clock = StoreClock(store.now)
+    try:
+        await patiently(clock.sample, threads)
+        async with transport(settings, START_WAIT_S) as connected:
+            await serve(
+                endpoint,
+                SqlDomainEvents(engine, clock.now),
+                store,
+                connected,
+                threads,
+                stop,
+                lambda port: ready(
+                    f"Running the event store at {replace(section.listen, port=port)}. Stop with Ctrl-C."
+                ),
+                alongside=(keep_time(clock, threads), keep_to(_files(settings), clock)),
+            )
+    finally:
+        threads.close()
+        engine.dispose()
+        store.close()
+
+
+def _ready_line(listening: Listening) -> str:
+    return f"Running the event store at {listening}. Stop with Ctrl-C."
+
+
+def _files(settings: Settings) -> list[OpenedFile]:
+    paths = {file_of(one.url.get_secret_value()) for one in _databases(settings)}
+    return [OpenedFile.of(path) for path in paths if path is not None]
+
+
+def _databases(settings: Settings) -> list[databases.Database]:
+    return [*databases.databases(settings, ()), *databases.eventstore_databases(settings)]
+
+
+async def _prepare(settings: Settings, run_sync: RunSync) -> None:
+    """Set up what is embedded; ask for `saga db upgrade` where somebody else's database is behind."""
+    for database in _databases(settings):
+        if is_embedded(database.url.get_secret_value()):
+            await run_sync(partial(databases.upgrade, settings, database))
+            continue
+        far = await patiently(partial(databases.status, settings, database), run_sync)
+        if far.pending:
+            raise SchemaMissingError(
+                f"the database of {database.branch} is not set up for this release "
+                f"(pending: {', '.join(far.pending)}): run `saga db upgrade`"
+            )
+
+
+def _endpoint(section: EventstoreSection, insecure: bool) -> Endpoint:
+    if find_spec("grpc") is None or find_spec("google.protobuf") is None:
+        raise UsageError("the event store needs gRPC, which is not installed: pip install 'saga-engine[grpc]'")
+    from saga_engine.eventstore.server import Endpoint, Tls
+
+    if not is_local(section.listen.host):
+        if section.token is None:
+            raise UsageError(
+                f"eventstore.listen: {section.listen} is reached from other machines, and nobody logs in; set "
+                "eventstore.token (SAGA_EVENTSTORE__TOKEN), or listen on 127.0.0.1"
+            )
+        if section.certificate is None and not insecure:
+            raise UsageError(
+                f"eventstore.listen: {section.listen} is reached from other machines, and the token would be sent in "
+                "plain text; set eventstore.certificate and eventstore.key, or allow it with SAGA_INSECURE=true or "
+                "`insecure: true`, where something in front ends TLS"
+            )
+    tls = None
+    if section.certificate is not None and section.key is not None:
+        tls = Tls(_file(section.certificate, "certificate"), _file(section.key, "key"))
+    return Endpoint(str(section.listen), section.token.get_secret_value() if section.token else None, tls)
+
+
+def _file(path: Path, name: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"eventstore.{name}: {path} cannot be read: {error.strerror or error}") from error

@@ -1,0 +1,40 @@
+"""`saga eventstore`: the event store as a gRPC service, until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+
+import click
+
+from saga_engine.cli.commands.run import INTERRUPTED
+from saga_engine.cli.early import noting_sigterm
+from saga_engine.cli.frame import Frame, pass_frame
+
+
+@click.command("eventstore")
+@pass_frame
+def eventstore(frame: Frame) -> None:
+    """Serve the event store over gRPC.
+
+    Where, and who may call, says the section `eventstore` of config.yaml. SIGTERM and Ctrl-C stop it after the calls
+    that are under way.
+    """
+    with noting_sigterm() as noted:
+        from saga_engine.bootstrap.eventstore import run_eventstore
+        from saga_engine.cli.serving import serve
+
+        settings = frame.configuration().settings
+        frame.log("info")
+
+        async def service(stop: asyncio.Event, works: Callable[[], None]) -> None:
+            def ready(line: str) -> None:
+                works()
+                click.echo(line, err=True)
+
+            await run_eventstore(settings, stop, ready)
+
+        ended_by = serve(service, noted)
+    if ended_by is signal.SIGINT:
+        click.get_current_context().exit(INTERRUPTED)

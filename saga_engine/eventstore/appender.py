@@ -1,0 +1,107 @@
+"""Gathers appends that come at the same time into one commit, so that many clients share what a commit costs.
+
+While one commit is under way the next batch collects. Knows no gRPC.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from saga_engine.errors import UnavailableError
+from saga_engine.eventstore.event import AppendOutcome, Entry, Stored
+from saga_engine.ports import RunSync
+
+MOST_WAITING: Final = 10_000
+"""Appends that may wait for a commit; further ones are refused."""
+
+_MOST_AT_ONCE: Final = 200
+
+_log = structlog.get_logger(__name__)
+
+
+class OverloadedError(Exception):
+    """More appends wait than may."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    entry: Entry
+    outcome: asyncio.Future[AppendOutcome]
+
+
+class Appender:
+    """`append` is the store's; `on_stored` is called with the entries that were written, after their commit."""
+
+    def __init__(
+        self,
+        append: Callable[[Sequence[Entry]], Sequence[AppendOutcome]],
+        run_sync: RunSync,
+        on_stored: Callable[[Sequence[Entry]], None],
+    ) -> None:
+        self._append = append
+        self._run_sync = run_sync
+        self._on_stored = on_stored
+        self._waiting: list[_Waiting] = []
+        self._news = asyncio.Event()
+
+    async def append(self, entry: Entry) -> AppendOutcome:
+        """Append one event with whatever else is there.
+
+        Raises `OverloadedError` when too many wait, `UnavailableError` when the store does not serve: then it is
+        unknown whether the event was stored, and the same append may be repeated.
+        """
+        if len(self._waiting) >= MOST_WAITING:
+            raise OverloadedError
+        waiting = _Waiting(entry, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._news.set()
+        return await waiting.outcome
+
+    async def run(self) -> None:
+        """Commit batch after batch, until cancelled."""
+        while True:
+            await self._news.wait()
+            # A client that has gone away before its turn wants nothing any more.
+            batch = [one for one in self._waiting[:_MOST_AT_ONCE] if not one.outcome.done()]
+            del self._waiting[:_MOST_AT_ONCE]
+            if not self._waiting:
+                self._news.clear()
+            if batch:
+                await self._commit(batch)
+
+    async def _commit(self, batch: Sequence[_Waiting]) -> None:
+        entries = [one.entry for one in batch]
+        try:
+            outcomes = await self._run_sync(lambda: self._append(entries))
+        except asyncio.CancelledError:
+            for one in batch:
+                one.outcome.cancel()
+            raise
+        except UnavailableError as error:
+            _settle(batch, error)
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is belongs to those who wait, not to this task
+            _log.exception("a batch of events could not be appended", events=len(batch))
+            _settle(batch, error)
+            return
+        written = [
+            entry
+            for entry, outcome in zip(entries, outcomes, strict=True)
+            if isinstance(outcome, Stored) and not outcome.repeated
+        ]
+        if written:
+            self._on_stored(written)
+        for one, outcome in zip(batch, outcomes, strict=True):
+            if not one.outcome.done():
+                one.outcome.set_result(outcome)
+
+
+def _settle(batch: Sequence[_Waiting], error: Exception) -> None:
+    for one in batch:
+        if not one.outcome.done():
+            one.outcome.set_exception(error)
