@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DOCS_VENV := .venv-docs
 
-.PHONY: proto bugs simulate simulate-calls setup demo check test lint types layers soak chaos ambiguous docs docs-reference format clean bench bench-full bench-peers
+.PHONY: proto bugs simulate simulate-calls setup demo check test lint types layers soak chaos ambiguous docs docs-reference pictures format clean bench bench-full bench-peers
 
 setup: $(STAMP)
 
@@ -83,6 +83,10 @@ $(DOCS_VENV)/.installed: pyproject.toml
 	@$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --group docs
 	@touch $@
+
+# What README and docs show of `saga show`, `watch` and `graph`, taken anew from a real run.
+pictures: setup
+	@$(BIN)/python -m docs.generator.pictures
 
 docs-reference: setup
 	$(BIN)/python -m docs.generator

@@ -111,7 +111,7 @@ def _section(code: str, example: tuple[str, str] | None) -> str:
     parts = [f"### {code}", _MEANINGS[code]]
     if example is not None:
         text, message = example
-        parts += [fence("yaml illustration", text), fence("text", message)]
+        parts += [fence('yaml illustration="wrong on purpose"', text), fence("text", message)]
     return "\n\n".join(parts)
 
 

@@ -10,7 +10,9 @@ import posixpath
 import re
 from typing import Final, Protocol
 
-_FENCE: Final = re.compile(r"^(?P<head> *```\w+)(?P<words>(?: (?:illustration|after-stop))+)", re.MULTILINE)
+_FENCE: Final = re.compile(
+    r"^(?P<head> *```\w+)(?P<words>(?: (?:illustration=\"[^\"\n]*\"|after-stop))+)", re.MULTILINE
+)
 _LINK: Final = re.compile(r"\[(?P<text>[^\]\n]*)\]\((?P<target>\.\./[^)\s]*)\)")
 
 

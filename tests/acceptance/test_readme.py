@@ -13,9 +13,8 @@ import pytest
 from saga_engine.scaffold.create import create
 from tests.acceptance.projects import REPOSITORY
 from tests.acceptance.walkthrough import Walkthrough, settled, tools
-from tests.unit.docs.markdown import QUICKSTART, README, Block, blocks
+from tests.unit.docs.markdown import OWN_SAGA, QUICKSTART, README, Block, blocks
 
-OWN_SAGA = REPOSITORY / "docs" / "how-to" / "own-saga.md"
 SLOW_S = 300
 """A page is a dozen processes one after the other; its single commands have their own, shorter patience."""
 

@@ -42,7 +42,8 @@ class Walkthrough:
     def follow(self, blocks: Sequence[Block]) -> None:
         """Do everything that the blocks say, in order."""
         for block, following in zip(blocks, [*blocks[1:], None], strict=True):
-            expected = following.text if following is not None and following.language == "text" else None
+            shown = following is not None and following.language == "text" and not following.illustration
+            expected = following.text if following is not None and shown else None
             if block.illustration or block.language == "text":
                 continue
             if block.title:

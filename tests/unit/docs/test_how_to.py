@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.docs.markdown import ROOT, Block, blocks
+from tests.unit.docs.markdown import HOW_TO, ROOT, Block, blocks
 
-HOW_TO = sorted((ROOT / "docs" / "how-to").glob("*.md"))
-PYTHON = [block for page in HOW_TO for block in blocks(page) if block.language == "python"]
+PAGES = sorted(HOW_TO.glob("*.md"))
+PYTHON = [block for page in PAGES for block in blocks(page) if block.language == "python"]
 CODE = [block for block in PYTHON if not block.title]
 FILES = [block for block in PYTHON if block.title]
 
@@ -50,14 +50,14 @@ def test_the_test_files_of_the_pages_pass_in_a_project_that_has_them(tmp_path: P
 
 
 def test_every_page_of_a_control_flow_shows_an_example_and_tests_it() -> None:
-    shown = {page.name for page in HOW_TO if "<!-- generated: example " in page.read_text(encoding="utf-8")}
+    shown = {page.name for page in PAGES if "<!-- generated: example " in page.read_text(encoding="utf-8")}
     tested = {block.page.name for block in CODE if "given(" in block.text}
     assert len(shown) >= 7
     assert shown <= tested
 
 
 def test_every_example_is_shown_on_a_page() -> None:
-    texts = "".join(page.read_text(encoding="utf-8") for page in HOW_TO)
+    texts = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     examples: list[Path] = sorted((ROOT / "examples").glob("*.yaml"))
     assert len(examples) >= 7
     assert [each.stem for each in examples if f"<!-- generated: example {each.stem} -->" not in texts] == []

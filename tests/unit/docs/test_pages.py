@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from saga_engine.definition.loader import Loaded, load_text
-from tests.unit.docs.markdown import ROOT, anchors, blocks, links, pages
+from tests.unit.docs.markdown import ROOT, anchors, blocks, images, links, pages
 
 LANGUAGES = {"sh", "text", "yaml", "python", "json", "mermaid", ""}
 
@@ -32,6 +32,12 @@ def test_every_relative_link_leads_to_a_file_and_its_heading(page: Path) -> None
         elif anchor and anchor not in anchors(file):
             broken.append(f"{target}: no such heading")
     assert broken == []
+
+
+@pytest.mark.parametrize("page", pages(), ids=_name)
+def test_every_picture_is_there_and_has_words_in_its_place(page: Path) -> None:
+    found = [(alt, (page.parent / target).resolve()) for alt, target in images(page) if "://" not in target]
+    assert [str(file) for alt, file in found if not file.exists() or len(alt) < 20] == []
 
 
 @pytest.mark.parametrize("page", pages(), ids=_name)

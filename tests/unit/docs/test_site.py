@@ -51,6 +51,6 @@ def test_a_link_out_of_the_documentation_becomes_its_text_on_the_site_and_others
 
 
 def test_words_for_our_tests_are_not_shown_to_the_generator_of_the_site_and_titles_are() -> None:
-    assert for_site("```sh illustration\nx\n```\n", "a.md") == "```sh\nx\n```\n"
+    assert for_site('```sh illustration="it has no end"\nx\n```\n', "a.md") == "```sh\nx\n```\n"
     assert for_site("  ```sh after-stop\n  x\n  ```\n", "a.md") == "  ```sh\n  x\n  ```\n"
     assert for_site('```yaml title="a.yaml"\nx\n```\n', "a.md") == '```yaml title="a.yaml"\nx\n```\n'
