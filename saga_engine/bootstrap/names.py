@@ -27,8 +27,9 @@ _log = structlog.get_logger(__name__)
 def orchestrator_name(folder: Path) -> Iterator[str]:
     """A name that no other process has while this block runs, and that whoever comes after us in `folder` gets again.
 
-    The first free place below `folder` is taken. Its file holds a random word: two folders never give the same name,
-    nor do two machines that share one. Where nothing can be locked or written, the name is a new one each time.
+    The first free place below `folder` is taken. Its file holds a random word: two folders do not give the same name
+    unless one was copied from the other, nor do two machines that share one. Where nothing can be locked or written,
+    the name is a new one each time. Two that have the same name after all find out by their leases.
     """
     with ExitStack() as held:
         try:

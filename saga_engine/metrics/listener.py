@@ -86,17 +86,16 @@ class Listener:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            async with asyncio.timeout(self._request_s):
-                page, head_only = await self._answer(reader)
-                _write(writer, page, head_only)
-                await writer.drain()
-        except (TimeoutError, OSError, asyncio.IncompleteReadError):
             # Who asked has gone, or takes too long: nobody is left to be told.
-            writer.transport.abort()
+            with suppress(TimeoutError, OSError, asyncio.IncompleteReadError):
+                async with asyncio.timeout(self._request_s):
+                    page, head_only = await self._answer(reader)
+                    _write(writer, page, head_only)
+                    writer.close()
+                    # Until all is written out: who does not read what was asked for holds the connection no longer.
+                    await writer.wait_closed()
         finally:
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
+            writer.transport.abort()
 
     async def _answer(self, reader: asyncio.StreamReader) -> tuple[Page, bool]:
         """The page that is asked for, and whether only its head is."""

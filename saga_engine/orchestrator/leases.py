@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
+
 from saga_engine.envelope import PARTITIONS
 from saga_engine.ports import EventStore, Lease, LeaseChange
 
@@ -23,6 +25,8 @@ _GONE: Final = 20
 
 _MEMBER: Final = "member/"
 _PARTITION: Final = "partition/"
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +51,51 @@ class Leases:
     """Takes, renews and hands back leases for one orchestrator. Blocking; to be called four times in `lease_us`.
 
     Leases of the same owner are ours, whoever took them: a process that comes back under its name goes on at once.
+    Should another that is alive have the name as well, one of the two goes on under a new one.
     """
 
     def __init__(self, store: EventStore, owner: str, lease_us: int = LEASE_US) -> None:
         self._store = store
         self._owner = owner
         self._lease_us = lease_us
+        self._ends: frozenset[int] | None = None
+        """When our membership may run out by what we found at first and have asked for since; None before we look."""
 
     def renew(self) -> Holding:
         """One round: show that we are alive, renew our share, take what is free, hand back what is too much."""
         now = self._store.now()
         known = self._store.leases()
+        self._be_the_only_one(known, now)
         wanted = plan_changes(known, self._owner, now, self._lease_us)
+        self._ends = (self._ends or frozenset()).union(
+            # Before we ask: it may be written even if we are not told so.
+            change.expires_at
+            for change in wanted.changes
+            if change.name == _MEMBER + self._owner
+        )
         granted = self._store.change_leases(wanted.changes) if wanted.changes else ()
         names = [change.name for change, ok in zip(wanted.changes, granted, strict=True) if ok and change.expires_at]
         held = frozenset(
             int(name.removeprefix(_PARTITION)) for name in [*wanted.kept, *names] if name.startswith(_PARTITION)
         )
         return Holding(held, len(members(known, now) | {self._owner}), len(held) >= wanted.share)
+
+    def _be_the_only_one(self, known: Sequence[Lease], now: int) -> None:
+        """Take a new name when our membership was renewed, and not by us: a copied folder gives its names twice."""
+        end = next((lease.expires_at for lease in known if lease.name == _MEMBER + self._owner), 0)
+        if self._ends is None:
+            self._ends = frozenset({end})
+        elif end and end not in self._ends:
+            name = f"{self._owner}-{now}"
+            _log.warning(
+                "another orchestrator has this name, and this one goes on under a new one: was .saga copied?",
+                orchestrator=self._owner,
+                instead=name,
+            )
+            self._owner, self._ends = name, frozenset()
+        else:
+            # What was asked for later may still be written by a call that has failed.
+            self._ends = frozenset(one for one in self._ends if one >= end)
 
     def leave(self) -> None:
         """Hand back everything, so that others need not wait for it to expire."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 
@@ -14,10 +16,16 @@ from saga_engine.metrics.listener import HEAD_BYTES, MOST_AT_ONCE, Listener, Pag
 from saga_engine.tasks import end_tasks
 
 PATIENCE_S = 20.0
+SMALL = 4096
 
 
 async def page() -> Page:
     return Page(HTTPStatus.OK, "text/plain", b"the page")
+
+
+async def long_page() -> Page:
+    """More than small buffers of the kernel take, and less than asyncio keeps before it wants to be drained."""
+    return Page(HTTPStatus.OK, "text/plain", b"x" * 60_000)
 
 
 async def broken() -> Page:
@@ -26,7 +34,7 @@ async def broken() -> Page:
 
 @asynccontextmanager
 async def served(port: int = 0, request_s: float = PATIENCE_S) -> AsyncIterator[Listener]:
-    listener = Listener("127.0.0.1", port, {"/page": page, "/broken": broken}, request_s)
+    listener = Listener("127.0.0.1", port, {"/page": page, "/long": long_page, "/broken": broken}, request_s)
     task = asyncio.create_task(listener.run())
     try:
         async with asyncio.timeout(PATIENCE_S):
@@ -47,6 +55,13 @@ async def asked(listener: Listener, request: str) -> str:
     with suppress(ConnectionResetError):
         await writer.wait_closed()
     return answer.decode()
+
+
+async def ask_and_not_read(client: socket.socket, listener: Listener) -> None:
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
+    client.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", listener.port))
+    await asyncio.get_running_loop().sock_sendall(client, b"GET /long HTTP/1.1\r\n\r\n")
 
 
 @pytest.mark.parametrize(
@@ -93,6 +108,25 @@ async def test_whoever_asks_too_slowly_is_cut_off_without_an_answer() -> None:
         writer.close()
         await writer.wait_closed()
         assert (await asked(listener, "GET /page HTTP/1.1\r\n\r\n")).startswith("HTTP/1.1 200 ")
+
+
+async def test_whoever_does_not_take_the_answer_is_cut_off_and_holds_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    start_server = asyncio.start_server
+
+    async def with_small_buffers(*args: Any, **options: Any) -> asyncio.Server:
+        server = await start_server(*args, **options)
+        for listened in server.sockets:
+            listened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL)
+        return server
+
+    monkeypatch.setattr(asyncio, "start_server", with_small_buffers)
+    async with served(request_s=0.1) as listener:
+        with ExitStack() as open_until_then:
+            for _ in range(MOST_AT_ONCE):
+                await ask_and_not_read(open_until_then.enter_context(socket.socket()), listener)
+            answer = ""
+            while not answer:
+                answer = await asked(listener, "GET /page HTTP/1.1\r\n\r\n")
 
 
 async def test_one_connection_too_many_is_cut_off_and_those_before_are_served() -> None:

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
+
 import pytest
 
 from saga_engine.adapters.memory.store import MemoryEventStore
 from saga_engine.envelope import PARTITIONS
-from saga_engine.orchestrator.leases import LEASE_US, Leases, plan_changes
+from saga_engine.errors import StoreUnavailableError
+from saga_engine.orchestrator.leases import LEASE_US, Leases, members, plan_changes
 from saga_engine.orchestrator.tuning import Tuning
-from saga_engine.ports import Lease
+from saga_engine.ports import Lease, LeaseChange
 from tests.unit.orchestrator.support import BEGIN, SECOND, ManualClock
 
 EVERYTHING = frozenset(range(PARTITIONS))
 LOOK_US = int(Tuning().lease_interval * SECOND)
+
+
+class Forgetful(MemoryEventStore):
+    """Changes leases and, while `deaf`, does not tell that it did."""
+
+    deaf = False
+
+    def change_leases(self, changes: Sequence[LeaseChange]) -> Sequence[bool]:
+        changed = super().change_leases(changes)
+        if self.deaf:
+            raise StoreUnavailableError("the connection is gone")
+        return changed
 
 
 class Group:
@@ -184,3 +200,43 @@ def test_members_that_are_long_gone_are_crossed_out() -> None:
     ]
     recent = plan_changes([gone], "new", BEGIN + LEASE_US).changes
     assert [change.name for change in recent if change.name.startswith("member/")] == ["member/new"]
+
+
+@pytest.mark.parametrize("phase", [0, 1, 2, 3, 4])
+def test_of_two_that_live_under_one_name_one_takes_another_and_they_share(phase: int) -> None:
+    clock = ManualClock()
+    store = MemoryEventStore(clock.now)
+    twins = [Leases(store, "copied"), Leases(store, "copied")]
+    shares = [0, 0]
+    for fifth in range(round(6 * SECOND / LOOK_US) * 5):
+        for number, looks in enumerate((0, phase)):
+            if fifth % 5 == looks:
+                shares[number] = len(twins[number].renew().partitions)
+        clock.time += LOOK_US // 5
+    assert shares == [PARTITIONS // 2, PARTITIONS // 2]
+    assert len(members(store.leases(), clock.time)) == 2
+
+
+def test_who_comes_back_keeps_its_name_also_after_calls_whose_outcome_it_was_not_told() -> None:
+    group = Group()
+    store = Forgetful(group.clock.now)
+    for _ in range(3):
+        leases = Leases(store, "a")
+        for _ in range(20):
+            store.deaf = not store.deaf
+            with suppress(StoreUnavailableError):
+                assert leases.renew().partitions == EVERYTHING
+            group.clock.time += LOOK_US
+        assert members(store.leases(), group.clock.time) == {"a"}
+
+
+def test_who_was_crossed_out_while_it_was_silent_keeps_its_name() -> None:
+    group = Group()
+    group.join("a", "b")
+    group.seconds(3)
+    silent = group.alive.pop("b")
+    group.seconds(60)
+    group.alive["b"] = silent
+    group.seconds(6)
+    assert members(group.store.leases(), group.clock.time) == {"a", "b"}
+    assert group.shares == [8, 8]
