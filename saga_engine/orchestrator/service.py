@@ -114,6 +114,8 @@ class Orchestrator:
             await self._intake.pause()
             self._batches.stop()
             await working
+            # What nobody will work on here, others need not wait for.
+            await self._intake.put_back(list(self._agenda.deliveries()), 0)
             await self._sign_off()
             self._log.info("the orchestrator has ended", **self.counters.shown())
         finally:

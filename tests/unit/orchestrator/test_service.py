@@ -473,3 +473,22 @@ def test_what_was_acknowledged_is_told_to_the_store_when_another_takes_over() ->
             assert len(house.transport.commands_sent) == 16, "who takes over does not send what was acknowledged"
 
     run(sharing())
+
+
+def test_replies_that_could_not_be_worked_on_when_it_ends_are_handed_back_at_once() -> None:
+    async def ending() -> None:
+        house = House()
+        async with house.running(house.orchestrator(name="one")):
+            saga_id = house.start()
+            command = await house.asked(1)
+            house.store.failures = [StoreUnavailableError("away") for _ in range(1_000)]
+            await house.answer(command)
+            # Until progress was told with the reply, so that its ack wait has begun anew.
+            await asyncio.sleep(2 * house.broker.ack_wait)
+        house.store.failures = []
+        before = house.clock.now()
+        async with house.running(house.orchestrator(name="other")):
+            await house.until(lambda: house.store.heads([saga_id])[saga_id].version > 2)
+        assert house.clock.now() - before < 100_000
+
+    run(ending())
