@@ -380,6 +380,54 @@ class EventBell(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Listening:
+    """Who wants the domain events of a subject: a durable `name`, under which each event is taken once."""
+
+    name: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeardEvent:
+    """A domain event for who listens as `listening`. `at`: since when the broker has it, in microseconds."""
+
+    listening: str
+    at: int
+    delivery: Delivery
+
+
+class EventSubscription(Protocol):
+    """Domain events, durable: what is not settled within its ack wait is delivered again."""
+
+    async def receive(self, limit: int) -> Sequence[HeardEvent]:
+        """As `Subscription.receive`. Raises `TransportUnavailableError` once it is closed or has to be made anew."""
+        ...
+
+    async def ack(self, events: Sequence[HeardEvent]) -> None:
+        """Done with these. Best effort: a lost ack is a later redelivery."""
+        ...
+
+    async def retry_later(self, events: Sequence[HeardEvent], delay: float) -> None:
+        """Put these back, to be delivered again after `delay` seconds."""
+        ...
+
+    async def close(self) -> None:
+        """Stop receiving. Unsettled events go to others after the ack wait."""
+        ...
+
+
+class EventFeed(Protocol):
+    """The domain events that anybody publishes, for those who act on them."""
+
+    async def listen(self, wanted: Sequence[Listening]) -> EventSubscription:
+        """All of these as one flow, each from when it was first listened for. Shared by all who use the same names.
+
+        Raises `TransportUnavailableError` when the broker does not answer, or keeps none of these events.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A message that nobody could work on. `sequence`: its number among the dead letters, `at`: since when it is one,
 

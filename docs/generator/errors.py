@@ -77,7 +77,7 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "E234": "`steps` without a name that is written out.",
     "E235": "A step's result in a compensation, unguarded: it may be null.",
     "E236": "A macro over something that is no list.",
-    "E237": "A business key that is no text or integer, or is the same for every input.",
+    "E237": "A business key that is no text or integer, or is the same for every input or event.",
     "E301": "Input: a number that is not finite.",
     "E302": "Input: a key twice in an object.",
     "E303": "Input: nested deeper than 64 levels.",

@@ -46,6 +46,8 @@ def _places() -> dict[str, Schema]:
     for action, step in steps.items():
         found[f"{action}_step"] = _without(step, _COMMON)
     found["wait"] = _properties(steps["wait"])["wait"]
+    found["wait_on"] = _properties(found["wait"])["on"]
+    found["on"] = _properties(whole)["on"]
     found["for_each"] = _properties(steps["call"])["for_each"]
     found["defaults"] = _properties(whole)["defaults"]
     found["saga_emit"] = _properties(whole)["emit"]

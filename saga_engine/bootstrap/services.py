@@ -16,6 +16,7 @@ from saga_engine import databases
 from saga_engine.adapters.sql.store import SqlEventStore
 from saga_engine.bootstrap.collector import seldom_collecting
 from saga_engine.bootstrap.definitions import difference, project_definitions
+from saga_engine.bootstrap.listeners import listener
 from saga_engine.bootstrap.names import orchestrator_name
 from saga_engine.bootstrap.serving import START_WAIT_S, keep_time, keep_to, patiently
 from saga_engine.bootstrap.stores import is_embedded, open_for_its_clock, open_store
@@ -25,6 +26,7 @@ from saga_engine.bootstrap.transports import transport
 from saga_engine.clock import StoreClock
 from saga_engine.errors import SchemaMissingError, UsageError
 from saga_engine.handlers import load_participants
+from saga_engine.orchestrator.listener import Listener
 from saga_engine.orchestrator.service import Orchestrator
 from saga_engine.orchestrator.starting import register
 from saga_engine.orchestrator.tokens import Tokens
@@ -91,20 +93,22 @@ async def _run(
             await _register(store, settings, threads)
         async with transport(settings, START_WAIT_S) as connected:
             workers = [_worker(settings, participants[name], connected, clock, engines, traced) for name in names]
-            orchestrator = None
+            orchestrator, listeners = None, list[Listener]()
             if roles.orchestrator:
                 name = place.enter_context(orchestrator_name(settings.data_folder / "orchestrators"))
                 tokens = Tokens(await patiently(store.reply_keys, threads))
                 orchestrator = Orchestrator(
                     name, store, connected, tokens, clock, threads, _tuning(settings), store.reply_keys, traced
                 )
+                ear = await listener(settings, store, connected.event_feed(), connected, clock, threads, traced)
+                listeners = [] if ear is None else [ear]
             if tell is not None:
                 place.callback(tell_of(tell, store, connected, orchestrator, workers, engines).close)
             ready(_ready_line(roles, names))
             files = _files(settings, [participants[name] for name in names], engine=roles.orchestrator)
             kept = (keep_time(clock, threads), keep_to(files, clock))
             with seldom_collecting():
-                await _serve(orchestrator, workers, kept, stop)
+                await _serve(orchestrator, [*workers, *listeners], kept, stop)
     finally:
         place.close()
         threads.close()
@@ -114,7 +118,10 @@ async def _run(
 
 
 async def _serve(
-    orchestrator: Orchestrator | None, workers: Sequence[Worker], kept: Sequence[Awaitable[None]], stop: asyncio.Event
+    orchestrator: Orchestrator | None,
+    workers: Sequence[Worker | Listener],
+    kept: Sequence[Awaitable[None]],
+    stop: asyncio.Event,
 ) -> None:
     """Run them until `stop`, then end the workers, whose last replies the orchestrator still takes, and it after them.
 
@@ -138,7 +145,7 @@ async def _serve(
         await end_tasks(everything)
 
 
-async def _end(orchestrator: Orchestrator | None, workers: Sequence[Worker]) -> None:
+async def _end(orchestrator: Orchestrator | None, workers: Sequence[Worker | Listener]) -> None:
     await asyncio.gather(*(worker.stop() for worker in workers))
     if orchestrator is not None:
         orchestrator.stop()

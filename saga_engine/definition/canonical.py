@@ -19,9 +19,11 @@ from saga_engine.definition.model import (
     Retry,
     SagaEmit,
     Sleep,
+    StartOn,
     Step,
     Timeout,
     Wait,
+    WaitOn,
 )
 from saga_engine.definition.values import canonical_json, sha256_hex
 
@@ -45,6 +47,7 @@ def definition_to_json(definition: Definition) -> dict[str, Json]:
             "summary": definition.summary,
             "key": None if definition.key is None else definition.key.source,
             "input": definition.input_schema,
+            "on": None if definition.on is None else _on(definition.on),
             "timeout": _duration(definition.timeout_us),
             "sla": _duration(definition.sla_us),
             "emit": _saga_emit(definition.emit),
@@ -100,7 +103,18 @@ def _wait(wait: Wait) -> dict[str, Json]:
     form: dict[str, Json] = {"event": wait.event}
     if wait.timeout_us is not None:
         form |= {"timeout": format_duration(wait.timeout_us), "on_timeout": wait.on_timeout.value}
+    if wait.on is not None:
+        form["on"] = _on(wait.on)
     return _present({"wait": form, "emit": None if wait.emit is None else _emit(wait.emit)})
+
+
+def _on(on: StartOn | WaitOn) -> dict[str, Json]:
+    form: dict[str, Json] = {"subject": on.subject}
+    if on.key is not None:
+        form["key"] = on.key.source
+    if isinstance(on, StartOn) and on.input is not None:
+        form["input"] = on.input.source
+    return form
 
 
 def _compensation(compensation: Compensation) -> dict[str, Json]:

@@ -15,6 +15,7 @@ from saga_engine.definition.advice import advice
 from saga_engine.definition.catalogue import ParticipantCatalogue
 from saga_engine.definition.checks import remarks
 from saga_engine.definition.model import Definition, Json, SagaEmit, Step
+from saga_engine.definition.occasions import read_start_on
 from saga_engine.definition.order import Order, placed
 from saga_engine.definition.policies import RetryPart, TimeoutPart, read_retry, read_timeout
 from saga_engine.definition.problems import Finding, Problem, Problems
@@ -33,6 +34,7 @@ _KEYS: Final = (
     "summary",
     "key",
     "input",
+    "on",
     "timeout",
     "sla",
     "defaults",
@@ -128,6 +130,7 @@ def _read(report: Report, root: Node) -> Definition | None:
         output=top.expression("output"),
         emit=_read_emits(top),
         steps=_read_steps(top, _read_defaults(top)),
+        on=read_start_on(top),
     )
 
 

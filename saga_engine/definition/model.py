@@ -146,13 +146,22 @@ class Sleep:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitOn:
+    """A domain event of others that counts as the signal: on which subject, and for the saga of which key."""
+
+    subject: str
+    key: Expression
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
-    """Waits for a signal or domain event of that name. `timeout_us` None: for ever."""
+    """Waits for a signal of that name, or for a domain event (`on`). `timeout_us` None: for ever."""
 
     event: str
     timeout_us: int | None
     on_timeout: OnTimeout
     emit: Emit | None
+    on: WaitOn | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +197,20 @@ class SagaEmit:
 
 
 @dataclass(frozen=True, slots=True)
+class StartOn:
+    """A domain event of others that starts a saga. `key` None: the definition's; `input` None: the event's data."""
+
+    subject: str
+    key: Expression | None
+    input: Expression | None
+
+
+@dataclass(frozen=True, slots=True)
 class Definition:
-    """A saga definition. `input_schema` is JSON Schema (None: any object); `key` None: a generated business key."""
+    """A saga definition. `input_schema` is JSON Schema (None: any object); `key` None: a generated business key.
+
+    `on` None: no event starts it.
+    """
 
     saga: str
     version: int
@@ -201,3 +222,4 @@ class Definition:
     output: Expression | None
     emit: SagaEmit
     steps: tuple[Step, ...]
+    on: StartOn | None = None

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from saga_engine.definition.cel_parser import ROOTS
-from saga_engine.definition.model import Call, Child, Definition, Kind, OnTimeout, Sleep, Step, Wait
+from saga_engine.definition.model import Call, Child, Definition, Kind, OnTimeout, Sleep, StartOn, Step, Wait, WaitOn
 from saga_engine.definition.order import Order, Placed, placed
 from saga_engine.definition.paths import RESERVED
 from saga_engine.definition.policies import without_bound
-from saga_engine.definition.problems import Finding, nearest, shown
+from saga_engine.definition.problems import Finding, PathPart, nearest, shown
 from saga_engine.definition.template import OPEN
 
 
@@ -64,6 +64,18 @@ def _key(definition: Definition) -> Iterator[Finding]:
     if definition.key is not None and not definition.key.roots:
         message = '"key" does not depend on the input: there could be one such saga, for ever'
         yield Finding("E237", ("key",), message, 'an expression such as "${{ input.id }}"', "or leave it out")
+    for path, on in _occasions(definition):
+        if on.key is not None and not on.key.roots:
+            message = '"key" does not depend on the event: all would mean one saga'
+            yield Finding("E237", (*path, "key"), message, 'an expression such as "${{ event.data.id }}"')
+
+
+def _occasions(definition: Definition) -> Iterator[tuple[tuple[PathPart, ...], StartOn | WaitOn]]:
+    if definition.on is not None:
+        yield ("on",), definition.on
+    for index, step in enumerate(definition.steps):
+        if isinstance(step.action, Wait) and step.action.on is not None:
+            yield ("steps", index, "wait", "on"), step.action.on
 
 
 def _names(definition: Definition) -> Iterator[Finding]:

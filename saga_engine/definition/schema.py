@@ -45,6 +45,15 @@ def _top_fields() -> dict[str, Json]:
         "summary": _text("One line for people."),
         "key": _any("The business key, from the input; unique per saga for ever. Left out: a generated one."),
         "input": {"description": "JSON Schema (draft 2020-12) of the input. Left out: any object.", "type": "object"},
+        "on": _object(
+            "A domain event of others that starts a saga.",
+            {
+                "subject": _text("The subject on which it is published."),
+                "key": _any("The business key, from the event. Left out: the definition's own."),
+                "input": _any("The input, from the event. Left out: the event's data."),
+            },
+            ["subject"],
+        ),
         "timeout": _duration("For the whole saga; then it is compensated, unless past the point of no return."),
         "sla": _duration("After this time the saga is reported as late; nothing else follows."),
         "defaults": _object("For all forward steps.", policies),
@@ -98,9 +107,17 @@ def _sleep_step() -> dict[str, Json]:
 
 def _wait_step() -> dict[str, Json]:
     wait = _object(
-        "Waits for a signal.",
+        "Waits for a signal, or a domain event of others.",
         {
             "event": _text("The name of the event.", _EVENT),
+            "on": _object(
+                "A domain event that counts as the signal.",
+                {
+                    "subject": _text("The subject on which it is published."),
+                    "key": _any("The business key of the saga that waits, from the event."),
+                },
+                ["subject", "key"],
+            ),
             "timeout": _duration("How long; left out: for ever."),
             "on_timeout": {"description": "What follows then. Default fail.", "enum": list(OnTimeout)},
         },

@@ -28,6 +28,19 @@ _FAILURE: Final = shape_of(
         "required": ["step", "code", "message"],
     }
 )
+_EVENT: Final = shape_of(
+    {
+        "type": "object",
+        "properties": {
+            "subject": {"type": "string"},
+            "id": {"type": "string"},
+            "type": {"type": ["string", "null"]},
+            "source": {"type": ["string", "null"]},
+            "data": {},
+        },
+        "required": ["subject", "id", "type", "source", "data"],
+    }
+)
 _NO_FAILURE: Final = "there is no failure yet: it is known to compensations and to the events that end a saga"
 
 
@@ -75,6 +88,9 @@ class _Sites:
     def all(self) -> Iterator[Site]:
         definition = self._definition
         yield from _site(("key",), definition.key, self._key_scope(), "key")
+        if definition.on is not None:
+            yield from _site(("on", "key"), definition.on.key, self._event_scope(), "key")
+            yield from _site(("on", "input"), definition.on.input, self._event_scope())
         for index, step in enumerate(definition.steps):
             yield from self._step(step, ("steps", index))
         everything = self._scope(frozenset(self._results))
@@ -92,7 +108,9 @@ class _Sites:
         match step.action:
             case Call():
                 yield from self._call(step.action, path, scope, after)
-            case Wait(emit=emit):
+            case Wait(emit=emit, on=on):
+                if on is not None:
+                    yield from _site((*path, "wait", "on", "key"), on.key, self._event_scope(), "key")
                 yield from _emit((*path, "emit"), emit, after)
             case Child(payload=payload):
                 yield from _site((*path, "with"), payload, scope)
@@ -121,6 +139,10 @@ class _Sites:
             "failure": _NO_FAILURE,
         }
         return Scope({"input": self._input}, hidden, {}, frozenset(self._results), {})
+
+    def _event_scope(self) -> Scope:
+        hidden = dict.fromkeys(("input", "steps", "saga", "failure"), "which saga an event is for is asked of it alone")
+        return Scope({"event": _EVENT}, hidden, {}, frozenset(self._results), {})
 
     def _scope(self, steps: frozenset[str], of_step: str = "") -> Scope:
         return Scope(

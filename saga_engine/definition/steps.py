@@ -25,6 +25,7 @@ from saga_engine.definition.model import (
     Step,
     Wait,
 )
+from saga_engine.definition.occasions import read_subject, read_wait_on
 from saga_engine.definition.policies import (
     COMPENSATION_RETRY,
     FORWARD_RETRY,
@@ -49,7 +50,6 @@ _ACTIONS: Final = {
 }
 _COMMON: Final = ("step", "needs", "if")
 _CALL: Final = re.compile(r"([a-z][a-z0-9_]{0,62})\.([a-z][a-z0-9_]{0,62})", re.ASCII)
-_SUBJECT: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*", re.ASCII)
 _PLACEHOLDER: Final = Sleep(duration_us=1)
 MOST_VERSIONS: Final = 2**31 - 1
 DEFAULT_PARALLEL: Final = 10
@@ -202,18 +202,19 @@ def _read_compensation(found: Section) -> Compensation:
 
 
 def _read_wait(step: Section) -> Wait | None:
-    found = step.section("wait", "event, timeout, on_timeout")
+    found = step.section("wait", "event, on, timeout, on_timeout")
     emit = read_emit(step, "emit")
     if found is None:
         return None
-    found.only("event", "timeout", "on_timeout")
+    found.only("event", "on", "timeout", "on_timeout")
     node = found.require("event", "the name of an event")
     event = None if node is None else reading.event_name(found.report, node)
     timeout = found.duration("timeout")
     on_timeout = found.choice("on_timeout", OnTimeout)
     if on_timeout is not None and found.get("timeout") is None:
         found.report.at(found.at("on_timeout"), "E113", '"on_timeout" without "timeout"', "both or neither")
-    return None if event is None else Wait(event, timeout, on_timeout or OnTimeout.FAIL, emit)
+    on = read_wait_on(found)
+    return None if event is None else Wait(event, timeout, on_timeout or OnTimeout.FAIL, emit, on)
 
 
 def _read_child(step: Section) -> Child | None:
@@ -237,25 +238,9 @@ def read_emit(parent: Section, key: str) -> Emit | None:
     found.only("event", "subject", "data")
     named = found.require("event", "the name of an event")
     event = None if named is None else reading.event_name(parent.report, named)
-    subject = _subject(found)
+    subject = read_subject(found)
     data = found.expression("data")
     return None if event is None else Emit(event, subject, data)
-
-
-def _subject(found: Section) -> str | None:
-    node = found.get("subject")
-    expected = "tokens of letters, digits, _ and - joined by dots, such as ORDERS.created"
-    text = None if node is None else reading.plain_text(found.report, node, expected)
-    if node is None or text is None:
-        return None
-    if _SUBJECT.fullmatch(text) is None or len(text) > 255:
-        found.report.at(node.at, "E132", f"{shown(text)} is no subject", expected)
-        return None
-    # NATS keeps names with a leading _ for itself: `_SYS`, and inboxes, whose prefix a user may choose.
-    if (text.startswith("_") or text.split(".")[0] == "saga") and not text.startswith("saga.event."):
-        found.report.at(node.at, "E132", f"the subject {shown(text)} is the engine's own", expected)
-        return None
-    return text
 
 
 def _target(found: Section) -> tuple[str, str]:

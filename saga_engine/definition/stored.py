@@ -27,9 +27,11 @@ from saga_engine.definition.model import (
     Retry,
     SagaEmit,
     Sleep,
+    StartOn,
     Step,
     Timeout,
     Wait,
+    WaitOn,
 )
 
 Value = TypeVar("Value", bool, int, float, str)
@@ -55,6 +57,7 @@ def definition_from_json(form: Json) -> Definition:
         output=_optional_expression(fields, "output"),
         emit=_saga_emit(_fields(fields.get("emit", {}), "emit")),
         steps=tuple(_step(_fields(step, "a step")) for step in _items(fields, "steps")),
+        on=_start_on(_fields(fields["on"], "on")) if "on" in fields else None,
     )
 
 
@@ -135,7 +138,17 @@ def _action(fields: Mapping[str, Json]) -> Action:
 def _wait(fields: Mapping[str, Json]) -> Wait:
     wait = _fields(fields["wait"], "wait")
     on_timeout = _choice(wait, "on_timeout", OnTimeout) if "on_timeout" in wait else OnTimeout.FAIL
-    return Wait(_value(wait, "event", str), _optional_duration(wait, "timeout"), on_timeout, _emit(fields.get("emit")))
+    emit, on = _emit(fields.get("emit")), _wait_on(_fields(wait["on"], "on")) if "on" in wait else None
+    return Wait(_value(wait, "event", str), _optional_duration(wait, "timeout"), on_timeout, emit, on)
+
+
+def _wait_on(fields: Mapping[str, Json]) -> WaitOn:
+    return WaitOn(_value(fields, "subject", str), _expression(fields, "key"))
+
+
+def _start_on(fields: Mapping[str, Json]) -> StartOn:
+    subject = _value(fields, "subject", str)
+    return StartOn(subject, _optional_expression(fields, "key"), _optional_expression(fields, "input"))
 
 
 def _call(fields: Mapping[str, Json]) -> Call:

@@ -114,12 +114,13 @@ class Client:
         version: int | None = None,
         again: bool = False,
         traceparent: str | None = None,
+        traceparents: Sequence[str | None] | None = None,
     ) -> Sequence[StartOutcome | InputRejected | DefinitionChanged]:
         """Start a saga for each input, in one commit; an outcome for each.
 
         `keys`: a business key for each; None among them, or left out: as the definition makes it from the input. Of two
-        with the same key one is started. `traceparent` as in `start`, for all. A commit is quickest with some hundred.
-        Raises as `start`.
+        with the same key one is started. `traceparent` as in `start`, for all; `traceparents`: one for each. A commit
+        is quickest with some hundred. Raises as `start`.
         """
         from saga_engine.definition.inputs import InputRejected
         from saga_engine.orchestrator.starting import Bounds, DefinitionChanged, Starter, StartRequest, start_traced
@@ -128,11 +129,11 @@ class Client:
         if isinstance(ready, DefinitionChanged):
             return [ready for _ in inputs]
         given = [None] * len(inputs) if keys is None else keys
+        contexts = [traceparent] * len(inputs) if traceparents is None else traceparents
         checked = [(ready.check(one), key) for one, key in zip(inputs, given, strict=True)]
-        parent = valid_traceparent(traceparent)
         requests = [
-            StartRequest(ready.pinned, one, key, again, parent)
-            for one, key in checked
+            StartRequest(ready.pinned, one, key, again, valid_traceparent(context))
+            for (one, key), context in zip(checked, contexts, strict=True)
             if not isinstance(one, InputRejected)
         ]
         starter = Starter(self._store, self._transactor, self._ids, self._clock, Bounds(self._open_sagas))

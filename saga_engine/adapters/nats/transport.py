@@ -14,6 +14,7 @@ from saga_engine.adapters.nats.connection import Connection
 from saga_engine.adapters.nats.dead_letters import NatsDeadLetters
 from saga_engine.adapters.nats.doorbell import Doorbell
 from saga_engine.adapters.nats.event_bell import NatsEventBell
+from saga_engine.adapters.nats.event_feed import NatsEventFeed
 from saga_engine.adapters.nats.publisher import Publisher
 from saga_engine.adapters.nats.session import Session
 from saga_engine.adapters.nats.settings import NatsSettings
@@ -79,6 +80,10 @@ class NatsTransport:
     def event_bell(self) -> NatsEventBell:
         """What sagas publish, heard over this connection."""
         return NatsEventBell(self._connection, self._settings.provision)
+
+    def event_feed(self) -> NatsEventFeed:
+        """The domain events that anybody publishes, over this connection."""
+        return NatsEventFeed(self._connection, self._settings.provision)
 
     async def provision(self, participants: Sequence[str], event_subjects: Sequence[str]) -> None:
         """Make the consumers of these participants and of all replies, and let these subjects be taken.

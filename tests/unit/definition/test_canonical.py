@@ -27,9 +27,11 @@ from saga_engine.definition.model import (
     Retry,
     SagaEmit,
     Sleep,
+    StartOn,
     Step,
     Timeout,
     Wait,
+    WaitOn,
 )
 from saga_engine.definition.stored import CorruptDefinitionError, definition_from_json
 from tests.unit.definition.support import SOUND, definition
@@ -202,10 +204,11 @@ def calls(draw: st.DrawFn) -> Call:
 
 
 waits = st.builds(
-    lambda event, limit, emit: Wait(event, limit[0], limit[1], emit),
+    lambda event, limit, emit, on: Wait(event, limit[0], limit[1], emit, on),
     events,
     st.just((None, OnTimeout.FAIL)) | st.tuples(durations, st.sampled_from(OnTimeout)),
     emits,
+    st.none() | st.builds(WaitOn, st.just("A.b"), values),
 )
 
 
@@ -227,6 +230,7 @@ def definitions(depth: int = 1) -> st.SearchStrategy[Definition]:
         st.none() | values,
         st.builds(SagaEmit, emits, emits, emits),
         st.lists(steps, min_size=1, max_size=3).map(tuple),
+        st.none() | st.builds(StartOn, st.just("A.b"), st.none() | values, st.none() | values),
     )
 
 
