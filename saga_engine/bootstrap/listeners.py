@@ -10,6 +10,7 @@ from typing import cast
 import orjson
 
 from saga_engine.bootstrap.definitions import project_definitions
+from saga_engine.bootstrap.serving import patiently
 from saga_engine.definition.children import NotExpanded, expand
 from saga_engine.definition.model import Definition, Json
 from saga_engine.definition.stored import definition_from_json
@@ -38,7 +39,7 @@ async def listener(
         UsageError: the project's definitions cannot be loaded.
         StoreUnavailableError: the store cannot be asked for those that are registered.
     """
-    found = await run_sync(lambda: _occasions(settings, store))
+    found = await patiently(lambda: _occasions(settings, store), run_sync)
     if not found:
         return None
     load = partial(project_definitions, settings.root)
