@@ -70,7 +70,7 @@ def test_the_new_project_does_what_its_readme_says(reader: Walkthrough) -> None:
     page = reader.folder / "README.md"
     assert page.read_text(encoding="utf-8").startswith("# trips\n")
     reader.follow([block for block in blocks(page) if block.language == "sh"])
-    assert len(reader.done) == 7
+    assert len(reader.done) == 8
     shown = json.loads(ran(reader.environment, reader.folder, "saga", "show", "b-2", "-o", "json"))
     assert (shown["status"], shown["failure"]["code"]) == ("compensated", "card_declined")
     with sqlite3.connect(reader.folder / ".saga" / "hotel.db") as hotel:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 from click.shell_completion import CompletionItem
@@ -14,7 +15,7 @@ from click.shell_completion import CompletionItem
 from saga_engine.cli.arguments import Duration
 from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.lines import Lines, given_input
-from saga_engine.cli.output import Format, Styled, output_option, write, write_json
+from saga_engine.cli.output import Format, Styled, output_option, plain, write, write_json
 from saga_engine.core.state import Status
 from saga_engine.definition.durations import format_duration
 from saga_engine.definition.model import Json
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from saga_engine.orchestrator.starting import AlreadyStarted, Started
 
 STOPPED_OTHERWISE, TIMED_OUT = 5, 124
+
+_PATIENCE_S: Final = 10.0
+"""Of a person who waits: then they are told how to find out for what."""
 
 
 def _names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -148,8 +152,13 @@ def _start(
 def _wait(client: Client, name: str, outcome: Started | AlreadyStarted, timeout: int | None, output: Format) -> None:
     from saga_engine.cli.waiting import Timing, wait_for
 
-    limit = None if timeout is None else timeout / 1e6
-    status = wait_for(client, outcome.saga_id, limit, Timing(time.monotonic, time.sleep))
+    timing = Timing(time.monotonic, time.sleep)
+    until = timing.now() + (math.inf if timeout is None else timeout / 1e6)
+    status = wait_for(client, outcome.saga_id, min(_PATIENCE_S, until - timing.now()), timing)
+    if status is None and timing.now() < until:
+        hint = f"`saga show {outcome.saga_id}` says what for, `saga doctor` what is wrong"
+        click.echo(f"still waiting for {name} {plain(outcome.key)}: {hint}", err=True)
+        status = wait_for(client, outcome.saga_id, None if timeout is None else until - timing.now(), timing)
     if output is not Format.TEXT:
         _print(name, outcome, status or Status(client.status(outcome.saga_id).status), output)
     elif status is not None:

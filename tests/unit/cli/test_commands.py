@@ -263,6 +263,18 @@ def test_waiting_for_a_saga_that_nobody_runs_times_out_with_124(greeting: Path, 
     assert "had not ended after 50ms" in done.err
 
 
+def test_who_waits_for_long_is_told_how_to_find_out_for_what(
+    greeting: Path, saga: Saga, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("saga_engine.cli.commands.start._PATIENCE_S", 0.01)
+    done = saga("start", "greet", "--input", '{"name": "ann"}', "--wait", "--timeout", "50ms")
+    assert done.code == 124
+    told, timed_out = done.err.splitlines()
+    assert told.startswith("still waiting for greet ann: `saga show ")
+    assert "`saga doctor`" in told
+    assert "had not ended after 50ms" in timed_out
+
+
 @pytest.mark.parametrize(
     ("status", "code"),
     [(Status.COMPLETED, 0), (Status.COMPENSATED, 5), (Status.CLOSED, 5), (Status.BLOCKED, 5)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,14 @@ from docs.generator.blocks import replace_blocks
 from docs.generator.pages import DOCS, generated_pages, refreshed
 
 REFERENCE = DOCS / "reference"
+
+
+def _metric_names() -> list[str]:
+    """The metrics that the source of the engine's metrics names."""
+    source = "".join(
+        path.read_text(encoding="utf-8") for path in (DOCS.parent / "saga_engine" / "metrics").glob("*.py")
+    )
+    return sorted(set(re.findall(r'"(saga_engine_[a-z_]+)"', source)))
 
 
 @pytest.mark.parametrize("page", generated_pages(), ids=lambda page: page.name)
@@ -33,8 +42,9 @@ def test_a_stale_block_would_be_noticed_and_what_is_written_by_hand_stays() -> N
         ("events.md", [f"**{name}**" for name in events.event_names()]),
         ("language.md", [f"`{key}`" for key in sorted(language.all_keys())]),
         ("errors.md", [f"### {code}" for code in errors.known_codes()]),
+        ("metrics.md", [f"`{name}`" for name in _metric_names()]),
     ],
-    ids=["commands", "settings", "events", "keys", "codes"],
+    ids=["commands", "settings", "events", "keys", "codes", "metrics"],
 )
 def test_everything_that_there_is_stands_in_the_reference(page: str, words: list[str]) -> None:
     text = (REFERENCE / page).read_text(encoding="utf-8")
