@@ -15,6 +15,7 @@ from statistics import median
 from typing import Final
 
 from saga_engine.audit.history import Fault
+from tests.chaos.faults import Act
 from tests.chaos.fleet import CLIENT, ENGINE, Fleet
 from tests.chaos.processes import Process
 from tests.chaos.servers import BROKER, DATABASE
@@ -39,7 +40,7 @@ class Life:
 class Progress:
     """How long each start of an orchestrator took to its first commit, in seconds, where nothing else was wrong.
 
-    `disturbed`: starts while a server or a link of theirs was; `short`: ended before they could be judged. `late`:
+    `disturbed`: starts while a server or a link of theirs was, or another orchestrator stood still; `short`: ended before they could be judged. `late`:
     undisturbed lives that had not committed within the limit.
     """
 
@@ -92,7 +93,9 @@ def progress(lives: Iterable[Life], faults: Sequence[Fault], commits: Mapping[st
 def _touches(fault: Fault, life: Life, until: float) -> bool:
     # Without a client there is nothing to commit either.
     links = [f"{name}-{server}" for name in (life.member, CLIENT) for server in (BROKER, DATABASE)]
-    if fault.target not in (BROKER, DATABASE, life.member, *links):
+    # Another orchestrator that is paused in a transaction keeps its rows locked until the database ends that.
+    paused = fault.kind == Act.PAUSE_ORCHESTRATOR
+    if not paused and fault.target not in (BROKER, DATABASE, life.member, *links):
         return False
     began, ended = fault.at / 1e6, (fault.until or fault.at) / 1e6
     # The kill that the start follows ends with it, and is no disturbance.

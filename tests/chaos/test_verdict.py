@@ -128,3 +128,8 @@ def test_a_start_under_an_outage_or_of_no_length_is_not_judged() -> None:
     outage = Fault("kill database", DATABASE, 101_000_000, 103_000_000)
     assert progress([LIFE], [outage], {}).disturbed == 1
     assert progress([replace(LIFE, ended=102.0)], [], {}).short == 1
+
+
+def test_a_start_beside_an_orchestrator_that_stands_still_with_its_rows_locked_is_not_judged() -> None:
+    paused = Fault("pause orchestrator", "orchestrator-1", 101_000_000, 106_000_000, detail="")
+    assert progress([LIFE], [paused], {}).disturbed == 1
