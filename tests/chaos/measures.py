@@ -40,8 +40,8 @@ class Life:
 class Progress:
     """How long each start of an orchestrator took to its first commit, in seconds, where nothing else was wrong.
 
-    `disturbed`: starts while a server or a link of theirs was, or another orchestrator stood still; `short`: ended before they could be judged. `late`:
-    undisturbed lives that had not committed within the limit.
+    `disturbed`: starts while a server or a link of theirs was, or another orchestrator stood still; `short`: ended
+    before they could be judged. `late`: undisturbed lives that had not committed within the limit.
     """
 
     undisturbed: Sequence[float]
