@@ -144,7 +144,7 @@ def _flags(flags: Sequence[str]) -> Tree:
 
 def _refuse_secret(place: str, text: str) -> None:
     """Arguments are visible to every user of the machine."""
-    if place in ("nats.password", "nats.token") or shown_url(text) != text:
+    if place in ("nats.password", "nats.token") or place.startswith("api.tokens") or shown_url(text) != text:
         variable = PREFIX + place.replace(".", "__").upper()
         raise UsageError(f"--set {place}: a secret may not stand on the command line; use {CONFIG_FILE} or {variable}")
 
@@ -229,6 +229,7 @@ def _values(settings: Settings, sources: Sequence[_Source]) -> list[Value]:
         },
         "orchestrator": settings.orchestrator,
         "limits": settings.limits,
+        "api": {**dict(settings.api), "listen": str(settings.api.listen)},
         "metrics": None if settings.metrics is None else str(settings.metrics),
         "demo": settings.demo,
     }

@@ -27,12 +27,16 @@ def load_participants(root: Path) -> list[Participant]:
     enter(root)
     found: dict[int, Participant] = {}
     for package in HANDLER_PACKAGES:
-        for module in _modules(root, package):
+        for module in modules(root, package):
             found |= {id(value): value for value in vars(module).values() if isinstance(value, Participant)}
     return list(found.values())
 
 
-def _modules(root: Path, package: str) -> Iterator[ModuleType]:
+def modules(root: Path, package: str) -> Iterator[ModuleType]:
+    """Every module of that folder of the project, imported; none where there is no such folder.
+
+    Raises `UsageError` that names file and line when one does not import.
+    """
     folder = root / package
     if not folder.is_dir():
         return

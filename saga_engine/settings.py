@@ -80,10 +80,19 @@ def _duration(value: object) -> int:
     return microseconds
 
 
+def _api_token(token: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[A-Za-z0-9._~+/=-]{16,512}", token.get_secret_value()):
+        raise ValueError(
+            "must have 16 to 512 letters, digits or signs of -._~+/=, as `openssl rand -hex 32` makes them"
+        )
+    return token
+
+
 DatabaseUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_database_url)]
 NatsUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_nats_url)]
 Duration: TypeAlias = Annotated[int, BeforeValidator(_duration), PlainSerializer(format_duration)]
 ListenOn: TypeAlias = Annotated[Listening, BeforeValidator(_listening), PlainSerializer(str)]
+ApiToken: TypeAlias = Annotated[SecretStr, AfterValidator(_api_token)]
 Name: TypeAlias = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 
@@ -185,6 +194,25 @@ class EventstoreSection(Section):
         return self
 
 
+class ApiSection(Section):
+    """The HTTP API, `saga api`. `listen`: a port or host:port. `tokens`: what callers must bring, by the caller's name.
+
+    `certificate` and `key`: files, relative to the project's root. Beyond loopback a token is needed, and a certificate
+    unless `insecure` is set.
+    """
+
+    listen: ListenOn = Listening("127.0.0.1", 3000)
+    tokens: Mapping[Name, ApiToken] = Field(default_factory=dict)
+    certificate: Path | None = None
+    key: Path | None = None
+
+    @model_validator(mode="after")
+    def _a_certificate_has_both_parts(self) -> ApiSection:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together: give both or neither")
+        return self
+
+
 class DemoSaga(Section):
     """Sagas that `saga demo` starts. In the strings of `input`, `{id}` is replaced by an id that is new for each."""
 
@@ -228,6 +256,7 @@ class Config(Section):
     limits: LimitsSection = LimitsSection()
     metrics: ListenOn | None = None
     eventstore: EventstoreSection | None = None
+    api: ApiSection = ApiSection()
     demo: DemoSection | None = None
 
 
@@ -253,6 +282,7 @@ class Settings:
     limits: LimitsSection = field(default_factory=LimitsSection)
     metrics: Listening | None = None
     eventstore: EventstoreSection | None = None
+    api: ApiSection = field(default_factory=ApiSection)
     demo: DemoSection | None = None
     insecure: bool = False
 
@@ -281,6 +311,7 @@ def settle(config: Config, root: Path) -> Settings:
         limits=config.limits,
         metrics=config.metrics,
         eventstore=config.eventstore and _absolute_eventstore(config.eventstore, root),
+        api=_absolute_api(config.api, root),
         demo=config.demo,
         insecure=config.insecure,
     )
@@ -338,3 +369,6 @@ def _absolute_eventstore(section: EventstoreSection, root: Path) -> EventstoreSe
             "key": section.key and root / section.key,
         }
     )
+def _absolute_api(api: ApiSection, root: Path) -> ApiSection:
+    files = {"certificate": api.certificate, "key": api.key}
+    return api.model_copy(update={name: path and root / path for name, path in files.items()})

@@ -35,6 +35,7 @@ COMMANDS = {
     "init": Lazy(f"{_COMMANDS}.init:init", "Make a new project, with a saga that runs."),
     "run": Lazy(f"{_COMMANDS}.run:run", "Run the orchestrator and the project's workers."),
     "eventstore": Lazy(f"{_COMMANDS}.eventstore:eventstore", "Serve the event store over gRPC."),
+    "api": Lazy(f"{_COMMANDS}.api:api", "Serve sagas over HTTP."),
     "start": Lazy(f"{_COMMANDS}.start:start", "Start a saga."),
     "list": Lazy(f"{_COMMANDS}.list:list_sagas", "List sagas, newest first."),
     "show": Lazy(f"{_COMMANDS}.show:show", "Show one saga: its steps and what happened."),

@@ -15,9 +15,7 @@ from saga_engine.definition.durations import EXPECTED, parse_duration
 from saga_engine.definition.inputs import InputRejected, parse_json
 from saga_engine.definition.model import Json
 from saga_engine.errors import UsageError
-
-MOST_WORDS = 1_000
-"""Characters of a reason or a name that a person gives with a verb: it stands in the stream for ever."""
+from saga_engine.words import words_problem
 
 
 class Words(click.ParamType[str]):
@@ -26,12 +24,9 @@ class Words(click.ParamType[str]):
     name = "text"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not value.strip():
-            self.fail("is empty; say it in words", param, ctx)
-        if len(value) > MOST_WORDS:
-            self.fail(f"has {len(value):,} characters; at most {MOST_WORDS:,}", param, ctx)
-        if any("\ud800" <= char <= "\udfff" or char == "\x00" for char in value):
-            self.fail("holds bytes that are no UTF-8 text", param, ctx)
+        problem = words_problem(value)
+        if problem is not None:
+            self.fail(problem, param, ctx)
         return value
 
 

@@ -44,7 +44,7 @@ def configure_libraries(level: str) -> None:
     root.handlers = [handler]
     root.setLevel(level.upper())
     # Libraries speak up when something is wrong; what they do otherwise is told by our own events.
-    for library in ("nats", "alembic", "sqlalchemy"):
+    for library in ("nats", "alembic", "sqlalchemy", "uvicorn"):
         logging.getLogger(library).setLevel(max(logging.WARNING, root.level))
 
 

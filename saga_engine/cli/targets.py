@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
-from uuid import UUID
 
 import click
 
@@ -17,7 +16,7 @@ from saga_engine.core.state import Status
 from saga_engine.core.verbs import ALLOWED
 from saga_engine.envelope import StreamHead
 from saga_engine.errors import UsageError
-from saga_engine.identifiers import lowest_id
+from saga_engine.listing import started_before
 from saga_engine.ports import StreamFilter
 
 if TYPE_CHECKING:
@@ -75,11 +74,6 @@ def filter_options(function: F) -> F:
     ):
         function = option(function)
     return function
-
-
-def started_before(client: Client, older_than: int | None) -> UUID | None:
-    """The id below which sagas were started longer ago than that many microseconds."""
-    return None if older_than is None else lowest_id(client.now - older_than)
 
 
 def find_targets(client: Client, verb: str, targets: Targets) -> list[StreamHead]:

@@ -17,11 +17,11 @@ from saga_engine.cli.following import Look, looks
 from saga_engine.cli.live import Lines, can_redraw, picture
 from saga_engine.cli.output import Format, Part, Styled, plain, write, write_json, write_rows
 from saga_engine.cli.overview import Overlooker, Overview
-from saga_engine.cli.views.history import history_rows
 from saga_engine.cli.views.overview import overview_json, overview_line, overview_lines
 from saga_engine.cli.views.saga import saga_heading, status_part
 from saga_engine.cli.views.whole import happened_lines, saga_lines, state_lines
 from saga_engine.cli.waiting import Timing
+from saga_engine.documents.history import history_rows
 
 if TYPE_CHECKING:
     from saga_engine.core.state import Status

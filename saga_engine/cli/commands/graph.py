@@ -50,7 +50,7 @@ def _of_file(path: Path) -> Picture:
 
 
 def _of_saga(frame: Frame, id_or_key: str, saga: str | None) -> Picture:
-    from saga_engine.cli.views.saga import step_status
+    from saga_engine.documents.saga import step_status
     from saga_engine.graph.picture import picture
 
     with frame.client() as client:

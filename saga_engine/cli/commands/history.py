@@ -8,8 +8,8 @@ import click
 
 from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.output import Format, Part, Styled, brief_json, output_option, write_rows, write_table
-from saga_engine.cli.views.history import history_rows
 from saga_engine.definition.model import Json
+from saga_engine.documents.history import history_rows
 
 
 @click.command("history")

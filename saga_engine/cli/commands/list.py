@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 from uuid import UUID
 
 import click
 
 from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.output import Format, Part, Styled, output_option, rfc3339, write, write_rows, write_table
-from saga_engine.cli.targets import filter_options, started_before
-from saga_engine.cli.views.saga import head_json, status_part
-from saga_engine.cli.views.waits import blocked_json, blocked_words
+from saga_engine.cli.targets import filter_options
+from saga_engine.cli.views.saga import status_part
+from saga_engine.cli.views.waits import blocked_words
 from saga_engine.core.state import Status
-from saga_engine.core.verbs import verbs_for
-from saga_engine.core.waits import AwaitedOperator, blocked_steps
-from saga_engine.definition.model import Json
 from saga_engine.envelope import StreamHead
+from saga_engine.listing import listed
 from saga_engine.ports import StreamFilter
-
-if TYPE_CHECKING:
-    from saga_engine.orchestrator.client import Client
 
 
 @click.command("list")
@@ -47,16 +40,10 @@ def list_sagas(
     and what to do next.
     """
     with frame.client() as client:
-        aged = started_before(client, older_than)
-        heads = _page(client, StreamFilter(saga, statuses, _lower(before, aged), limit))
-        blocked = {
-            saga_id: blocked_steps(state)
-            for saga_id, state in client.states(
-                [head.stream_id for head in heads if head.status == Status.BLOCKED]
-            ).items()
-        }
+        found = listed(client, StreamFilter(saga, statuses, before, limit), older_than)
+    heads, blocked = found.heads, found.blocked
     if output is not Format.TEXT:
-        write_rows([_row(head, blocked) for head in heads], output)
+        write_rows(found.rows(), output)
         return
     if not heads:
         click.echo("No sagas found.", err=True)
@@ -69,36 +56,6 @@ def list_sagas(
     if len(heads) == limit:
         only = " --status blocked" if not statuses and heads[-1].status == Status.BLOCKED else ""
         click.echo(f"There may be more:{only} --before {heads[-1].stream_id}", err=True)
-
-
-def _lower(one: UUID | None, other: UUID | None) -> UUID | None:
-    return min((bound for bound in (one, other) if bound is not None), default=None)
-
-
-def _page(client: Client, wanted: StreamFilter) -> Sequence[StreamHead]:
-    """The page that is asked for; the first one of all sagas begins with those that are blocked."""
-    if wanted.statuses or wanted.before is not None:
-        return client.list(wanted)
-    first = client.list(replace(wanted, statuses=(Status.BLOCKED,)))
-    left = wanted.limit - len(first)
-    if not left:
-        return first
-    seen = {head.stream_id for head in first}
-    # As many as were seen may be met again; asked by status, no index would give them in order.
-    others = client.list(wanted)
-    return [*first, *[head for head in others if head.stream_id not in seen][:left]]
-
-
-def _row(head: StreamHead, blocked: Mapping[UUID, Sequence[AwaitedOperator]]) -> Mapping[str, Json]:
-    """A row; of a blocked saga also what blocks it and what can be done."""
-    steps = blocked.get(head.stream_id)
-    if steps is None:
-        return head_json(head)
-    return {
-        **head_json(head),
-        "blocked": [blocked_json(step) for step in steps],
-        "verbs": verbs_for(Status(head.status)),
-    }
 
 
 def _columns(head: StreamHead) -> Sequence[Part]:

@@ -8,11 +8,11 @@ import click
 
 from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.output import Format, output_option, write, write_json
-from saga_engine.cli.views.saga import saga_json
-from saga_engine.cli.views.waits import waits_json
 from saga_engine.cli.views.whole import saga_lines
 from saga_engine.core.verbs import verbs_for
 from saga_engine.core.waits import waits_for
+from saga_engine.documents.saga import saga_json
+from saga_engine.documents.waits import waits_json
 
 
 @click.command("show")

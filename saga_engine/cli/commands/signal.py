@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from uuid import uuid4
 
 import click
 
-from saga_engine.cli.acting import Act, perform
+from saga_engine.cli.acting import perform
 from saga_engine.cli.arguments import Words, read_json
 from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.output import Format, output_option
 from saga_engine.cli.targets import Targets, target_options
-from saga_engine.core.inputs import Signal
-from saga_engine.definition.model import Json, Wait
-from saga_engine.definition.problems import nearest
+from saga_engine.definition.model import Json
 from saga_engine.definition.values import MAX_PAYLOAD, canonical_json
-from saga_engine.envelope import StreamHead
 from saga_engine.errors import UsageError
-
-if TYPE_CHECKING:
-    from saga_engine.orchestrator.client import Client
+from saga_engine.operating import signal_act
 
 _MOST_ARGUMENTS: Final = 2
 
@@ -58,11 +53,7 @@ def signal(
     said = _bounded(read_json("--data", data))
     taken_as = signal_id or str(uuid4())
 
-    def hopeless(client: Client, head: StreamHead) -> str | None:
-        return _never_waited_for(client, head, event)
-
-    act = Act("signal", lambda at: Signal(at, taken_as, event, said), hopeless, {"signal_id": taken_as})
-    perform(frame, act, targets, output)
+    perform(frame, signal_act(taken_as, event, said), targets, output)
 
 
 def _bounded(data: Json) -> Json:
@@ -70,14 +61,3 @@ def _bounded(data: Json) -> Json:
     if size > MAX_PAYLOAD:
         raise UsageError(f"--data: E402 has {size:,} bytes, at most {MAX_PAYLOAD:,}")
     return data
-
-
-def _never_waited_for(client: Client, head: StreamHead, event: str) -> str | None:
-    """A signal that no step of the saga ever takes was misspelt, or meant for another saga."""
-    actions = (node.action for node in client.plan(head.definition_hash).nodes.values())
-    known = sorted({action.event for action in actions if isinstance(action, Wait)})
-    if event in known:
-        return None
-    waits = f"its steps wait for {', '.join(known)}" if known else "none of its steps waits for a signal"
-    hint = nearest(event, known)
-    return f"no step of saga {head.saga} waits for {event!r}: {waits}{f'; {hint}' if hint else ''}"

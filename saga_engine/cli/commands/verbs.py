@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import click
 
-from saga_engine.cli.acting import Act, operator, perform
+from saga_engine.cli.acting import operator, perform
 from saga_engine.cli.arguments import Words
 from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.output import Format, output_option
@@ -18,6 +18,7 @@ from saga_engine.cli.targets import Targets, target_options
 from saga_engine.core.events import Verb
 from saga_engine.core.inputs import Cancel, Input, Operate, Resume, Suspend
 from saga_engine.core.state import split
+from saga_engine.operating import Act
 
 F = TypeVar("F", bound=Callable[..., object])
 

@@ -7,9 +7,10 @@ from typing import Final
 
 from saga_engine.cli.output import Part, Styled, aligned, rfc3339
 from saga_engine.cli.overview import Overview
-from saga_engine.cli.views.saga import head_json, status_part
+from saga_engine.cli.views.saga import status_part
 from saga_engine.core.state import Status
 from saga_engine.definition.model import Json
+from saga_engine.documents.saga import head_json
 from saga_engine.envelope import StreamHead
 
 _ALWAYS: Final = (Status.RUNNING, Status.COMPLETED)

@@ -1,18 +1,16 @@
-"""A saga's state as a person or a program reads it: status, steps, failure.
+"""A saga's state as a person reads it: status, failure, particulars.
 
-Owns the shown status of a step. Knows no event: what happened when is the timeline.
+Owns colours and headings. Knows no event: what happened when is the timeline.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from saga_engine.cli.output import Part, Styled, brief_json, rfc3339
 from saga_engine.core.bounds import MANY_EVENTS, MOST_EVENTS
-from saga_engine.core.state import Phase, SagaState, Status, StepState, StepStatus, UndoStatus
-from saga_engine.definition.model import Json
-from saga_engine.envelope import StreamHead
+from saga_engine.core.state import SagaState, Status
 
 COLOURS: Final[Mapping[str, str]] = {
     Status.COMPLETED: "green",
@@ -23,35 +21,6 @@ COLOURS: Final[Mapping[str, str]] = {
     Status.SUSPENDED: "magenta",
     Status.RUNNING: "cyan",
 }
-_UNDO: Final[Mapping[UndoStatus, str]] = {
-    UndoStatus.ISSUED: "compensating",
-    UndoStatus.RETRYING: "compensating",
-    UndoStatus.UNDONE: "compensated",
-    UndoStatus.RESOLVED: "resolved",
-    UndoStatus.BLOCKED: "blocked",
-    UndoStatus.EXHAUSTED: "compensation_exhausted",
-    UndoStatus.SKIPPED: "compensation_skipped",
-}
-_BEGUN: Final = (StepStatus.OPEN, StepStatus.ISSUED)
-
-
-def saga_json(state: SagaState, steps: Sequence[str]) -> Mapping[str, Json]:
-    """One saga. `steps`: the names of the definition's steps, in order, also those that have not begun."""
-    failure = state.failure
-    return {
-        "id": str(state.saga_id),
-        "saga": state.saga,
-        "version": state.definition_version,
-        "key": state.key,
-        "status": str(state.status),
-        "input": state.input,
-        "steps": [_step_json(state, step) for step in steps],
-        "failure": None
-        if failure is None
-        else {"step": failure.step, "code": failure.code, "message": failure.message},
-        "started_at": rfc3339(state.started_at),
-        "ended_at": None if state.ended_at is None else rfc3339(state.ended_at),
-    }
 
 
 def saga_heading(state: SagaState, now: int) -> list[list[Part]]:
@@ -86,51 +55,9 @@ def saga_heading(state: SagaState, now: int) -> list[list[Part]]:
     return lines
 
 
-def head_json(head: StreamHead) -> Mapping[str, Json]:
-    """One row of a list."""
-    return {
-        "id": str(head.stream_id),
-        "saga": head.saga,
-        "version": head.definition_version,
-        "key": head.key,
-        "status": head.status,
-        "started_at": rfc3339(head.started_at),
-        "ended_at": None if head.ended_at is None else rfc3339(head.ended_at),
-    }
-
-
 def status_part(status: str) -> Styled:
     """A status in its colour."""
     return Styled(status, COLOURS.get(status))
-
-
-def step_status(state: SagaState, step: str) -> str:
-    """One word for a step: how far it is forward, or, once it is being undone, how far that is."""
-    known = state.steps.get(step)
-    if known is None:
-        return "pending" if state.phase is Phase.FORWARD else "not_run"
-    if known.undo is not None and known.undo in _UNDO:
-        return _UNDO[known.undo]
-    if known.undo is UndoStatus.NOTHING and known.status is not StepStatus.REJECTED:
-        return "without_effect"
-    return "running" if known.status in _BEGUN else str(known.status)
-
-
-def _step_json(state: SagaState, step: str) -> Mapping[str, Json]:
-    known = state.steps.get(step)
-    if known is None:
-        return {"step": step, "status": step_status(state, step), "attempts": 0, "result": None}
-    if known.items is None:
-        attempts, result = _attempts(known), known.result
-    else:
-        items = [state.steps.get(f"{step}/{index}") for index in range(len(known.items))]
-        attempts = max((_attempts(item) for item in items if item is not None), default=0)
-        result = [None if item is None else item.result for item in items]
-    return {"step": step, "status": step_status(state, step), "attempts": attempts, "result": result}
-
-
-def _attempts(known: StepState) -> int:
-    return 0 if known.forward is None else known.forward.attempt
 
 
 def _field(name: str, value: str, colour: str | None = None) -> list[Part]:

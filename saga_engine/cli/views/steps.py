@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from saga_engine.cli.output import Part, Styled
-from saga_engine.cli.views.saga import step_status
 from saga_engine.core import events as e
 from saga_engine.core.events import Direction, Event
 from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState, StepState, StepStatus, UndoStatus, split
+from saga_engine.documents.saga import step_status
 
 BAR: Final = 32
 """Cells of the bar that is the whole saga."""

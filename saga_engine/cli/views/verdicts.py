@@ -5,14 +5,14 @@ Owns that form. Acts on nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from saga_engine.cli.acting import Act, Result, Verdict
 from saga_engine.cli.output import Format, Styled, rfc3339, write, write_json, write_rows, write_table
-from saga_engine.cli.views.saga import head_json, status_part
-from saga_engine.definition.model import Json
+from saga_engine.cli.views.saga import status_part
+from saga_engine.documents.saga import head_json
 from saga_engine.envelope import StreamHead
+from saga_engine.operating import Act, Result, Verdict, verdict_json
 
 _COLOURS: Final = {Result.DONE: "green", Result.NOTHING: None, Result.REFUSED: "red"}
 
@@ -25,9 +25,9 @@ def print_verdicts(act: Act, verdicts: Sequence[Verdict], output: Format, *, sin
             result = Styled(f"{act.verb} {one.result}", _COLOURS[one.result])
             write([result, f"  {one.head.saga} {one.head.key} {one.head.stream_id}: {one.message}{details}"])
     elif single:
-        write_json(_row(act, verdicts[0]), output)
+        write_json(verdict_json(act, verdicts[0]), output)
     else:
-        write_rows([_row(act, one) for one in verdicts], output)
+        write_rows([verdict_json(act, one) for one in verdicts], output)
 
 
 def print_candidates(verb: str, heads: Sequence[StreamHead], output: Format) -> None:
@@ -40,16 +40,3 @@ def print_candidates(verb: str, heads: Sequence[StreamHead], output: Format) -> 
             for head in heads
         ]
         write_table(("ID", "SAGA", "KEY", "STATUS", "STARTED"), rows)
-
-
-def _row(act: Act, verdict: Verdict) -> Mapping[str, Json]:
-    return {
-        "id": str(verdict.head.stream_id),
-        "saga": verdict.head.saga,
-        "key": verdict.head.key,
-        "status": verdict.status,
-        "verb": act.verb,
-        "result": str(verdict.result),
-        "message": verdict.message,
-        **act.details,
-    }

@@ -1,11 +1,11 @@
-"""What a saga waits for, and what an operator may do about it, in words and as JSON.
+"""What a saga waits for, and what an operator may do about it, in words.
 
 Owns the wording. What is waited for is told by the core.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import assert_never
 
 from saga_engine.cli.output import Part, Styled, rfc3339
@@ -21,7 +21,6 @@ from saga_engine.core.waits import (
     AwaitedSignal,
     AwaitedTime,
 )
-from saga_engine.definition.model import Json
 
 
 def waits_lines(waits: Sequence[Awaited], state: SagaState, now: int) -> list[list[Part]]:
@@ -33,26 +32,10 @@ def waits_lines(waits: Sequence[Awaited], state: SagaState, now: int) -> list[li
     return lines
 
 
-def waits_json(waits: Sequence[Awaited]) -> Sequence[Json]:
-    """An object for each, told apart by `for`: reply, attempt, time, signal, operator or resume."""
-    return [_row(one) for one in waits]
-
-
 def blocked_words(blocked: Sequence[AwaitedOperator], key: str) -> str:
     """Which steps are blocked by what, and what to do next, on one line."""
     errors = ", ".join(f"{_place(one.step, one.item)}: {_error(one.code, one.message)}" for one in blocked)
     return f"{errors} → {_next_step(key)}"
-
-
-def blocked_json(one: AwaitedOperator) -> Mapping[str, Json]:
-    """A blocked step with its last error."""
-    return {
-        "step": one.step,
-        "item": one.item,
-        "direction": str(one.direction),
-        "code": one.code,
-        "message": one.message,
-    }
 
 
 def _next_step(key: str) -> str:
@@ -82,43 +65,6 @@ def _words(one: Awaited, key: str, now: int) -> str:
     assert_never(one)
 
 
-def _row(one: Awaited) -> Mapping[str, Json]:
-    match one:
-        case AwaitedReply():
-            return {
-                "for": "reply",
-                "step": one.step,
-                "item": one.item,
-                "direction": str(one.direction),
-                "participant": one.participant,
-                "command": one.command,
-                "attempt": one.attempt,
-                "since": rfc3339(one.since),
-                "next_send": _time(one.next_send),
-                "until": _time(one.until),
-            }
-        case AwaitedAttempt():
-            return {
-                "for": "attempt",
-                "step": one.step,
-                "item": one.item,
-                "direction": str(one.direction),
-                "attempt": one.attempt,
-                "until": rfc3339(one.until),
-                "code": one.code,
-                "message": one.message,
-            }
-        case AwaitedTime():
-            return {"for": "time", "step": one.step, "item": one.item, "until": rfc3339(one.until)}
-        case AwaitedSignal():
-            return {"for": "signal", "step": one.step, "event": one.event, "until": _time(one.until)}
-        case AwaitedOperator():
-            return {"for": "operator", **blocked_json(one)}
-        case AwaitedResume():
-            return {"for": "resume"}
-    assert_never(one)
-
-
 def _in(at: int, now: int) -> str:
     return f"in {_span(at - now)}, at {rfc3339(at)}"
 
@@ -131,10 +77,6 @@ def _span(microseconds: int) -> str:
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}"
-
-
-def _time(at: int | None) -> str | None:
-    return None if at is None else rfc3339(at)
 
 
 def _place(step: str, item: int | None) -> str:

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from saga_engine.cli.output import Styled
-from saga_engine.cli.views.waits import waits_json, waits_lines
+from saga_engine.cli.views.waits import waits_lines
 from saga_engine.core.decider import Decided, decide
 from saga_engine.core.events import Direction
 from saga_engine.core.inputs import Cancel, Due, Input, Outcome, ReplyReceived, Start, Suspend
@@ -18,6 +18,7 @@ from saga_engine.core.state import SagaState
 from saga_engine.core.waits import waits_for
 from saga_engine.definition.loader import Loaded, load_text
 from saga_engine.definition.model import Json
+from saga_engine.documents.waits import waits_json
 
 SAGA = UUID("01938f5e-7c00-7000-8000-000000000001")
 START = 1_700_000_000_000_000

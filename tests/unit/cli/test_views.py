@@ -10,13 +10,14 @@ from uuid import UUID
 import pytest
 
 from saga_engine.cli.output import Styled
-from saga_engine.cli.views.saga import head_json, saga_heading, saga_json, step_status
+from saga_engine.cli.views.saga import saga_heading
 from saga_engine.cli.views.timeline import entry, timeline
 from saga_engine.core import events as e
 from saga_engine.core.events import Direction, Effect, Event, Verb
 from saga_engine.core.evolve import fold
 from saga_engine.core.state import SagaState
 from saga_engine.definition.model import Json
+from saga_engine.documents.saga import head_json, saga_json, step_status
 from saga_engine.envelope import StreamHead
 
 SAGA = UUID("01938f5e-7c00-7000-8000-000000000001")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from saga_engine.cli.output import rfc3339
 from saga_engine.codec import encode_event, event_data
 from saga_engine.definition.model import Json
+from saga_engine.wire import rfc3339
 
 if TYPE_CHECKING:
     from saga_engine.orchestrator.client import SagaView

@@ -1,0 +1,288 @@
+"""The order API: place an order, look at it, list a customer's, follow one. Orders are sagas: nothing else is written.
+
+Owns paths and the form of an order on the wire. Money is integer minor units; the example's amounts are converted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from http import HTTPMethod, HTTPStatus
+from typing import Annotated, Final, Literal, cast
+from uuid import UUID, uuid4, uuid5
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from saga_engine.api import Answer, Operation, Problem, Request, body
+from saga_engine.api.sagas import LAST_EVENT_ID, TRACEPARENT
+from saga_engine.api.sse import Sent, follow, last_event_id
+from saga_engine.core.state import Status
+from saga_engine.definition.inputs import InputRejected
+from saga_engine.definition.model import Json
+from saga_engine.errors import NotFoundError, SagaEngineError
+from saga_engine.orchestrator.client import Client, SagaView
+from saga_engine.orchestrator.starting import KeyConflict
+from saga_engine.refusals import refusal
+from saga_engine.wire import rfc3339
+from saga_engine.words import words_problem
+from store import orders
+
+SAGA: Final = "place_order"
+KEYS: Final = UUID("6f0c2b52-4d0e-5d0c-9f2e-6a1b7d3c8e90")
+"""The namespace in which an idempotency key names an order."""
+MOST_ITEMS: Final = 500
+_MOST_KEY: Final = 255
+_MINOR: Final = 100
+_MOST_AMOUNT: Final = 2**53 - 1
+
+
+def _text(text: str) -> str:
+    problem = words_problem(text)
+    if problem is not None:
+        raise ValueError(problem)
+    return text
+
+
+Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_text)]
+Quantity = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class Taken(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Item(Taken):
+    """`unit_price` in minor units: 1250 is 12.50."""
+
+    code: Text
+    name: Text
+    unit_price: int = Field(ge=0, le=1_000_000_000)
+    quantity: Quantity
+
+
+def _minor(price: float) -> float:
+    if Decimal(str(price)) * _MINOR % 1:
+        raise ValueError("has more than two decimals")
+    return price
+
+
+class ExampleItem(Taken):
+    """An item as the example application sends it: `unit_price` is 12.5 for 12.50."""
+
+    code: Text
+    name: Text
+    unit_price: Annotated[float, Field(ge=0, le=10_000_000), AfterValidator(_minor)]
+    quantity: Quantity
+
+    def exact(self) -> Item:
+        """The same with its price in minor units."""
+        price = int(Decimal(str(self.unit_price)) * _MINOR)
+        return Item(code=self.code, name=self.name, unit_price=price, quantity=self.quantity)
+
+
+class PlaceOrder(Taken):
+    """`items`, or `order_items` as the example application sends them. The amount is their sum.
+
+    What else that application sends, `order_id`, `status`, `created_on` and `amount`, is not looked at, as there.
+    """
+
+    customer_id: Text
+    restaurant_id: Text | None = None
+    items: Annotated[list[Item], Field(min_length=1, max_length=MOST_ITEMS)] | None = None
+    order_items: Annotated[list[ExampleItem], Field(min_length=1, max_length=MOST_ITEMS)] | None = None
+    order_id: str | None = None
+    status: str | None = None
+    created_on: str | None = None
+    amount: float | None = None
+
+    @model_validator(mode="after")
+    def _one_list_with_a_price(self) -> PlaceOrder:
+        if (self.items is None) == (self.order_items is None):
+            raise ValueError("give items, or order_items: one of them")
+        if not 0 < self.total() <= _MOST_AMOUNT:
+            raise ValueError("the items come to nothing, or to more than can be paid")
+        return self
+
+    def exact_items(self) -> list[Item]:
+        """The items, in minor units."""
+        return self.items or [one.exact() for one in self.order_items or ()]
+
+    def total(self) -> int:
+        """What they come to, in minor units."""
+        return sum(one.unit_price * one.quantity for one in self.exact_items())
+
+
+class Order(BaseModel):
+    """An order. `amount` and `unit_price` in minor units. `saga_id`: the saga that places it."""
+
+    order_id: str
+    saga_id: UUID
+    customer_id: str
+    restaurant_id: str | None
+    status: Literal["pending", "approved", "rejected"]
+    reason: str | None
+    amount: int
+    items: list[Item]
+    created_on: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+class Orders(BaseModel):
+    orders: list[Order]
+
+
+def _order_id(request: Request) -> str:
+    """The id of the order to place: the same for the same idempotency key of the same caller.
+
+    Raises:
+        Problem: the key is no key.
+    """
+    key = request.http.headers.get("idempotency-key")
+    if key is None:
+        return str(uuid4())
+    if not (0 < len(key) <= _MOST_KEY and key.isascii() and key.isprintable()):
+        said = f"Idempotency-Key: expected 1 to {_MOST_KEY} printable characters, as in a UUID"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", said)
+    return str(uuid5(KEYS, f"{request.caller or ''}/{key}"))
+
+
+async def place(request: Request) -> Answer:
+    order_id = _order_id(request)
+    wanted = await body(request.http, PlaceOrder)
+    started = {
+        "order_id": order_id,
+        "customer_id": wanted.customer_id,
+        "amount": wanted.total(),
+        "items": [one.model_dump() for one in wanted.exact_items()],
+        **({} if wanted.restaurant_id is None else {"restaurant_id": wanted.restaurant_id}),
+    }
+    trace = request.http.headers.get("traceparent")
+    outcome = await request.desk.ask(lambda client: client.start(SAGA, cast(Json, started), traceparent=trace))
+    if isinstance(outcome, KeyConflict):
+        said = "Idempotency-Key: another order was placed with this key; use a new one"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency_key_reused", said)
+    if isinstance(outcome, InputRejected):
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "input", str(outcome))
+    begun = refusal(outcome)
+    if isinstance(begun, SagaEngineError):
+        raise Problem(HTTPStatus.CONFLICT, "refused", str(begun))
+    request.desk.bell.ring([begun.saga_id])
+    view = await request.desk.ask(lambda client: client.view(begun.saga_id))
+    return Answer(_order(view), HTTPStatus.CREATED, {"Location": f"/api/orders/{order_id}"})
+
+
+async def show(request: Request) -> Answer:
+    return Answer(_order(await _view(request)))
+
+
+async def of_customer(request: Request) -> Answer:
+    customer = request.http.path_params["customer_id"]
+    engine = request.desk.engine(request.desk.settings.participant("order").database)
+
+    def found(client: Client) -> Json:
+        with engine.connect() as db:
+            sagas = orders.of_customer(db, customer)
+        return {"orders": [_order(client.view(saga_id)) for saga_id in sagas]}
+
+    return Answer(await request.desk.ask(found))
+
+
+async def events(request: Request) -> Answer:
+    after = last_event_id(request)
+    return Answer(follow(request, await _view(request), after, _published))
+
+
+async def _view(request: Request) -> SagaView:
+    order_id = request.http.path_params["order_id"]
+    try:
+        return await request.desk.ask(lambda client: client.view(client.find(order_id, SAGA)))
+    except NotFoundError:
+        raise NotFoundError(f"no order with id {order_id!r}") from None
+
+
+def _published(view: SagaView, after: int) -> Sequence[Sent]:
+    """The domain events of the order: those that are published."""
+    return [
+        Sent(version, event.name, {"order_id": view.state.key, **_data(event.data)})
+        for version, event in view.emitted.items()
+        if version > after
+    ]
+
+
+def _data(data: Json) -> Mapping[str, Json]:
+    return data if isinstance(data, Mapping) else {}
+
+
+def _order(view: SagaView) -> Json:
+    """An order as its saga tells it: that is there as soon as it is placed."""
+    state = view.state
+    said = _data(state.input)
+    status = {Status.COMPLETED: orders.APPROVED, Status.COMPENSATED: orders.REJECTED, Status.CLOSED: orders.REJECTED}
+    return {
+        "order_id": state.key,
+        "saga_id": str(state.saga_id),
+        "customer_id": said.get("customer_id"),
+        "restaurant_id": said.get("restaurant_id"),
+        "status": status.get(state.status, orders.PENDING),
+        "reason": None if state.failure is None else state.failure.code,
+        "amount": said.get("amount"),
+        "items": said.get("items") or [],
+        "created_on": rfc3339(state.started_at),
+    }
+
+
+_TEXT: Final[Json] = {"type": "string"}
+
+OPERATIONS: Final = (
+    Operation(
+        HTTPMethod.POST,
+        "/api/orders",
+        "placeOrder",
+        "Place an order. With the same Idempotency-Key again, the order there is.",
+        place,
+        {HTTPStatus.CREATED: Order},
+        takes=PlaceOrder,
+        headers={
+            **TRACEPARENT,
+            "Idempotency-Key": {
+                "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+                "description": "A new one for each order; without it, a repeated request is one more order.",
+            },
+        },
+        problems=(HTTPStatus.CONFLICT,),
+        tag="orders",
+    ),
+    Operation(
+        HTTPMethod.GET,
+        "/api/orders/{order_id}",
+        "showOrder",
+        "Show an order.",
+        show,
+        {HTTPStatus.OK: Order},
+        parameters={"order_id": {"schema": _TEXT}},
+        problems=(HTTPStatus.NOT_FOUND,),
+        tag="orders",
+    ),
+    Operation(
+        HTTPMethod.GET,
+        "/api/customers/{customer_id}/orders",
+        "customerOrders",
+        "The orders of a customer, newest first.",
+        of_customer,
+        {HTTPStatus.OK: Orders},
+        parameters={"customer_id": {"schema": _TEXT}},
+        problems=(HTTPStatus.NOT_FOUND,),
+        tag="orders",
+    ),
+    Operation(
+        HTTPMethod.GET,
+        "/api/orders/{order_id}/events",
+        "followOrder",
+        "What happens to an order, as server-sent events: the domain events that are published.",
+        events,
+        {HTTPStatus.OK: None},
+        parameters={"order_id": {"schema": _TEXT}},
+        headers=LAST_EVENT_ID,
+        problems=(HTTPStatus.NOT_FOUND,),
+        tag="orders",
+    ),
+)

@@ -1,0 +1,53 @@
+"""The ASGI application: the engine's operations and the project's, its document, and what stands around every request.
+
+Owns the order of those. Knows no server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.metadata import version
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from saga_engine.api import sagas, verbs
+from saga_engine.api.access import HEALTH, Access
+from saga_engine.api.openapi import document
+from saga_engine.api.operation import Operation, routes
+from saga_engine.api.problems import Problem, answer_problem
+from saga_engine.bootstrap.desk import Desk
+from saga_engine.errors import SagaEngineError
+
+DOCUMENT: Final = "/api/openapi.json"
+
+ENGINE: Final[Sequence[Operation]] = (*sagas.OPERATIONS, *verbs.OPERATIONS)
+"""The engine's own operations."""
+
+
+def application(desk: Desk, project: Sequence[Operation] = ()) -> Starlette:
+    """The application over a desk. `project`: the operations that the project adds."""
+    operations = (*ENGINE, *project)
+    described = document(operations, "saga-engine", version("saga-engine"))
+
+    async def openapi(_request: Request) -> Response:
+        return JSONResponse(described)
+
+    async def health(_request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    tokens = {name: token.get_secret_value() for name, token in desk.settings.api.tokens.items()}
+    handled: tuple[type[Exception], ...] = (Problem, SagaEngineError, HTTPException, Exception)
+    answering: Callable[[Request, Exception], Awaitable[Response]] = answer_problem
+    app = Starlette(
+        routes=[Route(HEALTH, health), Route(DOCUMENT, openapi), *routes(desk, operations)],
+        middleware=[Middleware(Access, tokens=tokens)],
+        exception_handlers=dict.fromkeys(handled, answering),
+    )
+    app.state.followers = set()
+    return app

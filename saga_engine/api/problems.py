@@ -1,0 +1,93 @@
+"""What went wrong, as a problem document (RFC 9457): a status, a code for programs, and words for people.
+
+Owns which status each error has. A defect of ours says nothing of itself to the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from saga_engine.definition.model import Json
+from saga_engine.errors import NotFoundError, SagaEngineError, UnavailableError, UsageError
+
+MEDIA_TYPE = "application/problem+json"
+
+_log = structlog.get_logger(__name__)
+
+
+class ProblemDocument(BaseModel):
+    """A problem. `type` names its kind for ever; `detail` is for people; other members depend on the kind."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["urn:saga-engine:problem:not_found"])
+    title: str
+    status: int
+    detail: str
+
+
+class Problem(Exception):  # noqa: N818 - the word of RFC 9457
+    """Ends a request with a problem document. `code`: of the kind, in lower case with underscores."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        code: str,
+        detail: str,
+        more: Mapping[str, Json] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.more = more or {}
+        self.headers = headers or {}
+
+    def response(self) -> Response:
+        """The document as it is sent."""
+        document = {
+            "type": f"urn:saga-engine:problem:{self.code}",
+            "title": self.status.phrase,
+            "status": self.status.value,
+            "detail": self.detail,
+            **self.more,
+        }
+        return JSONResponse(document, self.status, self.headers, MEDIA_TYPE)
+
+
+def problem_of(error: Exception) -> Problem:
+    """The problem that an error is to its caller."""
+    match error:
+        case Problem():
+            return error
+        case NotFoundError():
+            return Problem(HTTPStatus.NOT_FOUND, "not_found", str(error))
+        case UsageError():
+            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", str(error))
+        case UnavailableError():
+            _log.warning("a request could not be served", error=str(error))
+            said = "the store cannot be reached for now; the same request may be repeated"
+            return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", said, headers={"Retry-After": "1"})
+        case SagaEngineError():
+            return Problem(HTTPStatus.CONFLICT, "refused", str(error))
+        case HTTPException():
+            status = HTTPStatus(error.status_code)
+            said = f"{status.phrase}: {status.description}" if status.description else status.phrase
+            return Problem(status, status.name.lower(), said, headers=error.headers)
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "defect", "a fault in saga-engine; its log says which")
+
+
+async def answer_problem(request: Request, error: Exception) -> Response:
+    """Starlette's exception handler for all of them."""
+    problem = problem_of(error)
+    if problem.code == "defect":
+        _log.error("a request failed", method=request.method, path=request.url.path, exc_info=error)
+    return problem.response()

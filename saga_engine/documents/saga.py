@@ -1,0 +1,86 @@
+"""A saga's state as a program reads it: status, steps, failure; and a saga as a row of a list.
+
+Owns the shown status of a step. Knows no event: what happened is `history`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from saga_engine.core.state import Phase, SagaState, StepState, StepStatus, UndoStatus
+from saga_engine.definition.model import Json
+from saga_engine.envelope import StreamHead
+from saga_engine.wire import rfc3339
+
+_UNDO: Final[Mapping[UndoStatus, str]] = {
+    UndoStatus.ISSUED: "compensating",
+    UndoStatus.RETRYING: "compensating",
+    UndoStatus.UNDONE: "compensated",
+    UndoStatus.RESOLVED: "resolved",
+    UndoStatus.BLOCKED: "blocked",
+    UndoStatus.EXHAUSTED: "compensation_exhausted",
+    UndoStatus.SKIPPED: "compensation_skipped",
+}
+_BEGUN: Final = (StepStatus.OPEN, StepStatus.ISSUED)
+
+
+def saga_json(state: SagaState, steps: Sequence[str]) -> Mapping[str, Json]:
+    """One saga. `steps`: the names of the definition's steps, in order, also those that have not begun."""
+    failure = state.failure
+    return {
+        "id": str(state.saga_id),
+        "saga": state.saga,
+        "version": state.definition_version,
+        "key": state.key,
+        "status": str(state.status),
+        "input": state.input,
+        "steps": [_step_json(state, step) for step in steps],
+        "failure": None
+        if failure is None
+        else {"step": failure.step, "code": failure.code, "message": failure.message},
+        "started_at": rfc3339(state.started_at),
+        "ended_at": None if state.ended_at is None else rfc3339(state.ended_at),
+    }
+
+
+def head_json(head: StreamHead) -> Mapping[str, Json]:
+    """One row of a list."""
+    return {
+        "id": str(head.stream_id),
+        "saga": head.saga,
+        "version": head.definition_version,
+        "key": head.key,
+        "status": head.status,
+        "started_at": rfc3339(head.started_at),
+        "ended_at": None if head.ended_at is None else rfc3339(head.ended_at),
+    }
+
+
+def step_status(state: SagaState, step: str) -> str:
+    """One word for a step: how far it is forward, or, once it is being undone, how far that is."""
+    known = state.steps.get(step)
+    if known is None:
+        return "pending" if state.phase is Phase.FORWARD else "not_run"
+    if known.undo is not None and known.undo in _UNDO:
+        return _UNDO[known.undo]
+    if known.undo is UndoStatus.NOTHING and known.status is not StepStatus.REJECTED:
+        return "without_effect"
+    return "running" if known.status in _BEGUN else str(known.status)
+
+
+def _step_json(state: SagaState, step: str) -> Mapping[str, Json]:
+    known = state.steps.get(step)
+    if known is None:
+        return {"step": step, "status": step_status(state, step), "attempts": 0, "result": None}
+    if known.items is None:
+        attempts, result = _attempts(known), known.result
+    else:
+        items = [state.steps.get(f"{step}/{index}") for index in range(len(known.items))]
+        attempts = max((_attempts(item) for item in items if item is not None), default=0)
+        result = [None if item is None else item.result for item in items]
+    return {"step": step, "status": step_status(state, step), "attempts": attempts, "result": result}
+
+
+def _attempts(known: StepState) -> int:
+    return 0 if known.forward is None else known.forward.attempt
