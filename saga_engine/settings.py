@@ -369,6 +369,8 @@ def _absolute_eventstore(section: EventstoreSection, root: Path) -> EventstoreSe
             "key": section.key and root / section.key,
         }
     )
+
+
 def _absolute_api(api: ApiSection, root: Path) -> ApiSection:
     files = {"certificate": api.certificate, "key": api.key}
     return api.model_copy(update={name: path and root / path for name, path in files.items()})
