@@ -176,11 +176,10 @@ async def show(request: Request) -> Answer:
 
 async def of_customer(request: Request) -> Answer:
     customer = request.http.path_params["customer_id"]
-    engine = request.desk.engine(request.desk.settings.participant("order").database)
+    database = request.desk.settings.participant("order").database
+    sagas = await request.desk.read(database, lambda db: orders.of_customer(db, customer))
 
     def found(client: Client) -> Json:
-        with engine.connect() as db:
-            sagas = orders.of_customer(db, customer)
         return {"orders": [_order(client.view(saga_id)) for saga_id in sagas]}
 
     return Answer(await request.desk.ask(found))

@@ -53,7 +53,7 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "eventstore.certificate": "The server's certificate chain (PEM); needed beyond this machine unless `insecure`.",
     "eventstore.key": "The key of that certificate.",
     "api.listen": "Where `saga api` serves HTTP: a port, which only this machine reaches, or `host:port`.",
-    "api.tokens": "What callers must bring, by the caller's name, which stands in the histories of sagas; 16 characters "
+    "api.tokens": "What callers must bring, by the caller's name, which stands in histories of sagas; 16 characters "
     "or more. Put them into the environment: `SAGA_API__TOKENS__OPS`. Left out: this machine needs none.",
     "api.certificate": "The server's certificate, with its chain. Beyond this machine needed, or `insecure`.",
     "api.key": "The key of that certificate.",

@@ -81,16 +81,11 @@ def _server(app: Starlette, settings: Settings) -> _Server:
 
 
 def _bound(listen: Listening) -> socket.socket:
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind, protocol)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
+        return socket.create_server((listen.host, listen.port), family=family)
     except OSError as error:
         raise UsageError(f"api.listen: {listen}: cannot be listened on: {error.strerror}; choose another") from None
-    return listening
 
 
 def _ready_line(settings: Settings, port: int) -> str:

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import structlog
 from pydantic import SecretStr
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from saga_engine.adapters.nats.transport import NatsTransport, connect
 from saga_engine.adapters.sql.store import SqlEventStore
@@ -34,6 +34,7 @@ from saga_engine.orchestrator.client import Client
 from saga_engine.participant.threads import HandlerThreads
 from saga_engine.settings import Settings
 from saga_engine.sql.engine import open_engine
+from saga_engine.sql.transaction import run_query
 from saga_engine.tasks import end_tasks
 
 T = TypeVar("T")
@@ -163,12 +164,17 @@ class Desk:
 
         return self.threads(asked)
 
-    def engine(self, url: SecretStr) -> Engine:
-        """Another database of the project, opened once."""
+    def read(self, url: SecretStr, query: Callable[[Connection], T]) -> Awaitable[T]:
+        """Read another database of the project, in a thread.
+
+        Raises:
+            StoreUnavailableError, SchemaMissingError: it cannot be reached, or is not set up.
+        """
         text = url.get_secret_value()
-        if text not in self._engines:
-            self._engines[text] = open_engine(text)
-        return self._engines[text]
+        engine = self._engines.get(text)
+        if engine is None:
+            engine = self._engines[text] = open_engine(text)
+        return self.threads(partial(run_query, engine, query))
 
     def close(self) -> None:
         """Give back all connections."""
