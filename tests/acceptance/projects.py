@@ -38,14 +38,19 @@ PATIENCE = 60.0
 
 
 class Service:
-    """One `saga run` process."""
+    """One process of `saga run`, or of another command that serves."""
 
     def __init__(
-        self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], program: Path = SAGA
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        program: Path = SAGA,
+        command: str = "run",
     ) -> None:
         self._log: IO[bytes] = (folder / f"run-{time.monotonic_ns()}.log").open("w+b")
         self.process = subprocess.Popen(
-            [str(program), "--log-level", "info", "run", *arguments],
+            [str(program), "--log-level", "info", command, *arguments],
             cwd=folder,
             env=dict(environment),
             stdout=self._log,
@@ -111,15 +116,15 @@ class Project:
             check=False,
         )
 
-    def run(self, *arguments: str) -> Service:
+    def run(self, *arguments: str, command: str = "run") -> Service:
         """Start `saga run` and wait until it works."""
-        service = self.begin(*arguments)
+        service = self.begin(*arguments, command=command)
         service.ready()
         return service
 
-    def begin(self, *arguments: str) -> Service:
+    def begin(self, *arguments: str, command: str = "run") -> Service:
         """Start `saga run`."""
-        service = Service(arguments, self.folder, self.environment)
+        service = Service(arguments, self.folder, self.environment, command=command)
         self._services.append(service)
         return service
 

@@ -1,4 +1,4 @@
-"""The how-to pages: every block of Python runs as it stands, from the root of the repository.
+"""The how-to pages: every block of Python that is no illustration runs as it stands, from the root of the repository.
 
 Those that are the content of a file run as tests, in a project that has them.
 """
@@ -17,7 +17,7 @@ from tests.unit.docs.markdown import HOW_TO, ROOT, Block, blocks
 
 PAGES = sorted(HOW_TO.glob("*.md"))
 PYTHON = [block for page in PAGES for block in blocks(page) if block.language == "python"]
-CODE = [block for block in PYTHON if not block.title]
+CODE = [block for block in PYTHON if not block.title and not block.illustration]
 FILES = [block for block in PYTHON if block.title]
 
 
