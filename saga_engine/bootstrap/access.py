@@ -9,6 +9,7 @@ from typing import Final
 from saga_engine.adapters.nats import permissions
 from saga_engine.adapters.nats.permissions import NatsUser
 from saga_engine.bootstrap.definitions import load_project
+from saga_engine.bootstrap.listeners import project_listening
 from saga_engine.bootstrap.transports import transport
 from saga_engine.databases import databases
 from saga_engine.definition.model import Call, Definition, Emit, Wait
@@ -79,7 +80,7 @@ async def provision(settings: Settings) -> Parties:
     known = parties(settings)
     may = settings.nats.model_copy(update={"provision": True})
     async with transport(settings.with_nats(may), _WAIT_S) as connected:
-        await connected.provision(known.participants, known.event_subjects)
+        await connected.provision(known.participants, known.event_subjects, project_listening(settings))
     return known
 
 

@@ -19,18 +19,20 @@ from saga_engine.adapters.nats.publisher import Publisher
 from saga_engine.adapters.nats.session import Session
 from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.streams import (
+    STREAMS,
     ConsumerName,
     capture_event_subject,
     command_consumer,
     ensure_consumer,
     reply_consumer,
     reply_consumers,
+    stream_mark,
 )
 from saga_engine.adapters.nats.subscription import NatsSubscription
 from saga_engine.adapters.nats.watch import StreamWatch
 from saga_engine.envelope import Message
 from saga_engine.errors import TransportUnavailableError
-from saga_engine.ports import Subscription
+from saga_engine.ports import Listening, Subscription
 
 
 class NatsTransport:
@@ -85,8 +87,10 @@ class NatsTransport:
         """The domain events that anybody publishes, over this connection."""
         return NatsEventFeed(self._connection, self._settings.provision)
 
-    async def provision(self, participants: Sequence[str], event_subjects: Sequence[str]) -> None:
-        """Make the consumers of these participants and of all replies, and let these subjects be taken.
+    async def provision(
+        self, participants: Sequence[str], event_subjects: Sequence[str], listening: Sequence[Listening] = ()
+    ) -> None:
+        """Make the consumers of these participants, of all replies and of who listens; let these subjects be taken.
 
         The streams were made by `connect`. Raises `TransportUnavailableError` when the server does not answer or
         refuses.
@@ -98,11 +102,26 @@ class NatsTransport:
                 await session.ask(ensure_consumer(session.client, consumer, self._settings.ack_wait))
             for subject in event_subjects:
                 await session.ask(capture_event_subject(session.client, subject))
+            feed = self.event_feed()
+            for one in listening:
+                stream = await session.ask(feed.stream_of(session, one.subject))
+                await session.ask(feed.provide(session, ConsumerName(stream, one.name, one.subject)))
         except nats.errors.Error as error:
             reason = str(error) or type(error).__name__
             raise TransportUnavailableError(
                 f"nats: the consumers could not be made at {self._connection.address}: {reason}"
             ) from error
+
+    async def streams(self) -> Sequence[str]:
+        """Those of the engine's streams that are there. Raises `TransportUnavailableError` as `provision`."""
+        session = await self._connection.session()
+        try:
+            marks = {name: await session.ask(stream_mark(session.client, name)) for name in STREAMS}
+        except nats.errors.Error as error:
+            reason = str(error) or type(error).__name__
+            address = self._connection.address
+            raise TransportUnavailableError(f"nats: the streams cannot be asked for at {address}: {reason}") from error
+        return [name for name, mark in marks.items() if mark is not None]
 
     @property
     def connected(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -24,6 +25,13 @@ def upgrade(frame: Frame, output: Format) -> None:
 
     Safe to repeat, and from several processes at once.
     """
+    _, rows = upgraded(frame, output)
+    if output is not Format.TEXT:
+        write_rows(rows, output)
+
+
+def upgraded(frame: Frame, output: Format) -> tuple[Settings, Sequence[Mapping[str, str | list[str]]]]:
+    """Upgrade all databases, each told as text when it is done; a row for each."""
     from saga_engine import databases
     from saga_engine.settings import shown_url
 
@@ -36,8 +44,7 @@ def upgrade(frame: Frame, output: Format) -> None:
         if output is Format.TEXT:
             done = Styled(f"applied {', '.join(applied)}", "green") if applied else "is up to date"
             write([f"{one.branch}: ", done])
-    if output is not Format.TEXT:
-        write_rows(rows, output)
+    return settings, rows
 
 
 @click.command("status")

@@ -1,0 +1,41 @@
+"""`saga setup`: the tables of all databases, and the streams and consumers of the broker, in one go."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+
+from saga_engine.cli.frame import Frame, pass_frame
+from saga_engine.cli.output import Format, Styled, output_option, write, write_json
+from saga_engine.cli.progress import progress
+
+if TYPE_CHECKING:
+    from saga_engine.definition.model import Json
+
+
+@click.command("setup")
+@output_option
+@pass_frame
+def setup(frame: Frame, output: Format) -> None:
+    """Set up the databases and the broker, once.
+
+    Does what `saga db upgrade` and `saga nats provision` do, and says what was new. An SQLite database is made; one of
+    a server must be there. Safe to repeat.
+    """
+    from saga_engine.bootstrap.setup import set_up_broker
+    from saga_engine.cli.commands.db import upgraded
+
+    settings, rows = upgraded(frame, output)
+    with progress("setting up the broker"):
+        broker = asyncio.run(set_up_broker(settings))
+    if output is not Format.TEXT:
+        found: dict[str, Json] = {"made": list(broker.made), "there": list(broker.there)}
+        found |= {"participants": list(broker.parties.participants)}
+        found |= {"event_subjects": list(broker.parties.event_subjects)}
+        databases: list[Json] = [dict(row) for row in rows]
+        write_json({"databases": databases, "nats": found}, output)
+        return
+    done = Styled(f"made {', '.join(broker.made)}", "green") if broker.made else "streams are there"
+    write(["nats: ", done, f"; consumers for: {', '.join(broker.parties.participants) or 'no participant'}"])
