@@ -17,6 +17,7 @@ from pydantic import BaseModel, JsonValue, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from saga_engine.config_file import Position, Tree, read_config_file
+from saga_engine.definition.durations import format_duration
 from saga_engine.definition.problems import nearest
 from saga_engine.errors import UsageError
 from saga_engine.exposure import refuse_plain_text
@@ -226,6 +227,10 @@ def _values(settings: Settings, sources: Sequence[_Source]) -> list[Value]:
         "participants": {
             name: {"database": one.database, "concurrency": one.concurrency, "settings": one.settings}
             for name, one in settings.participants.items()
+        },
+        "projections": {
+            name: {"database": one.database, "sweep": format_duration(one.sweep)}
+            for name, one in settings.projections.items()
         },
         "orchestrator": settings.orchestrator,
         "limits": settings.limits,

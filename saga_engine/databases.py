@@ -1,4 +1,4 @@
-"""Which databases a project has: the engine's, and one for each participant whose handlers write in it.
+"""Which databases a project has: the engine's, and one for each projection and each participant that writes in it.
 
 Owns which migrations belong to which. Opens a database only while it is upgraded or looked at.
 """
@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
+from saga_engine.errors import UsageError
 from saga_engine.eventstore import tables
 from saga_engine.participant.registry import MergedParticipant
+from saga_engine.projections.projection import Projection
 from saga_engine.settings import Settings
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.patience import SLOW
@@ -28,21 +30,37 @@ MIGRATIONS = Path("store", "migrations")
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """One database. `branch`: whose revisions it gets. `inbox`: a participant's, which holds its inbox."""
+    """One database. `branch`: whose revisions it gets. `inbox`: a participant's, which holds its inbox; `checkpoints`:
+
+    a projection's, which holds those.
+    """
 
     branch: str
     url: SecretStr
     inbox: bool
+    checkpoints: bool = False
 
 
-def databases(settings: Settings, participants: Iterable[MergedParticipant]) -> Iterator[Database]:
-    """The engine's database, then those of the participants that have a handler with a database, by name."""
+def databases(
+    settings: Settings, participants: Iterable[MergedParticipant], projections: Iterable[type[Projection]] = ()
+) -> Iterator[Database]:
+    """The engine's database, those of the participants that have a handler with a database, those of projections.
+
+    Raises `UsageError` for a projection with the name of a participant: their databases could not be told apart.
+    """
     from saga_engine.sql.migrate import ENGINE_BRANCH
 
     yield Database(ENGINE_BRANCH, settings.database, inbox=False)
-    for participant in sorted(participants, key=lambda one: one.name):
+    known = sorted(participants, key=lambda one: one.name)
+    for participant in known:
         if participant.fenced:
             yield Database(participant.name, settings.participant(participant.name).database, inbox=True)
+    for projection in sorted(projections, key=lambda one: one.name):
+        name, place = projection.name, projection.defined_at
+        if any(name == one.name for one in known):
+            raise UsageError(f"{place}: the name {name!r} is a participant's already; call it {name}_view")
+        url = settings.projection(name).database
+        yield Database(name, url, inbox=False, checkpoints=True)
 
 
 def eventstore_databases(settings: Settings) -> Iterator[Database]:
@@ -57,7 +75,8 @@ def upgrade(settings: Settings, database: Database) -> Sequence[str]:
     from saga_engine.sql import migrate
 
     locations = _locations(settings, database)
-    return _with(database, lambda engine: migrate.upgrade(engine, database.branch, locations, inbox=database.inbox))
+    supplied = {"inbox": database.inbox, "checkpoints": database.checkpoints}
+    return _with(database, lambda engine: migrate.upgrade(engine, database.branch, locations, **supplied))
 
 
 def status(settings: Settings, database: Database) -> Status:
@@ -65,7 +84,8 @@ def status(settings: Settings, database: Database) -> Status:
     from saga_engine.sql import migrate
 
     locations = _locations(settings, database)
-    return _with(database, lambda engine: migrate.status(engine, database.branch, locations, inbox=database.inbox))
+    supplied = {"inbox": database.inbox, "checkpoints": database.checkpoints}
+    return _with(database, lambda engine: migrate.status(engine, database.branch, locations, **supplied))
 
 
 def _locations(settings: Settings, database: Database) -> list[Path]:

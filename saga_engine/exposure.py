@@ -38,6 +38,8 @@ def plain_text(settings: Settings) -> Iterator[str]:
         urls.setdefault(settings.eventstore.database.get_secret_value(), "eventstore.database")
     for name, one in settings.participants.items():
         urls.setdefault(one.database.get_secret_value(), f"participants.{name}.database")
+    for name, view in settings.projections.items():
+        urls.setdefault(view.database.get_secret_value(), f"projections.{name}.database")
     for url, place in urls.items():
         host, mode = database_host(url), sslmode(url)
         if host is not None and not is_local(host) and mode not in ENCRYPTED:

@@ -1,21 +1,25 @@
-"""Imports the handlers of a project and collects the participants that they register on.
+"""Imports the handlers of a project and collects the participants that they register on, and its projections.
 
-Owns the names of the two handler packages and how a module that fails to import is reported. Runs no handler.
+Owns the names of those packages and how a module that fails to import is reported. Runs no handler.
 """
 
 from __future__ import annotations
 
 import importlib
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
 from saga_engine.errors import SagaEngineError, UsageError
 from saga_engine.participant.registry import Participant
 from saga_engine.project import enter
+from saga_engine.projections.projection import Projection
 
 HANDLER_PACKAGES = ("participants", "compensations")
+PROJECTION_PACKAGE = "store"
+MIGRATIONS = "migrations"
+"""Within that package: revisions, which are no modules of it."""
 
 
 def load_participants(root: Path) -> list[Participant]:
@@ -30,6 +34,23 @@ def load_participants(root: Path) -> list[Participant]:
         for module in modules(root, package):
             found |= {id(value): value for value in vars(module).values() if isinstance(value, Participant)}
     return list(found.values())
+
+
+def load_projections(root: Path) -> Mapping[str, type[Projection]]:
+    """Every `Projection` that a module of `store` defines, by name.
+
+    Raises `UsageError` that names file and line when a module does not import, and for two of one name.
+    """
+    enter(root)
+    found: dict[str, type[Projection]] = {}
+    for module in modules(root, PROJECTION_PACKAGE):
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, Projection) and value is not Projection:
+                known = found.setdefault(value.name, value)
+                if known is not value:
+                    what = f"two projections are named {value.name}"
+                    raise UsageError(f"{what}: {known.defined_at} and {value.defined_at}; rename one or remove it")
+    return found
 
 
 def modules(root: Path, package: str) -> Iterator[ModuleType]:
@@ -48,7 +69,7 @@ def modules(root: Path, package: str) -> Iterator[ModuleType]:
         )
     for path in sorted(folder.rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
-        if any(part.startswith(".") for part in parts):
+        if any(part.startswith(".") for part in parts) or parts[:2] == (PROJECTION_PACKAGE, MIGRATIONS):
             continue
         if not all(part.isidentifier() for part in parts):
             raise UsageError(f"{path.relative_to(root)}: is no name for a module: use letters, digits and _ only")

@@ -155,6 +155,13 @@ class ParticipantSection(Section):
     settings: Mapping[str, JsonValue] = Field(default_factory=dict)
 
 
+class ProjectionSection(Section):
+    """One projection: its own database (default `.saga/<name>.db`), and how often it looks for what no bell told it."""
+
+    database: DatabaseUrl | None = None
+    sweep: Duration = Field(default=5_000_000, ge=10_000)
+
+
 class OrchestratorSection(Section):
     """How the orchestrator works.
 
@@ -252,6 +259,7 @@ class Config(Section):
     database: DatabaseUrl = SecretStr(f"sqlite:///{DATA_FOLDER}/engine.db")
     nats: NatsSection = NatsSection()
     participants: Mapping[Name, ParticipantSection] = Field(default_factory=dict)
+    projections: Mapping[Name, ProjectionSection] = Field(default_factory=dict)
     orchestrator: OrchestratorSection = OrchestratorSection()
     limits: LimitsSection = LimitsSection()
     metrics: ListenOn | None = None
@@ -271,6 +279,15 @@ class ParticipantSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ProjectionSettings:
+    """One projection's settings, defaults filled in. `sweep` in microseconds."""
+
+    name: str
+    database: SecretStr
+    sweep: int
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the engine is wired from: the configuration over a project's root, every path absolute."""
 
@@ -278,6 +295,7 @@ class Settings:
     database: SecretStr
     nats: NatsSection = field(default_factory=NatsSection)
     participants: Mapping[str, ParticipantSettings] = field(default_factory=dict)
+    projections: Mapping[str, ProjectionSettings] = field(default_factory=dict)
     orchestrator: OrchestratorSection = field(default_factory=OrchestratorSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     metrics: Listening | None = None
@@ -299,6 +317,10 @@ class Settings:
         """The settings of that participant; one that the configuration does not name has the defaults."""
         return self.participants.get(name) or _participant(self.root, name, ParticipantSection())
 
+    def projection(self, name: str) -> ProjectionSettings:
+        """The settings of that projection; one that the configuration does not name has the defaults."""
+        return self.projections.get(name) or _projection(self.root, name, ProjectionSection())
+
 
 def settle(config: Config, root: Path) -> Settings:
     """The settings that a configuration means below `root`: defaults filled in, paths made absolute."""
@@ -307,6 +329,7 @@ def settle(config: Config, root: Path) -> Settings:
         database=_absolute(config.database, root),
         nats=_absolute_paths(config.nats, root),
         participants={name: _participant(root, name, section) for name, section in config.participants.items()},
+        projections={name: _projection(root, name, section) for name, section in config.projections.items()},
         orchestrator=config.orchestrator,
         limits=config.limits,
         metrics=config.metrics,
@@ -329,11 +352,17 @@ def shown_url(url: str) -> str:
 
 
 def _participant(root: Path, name: str, section: ParticipantSection) -> ParticipantSettings:
-    database = section.database or SecretStr(f"sqlite:///{DATA_FOLDER}/{name}.db")
     # pydantic's JsonValue and our Json are the same set of values under two spellings.
-    return ParticipantSettings(
-        name, _absolute(database, root), section.concurrency, cast(Mapping[str, Json], section.settings)
-    )
+    own = cast(Mapping[str, Json], section.settings)
+    return ParticipantSettings(name, _database_of(name, section.database, root), section.concurrency, own)
+
+
+def _projection(root: Path, name: str, section: ProjectionSection) -> ProjectionSettings:
+    return ProjectionSettings(name, _database_of(name, section.database, root), section.sweep)
+
+
+def _database_of(name: str, given: SecretStr | None, root: Path) -> SecretStr:
+    return _absolute(given or SecretStr(f"sqlite:///{DATA_FOLDER}/{name}.db"), root)
 
 
 def _sqlite_file(url: str) -> str:

@@ -37,6 +37,9 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "Left out: `sqlite:///.saga/<name>.db`.",
     "participants.<name>.concurrency": "How many commands a worker of it executes at a time.",
     "participants.<name>.settings": "Anything: what its handlers see as `ctx.settings`.",
+    "projections.<name>.database": "The projection's own database, which holds its checkpoints. "
+    "Left out: `sqlite:///.saga/<name>.db`.",
+    "projections.<name>.sweep": "How often it looks for what no published event told it.",
     "orchestrator.batch": "The most sagas in one commit.",
     "orchestrator.backlog": "How many inputs may wait before no more replies are received.",
     "orchestrator.cached_sagas": "How many folded sagas are kept in memory.",

@@ -14,7 +14,7 @@ from saga_engine.bootstrap.transports import transport
 from saga_engine.databases import databases
 from saga_engine.definition.model import Call, Definition, Emit, Wait
 from saga_engine.errors import NotFoundError
-from saga_engine.handlers import load_participants
+from saga_engine.handlers import load_participants, load_projections
 from saga_engine.participant.registry import merge
 from saga_engine.settings import Settings
 from saga_engine.sql import grants
@@ -48,6 +48,7 @@ def nats_users(settings: Settings, participant: str | None = None) -> Sequence[N
     return [
         permissions.deploy(known.participants),
         permissions.orchestrator(known.event_subjects),
+        *([permissions.projections(known.event_subjects)] if load_projections(settings.root) else ()),
         permissions.cli(),
         permissions.operator(),
         *(permissions.worker(name) for name in known.participants),
@@ -56,18 +57,24 @@ def nats_users(settings: Settings, participant: str | None = None) -> Sequence[N
 
 def sql_roles(settings: Settings, participant: str | None = None) -> Sequence[SqlRole]:
     """The roles of the project's databases, or only that of one participant's worker."""
-    fenced = [one for one in databases(settings, merge(load_participants(settings.root)).values()) if one.inbox]
+    participants, projections = merge(load_participants(settings.root)), load_projections(settings.root)
+    found = list(databases(settings, participants.values(), projections.values()))
     engine = settings.database.get_secret_value()
-    urls = [engine, *(one.url.get_secret_value() for one in fenced)]
-    workers = [
-        grants.worker(one.branch, alone=urls.count(one.url.get_secret_value()) == 1)
-        for one in fenced
-        if participant in (None, one.branch)
-    ]
+    urls = [one.url.get_secret_value() for one in found]
+    alone = {one.branch: urls.count(one.url.get_secret_value()) == 1 for one in found}
+    fenced = [one.branch for one in found if one.inbox and participant in (None, one.branch)]
+    workers = [grants.worker(name, alone=alone[name]) for name in fenced]
     if participant is not None:
         _one_of(parties(settings).participants, participant)
         return workers
-    return [grants.migrate(), grants.run(), grants.read(column_grants=not engine.startswith("cockroachdb")), *workers]
+    views = [grants.projection(name, alone=alone[name]) for name in projections]
+    return [
+        grants.migrate(),
+        grants.run(),
+        grants.read(column_grants=not engine.startswith("cockroachdb")),
+        *workers,
+        *([grants.projections(), *views] if views else ()),
+    ]
 
 
 async def provision(settings: Settings) -> Parties:

@@ -14,16 +14,19 @@ from sqlalchemy import Engine
 
 from saga_engine import databases
 from saga_engine.adapters.sql.store import SqlEventStore
+from saga_engine.bootstrap.access import parties
 from saga_engine.bootstrap.collector import seldom_collecting
 from saga_engine.bootstrap.definitions import difference, project_definitions
 from saga_engine.bootstrap.listeners import listener
 from saga_engine.bootstrap.names import orchestrator_name
+from saga_engine.bootstrap.projections import chosen, follower, open_projection
 from saga_engine.bootstrap.serving import START_WAIT_S, keep_time, keep_to, patiently
 from saga_engine.bootstrap.stores import is_embedded, open_for_its_clock, open_store
 from saga_engine.bootstrap.telling import tell_of, telling
 from saga_engine.bootstrap.tracing import tracing
 from saga_engine.bootstrap.transports import transport
 from saga_engine.clock import StoreClock
+from saga_engine.databases import Database
 from saga_engine.errors import SchemaMissingError, UsageError
 from saga_engine.handlers import load_participants
 from saga_engine.orchestrator.listener import Listener
@@ -35,6 +38,8 @@ from saga_engine.participant.registry import MergedParticipant, merge
 from saga_engine.participant.threads import HandlerThreads
 from saga_engine.participant.worker import Worker
 from saga_engine.ports import Clock, RunSync, Transport
+from saga_engine.projections.follower import Follower
+from saga_engine.projections.projection import Projection
 from saga_engine.settings import Settings
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.files import OpenedFile, file_of
@@ -57,17 +62,21 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """What a process does: orchestrate, and execute the commands of these participants. `workers` None: of all."""
+    """What a process does: orchestrate, execute the commands of these participants, and follow these projections.
+
+    `workers` and `projections` None: all of them.
+    """
 
     orchestrator: bool = True
     workers: Sequence[str] | None = None
+    projections: Sequence[str] | None = None
 
 
 async def run(settings: Settings, roles: Roles, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
     """Orchestrate and work until `stop` is set. `ready` is told once everything is connected.
 
     Raises:
-        UsageError: a definition, handler or setting is wrong; an unknown worker was asked for.
+        UsageError: a definition, handler or setting is wrong; an unknown worker or projection was asked for.
         UnavailableError: a server was not there within `START_WAIT_S`, or a database was not set up.
     """
     async with telling(settings) as tell:
@@ -80,9 +89,12 @@ async def _run(
     traced = tracing()
     participants = merge(load_participants(settings.root))
     names = _worker_names(roles, participants)
-    threads = HandlerThreads("store", _STORE_THREADS)
-    await _prepare(settings, [participants[name] for name in names], threads, engine=roles.orchestrator)
-    opened = partial(open_store, new=True) if roles.orchestrator else open_for_its_clock
+    projections = chosen(settings, roles.projections)
+    threads = HandlerThreads("store", _STORE_THREADS + len(projections))
+    used = _databases(settings, [participants[name] for name in names], projections, engine=roles.orchestrator)
+    await _prepare(settings, used, threads)
+    reading = open_store if projections else open_for_its_clock
+    opened = partial(open_store, new=True) if roles.orchestrator else reading
     store = await patiently(lambda: opened(settings), threads)
     engines: dict[str, Engine] = {}
     place = ExitStack()
@@ -102,13 +114,17 @@ async def _run(
                 )
                 ear = await listener(settings, store, connected.event_feed(), connected, clock, threads, traced)
                 listeners = [] if ear is None else [ear]
+            views = [open_projection(settings, one, store) for one in projections]
+            for view in views:
+                place.callback(view.taker.engine.dispose)
+            bell, subjects = connected.event_bell(), parties(settings).event_subjects if views else ()
+            followers = [follower(settings, view, bell, subjects, threads) for view in views]
             if tell is not None:
                 place.callback(tell_of(tell, store, connected, orchestrator, workers, engines).close)
-            ready(_ready_line(roles, names))
-            files = _files(settings, [participants[name] for name in names], engine=roles.orchestrator)
-            kept = (keep_time(clock, threads), keep_to(files, clock))
+            ready(_ready_line(roles, names, projections))
+            kept = (keep_time(clock, threads), keep_to(_files(used), clock))
             with seldom_collecting():
-                await _serve(orchestrator, [*workers, *listeners], kept, stop)
+                await _serve(orchestrator, [*workers, *listeners, *followers], kept, stop)
     finally:
         place.close()
         threads.close()
@@ -119,7 +135,7 @@ async def _run(
 
 async def _serve(
     orchestrator: Orchestrator | None,
-    workers: Sequence[Worker | Listener],
+    workers: Sequence[Worker | Listener | Follower],
     kept: Sequence[Awaitable[None]],
     stop: asyncio.Event,
 ) -> None:
@@ -145,7 +161,7 @@ async def _serve(
         await end_tasks(everything)
 
 
-async def _end(orchestrator: Orchestrator | None, workers: Sequence[Worker | Listener]) -> None:
+async def _end(orchestrator: Orchestrator | None, workers: Sequence[Worker | Listener | Follower]) -> None:
     await asyncio.gather(*(worker.stop() for worker in workers))
     if orchestrator is not None:
         orchestrator.stop()
@@ -155,9 +171,10 @@ async def _set(stop: asyncio.Event) -> None:
     await stop.wait()
 
 
-def _ready_line(roles: Roles, names: Sequence[str]) -> str:
+def _ready_line(roles: Roles, names: Sequence[str], projections: Sequence[type[Projection]]) -> str:
     parts = ["the orchestrator"] if roles.orchestrator else []
     parts += [f"worker {name}" for name in names]
+    parts += [f"projection {one.name}" for one in projections]
     return f"Running {', '.join(parts)}. Stop with Ctrl-C."
 
 
@@ -197,16 +214,21 @@ def _tuning(settings: Settings) -> Tuning:
     )
 
 
-async def _prepare(
-    settings: Settings, participants: Sequence[MergedParticipant], run_sync: RunSync, *, engine: bool
-) -> None:
-    """Set up what is embedded; ask for `saga db upgrade` where somebody else's database is behind.
+def _databases(
+    settings: Settings,
+    participants: Sequence[MergedParticipant],
+    projections: Sequence[type[Projection]],
+    *,
+    engine: bool,
+) -> list[Database]:
+    """Those that are used. `engine` False: the engine's own is left alone, which a worker need not be let into."""
+    found = databases.databases(settings, participants, projections)
+    return [one for one in found if engine or one.inbox or one.checkpoints]
 
-    `engine` False: the engine's own is left alone, which a worker need not be allowed to read.
-    """
-    for database in databases.databases(settings, participants):
-        if not (engine or database.inbox):
-            continue
+
+async def _prepare(settings: Settings, used: Sequence[Database], run_sync: RunSync) -> None:
+    """Set up what is embedded; ask for `saga db upgrade` where somebody else's database is behind."""
+    for database in used:
         if is_embedded(database.url.get_secret_value()):
             await asyncio.to_thread(databases.upgrade, settings, database)
             continue
@@ -226,7 +248,6 @@ async def _register(store: SqlEventStore, settings: Settings, run_sync: RunSync)
         raise UsageError("\n".join(difference(one) for one in changed))
 
 
-def _files(settings: Settings, participants: Sequence[MergedParticipant], *, engine: bool) -> Sequence[OpenedFile]:
-    used = [one for one in databases.databases(settings, participants) if engine or one.inbox]
+def _files(used: Sequence[Database]) -> Sequence[OpenedFile]:
     paths = [file_of(one.url.get_secret_value()) for one in used]
     return [OpenedFile.of(path) for path in paths if path is not None]

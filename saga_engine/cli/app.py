@@ -33,7 +33,7 @@ _COMMANDS = "saga_engine.cli.commands"
 COMMANDS = {
     "demo": Lazy(f"{_COMMANDS}.demo:demo", "Run the project's demo and show what happens."),
     "init": Lazy(f"{_COMMANDS}.init:init", "Make a new project, with a saga that runs."),
-    "run": Lazy(f"{_COMMANDS}.run:run", "Run the orchestrator and the project's workers."),
+    "run": Lazy(f"{_COMMANDS}.run:run", "Run the orchestrator, the project's workers and its projections."),
     "eventstore": Lazy(f"{_COMMANDS}.eventstore:eventstore", "Serve the event store over gRPC."),
     "api": Lazy(f"{_COMMANDS}.api:api", "Serve sagas over HTTP."),
     "start": Lazy(f"{_COMMANDS}.start:start", "Start a saga."),
@@ -54,6 +54,9 @@ COMMANDS = {
     "audit": Lazy(f"{_COMMANDS}.audit:audit", "Check that what is stored of sagas holds together."),
     "definitions": Lazy(f"{_COMMANDS}.definitions:definitions", "List, show and compare definitions."),
     "participants": Lazy(f"{_COMMANDS}.participants:participants", "List the participants' commands and export them."),
+    "projections": Lazy(
+        f"{_COMMANDS}.projections:projections", "List projections, show how far they are behind, and rebuild one."
+    ),
     "schema": Lazy(f"{_COMMANDS}.schema:schema", "Print the JSON Schema (draft-07) of the definition language."),
     "validate": Lazy(f"{_COMMANDS}.validate:validate", "Check definitions and report every mistake."),
     "verify": Lazy(f"{_COMMANDS}.verify:verify", "Prove that a saga never ends half done, or show how it can."),

@@ -83,7 +83,8 @@ async def _all(settings: Settings, threads: HandlerThreads, insecure: bool) -> S
 
 
 async def _databases(project: Project, threads: HandlerThreads) -> Sequence[Finding]:
-    found = list(databases.databases(project.settings, (project.participants or {}).values()))
+    participants = (project.participants or {}).values()
+    found = list(databases.databases(project.settings, participants, project.projections))
     engine, *others = await asyncio.gather(
         *(in_thread(threads, "database", where_of(one), partial(examine, project.settings, one)) for one in found)
     )

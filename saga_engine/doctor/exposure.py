@@ -30,6 +30,8 @@ def _all(settings: Settings, severity: Severity) -> Iterator[Finding]:
     urls = {settings.database.get_secret_value(): "database"}
     for name, one in settings.participants.items():
         urls.setdefault(one.database.get_secret_value(), f"participants.{name}.database")
+    for name, view in settings.projections.items():
+        urls.setdefault(view.database.get_secret_value(), f"projections.{name}.database")
     for url, place in urls.items():
         yield from _database(url, place, severity)
     if settings.nats.url is not None:

@@ -72,7 +72,9 @@ def room(folder: Path, free: int) -> Finding:
 def _folders(settings: Settings) -> Iterable[Path]:
     if settings.nats.url is None:
         yield settings.data_folder
-    for url in (settings.database, *(one.database for one in settings.participants.values())):
+    participants = [one.database for one in settings.participants.values()]
+    projections = [one.database for one in settings.projections.values()]
+    for url in (settings.database, *participants, *projections):
         file = sqlite_file(url.get_secret_value())
         if file is not None:
             yield file.parent

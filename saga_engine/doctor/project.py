@@ -13,9 +13,10 @@ from saga_engine.definition.catalogue import load_catalogue
 from saga_engine.definition.model import Call, Child, Definition
 from saga_engine.doctor.finding import Finding, Severity, fine, several
 from saga_engine.errors import SagaEngineError
-from saga_engine.handlers import load_participants
+from saga_engine.handlers import load_participants, load_projections
 from saga_engine.participant.registry import MergedParticipant, merge
 from saga_engine.project import CATALOGUE, DEFINITIONS
+from saga_engine.projections.projection import Projection
 from saga_engine.settings import Settings
 
 
@@ -30,6 +31,7 @@ class Project:
     participants: Mapping[str, MergedParticipant] | None
     definitions: Sequence[DefinitionFile]
     catalogued: Set[str] = frozenset()
+    projections: Sequence[type[Projection]] = ()
 
     @property
     def served(self) -> Set[str]:
@@ -48,6 +50,7 @@ def read_project(settings: Settings) -> tuple[Project, Sequence[Finding]]:
     participants: Mapping[str, MergedParticipant] | None = None
     definitions: Sequence[DefinitionFile] = ()
     catalogued: Set[str] = frozenset()
+    projections: Sequence[type[Projection]] = ()
     try:
         participants = merge(load_participants(settings.root))
         findings.append(fine("handlers", "participants/, compensations/", several(len(participants), "participant")))
@@ -58,12 +61,16 @@ def read_project(settings: Settings) -> tuple[Project, Sequence[Finding]]:
         findings.append(fine("definitions", f"{DEFINITIONS}/", several(len(definitions), "definition")))
     except SagaEngineError as error:
         findings += _wrong("definitions", f"{DEFINITIONS}/", error, _NO_START, f"saga validate {DEFINITIONS}/*.yaml")
+    try:
+        projections = list(load_projections(settings.root).values())
+    except SagaEngineError as error:
+        findings += _wrong("projections", "store/", error, _NO_VIEW, "saga projections list")
     path = settings.root / DEFINITIONS / CATALOGUE
     try:
         catalogued = frozenset(load_catalogue(path).commands) if path.is_file() else frozenset()
     except SagaEngineError as error:
         findings += _wrong("definitions", f"{DEFINITIONS}/{CATALOGUE}", error, _NO_START, "saga participants export")
-    return Project(settings, participants, definitions, catalogued), findings
+    return Project(settings, participants, definitions, catalogued, projections), findings
 
 
 def misfits(project: Project) -> Iterator[Finding]:
@@ -123,4 +130,5 @@ def _wrong(check: str, where: str, error: SagaEngineError, why: str, next_: str)
 
 
 _NO_WORKER = "No worker of this project starts."
+_NO_VIEW = "`saga run` does not start without --orchestrator or --worker, and no read model is kept up to date."
 _NO_START = "`saga run` does not start, and no saga can be started from here."

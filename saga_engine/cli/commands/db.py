@@ -75,13 +75,14 @@ def status(frame: Frame, output: Format) -> None:
 
 def _databases(frame: Frame) -> tuple[Settings, list[Database]]:
     from saga_engine.databases import databases, eventstore_databases
-    from saga_engine.handlers import load_participants
+    from saga_engine.handlers import load_participants, load_projections
     from saga_engine.participant.registry import merge
 
     settings = frame.settings()
     frame.log()
     participants = merge(load_participants(settings.root)).values()
-    return settings, [*databases(settings, participants), *eventstore_databases(settings)]
+    projections = load_projections(settings.root).values()
+    return settings, [*databases(settings, participants, projections), *eventstore_databases(settings)]
 
 
 def _pending(revisions: tuple[str, ...]) -> Part:

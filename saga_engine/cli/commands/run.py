@@ -1,4 +1,4 @@
-"""`saga run`: the orchestrator and the project's workers, until SIGTERM or Ctrl-C."""
+"""`saga run`: the orchestrator, the project's workers and its projections, until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,13 +15,20 @@ INTERRUPTED = 130
 
 
 @click.command("run")
-@click.option("--orchestrator", is_flag=True, help="Only the orchestrator, unless workers are named too.")
+@click.option("--orchestrator", is_flag=True, help="Only the orchestrator, unless others are named too.")
 @click.option(
     "--worker", "workers", multiple=True, metavar="NAME", help="Only this worker; may be given several times."
 )
+@click.option(
+    "--projection",
+    "projections",
+    multiple=True,
+    metavar="NAME",
+    help="Only this projection; may be given several times.",
+)
 @pass_frame
-def run(frame: Frame, orchestrator: bool, workers: tuple[str, ...]) -> None:
-    """Run the orchestrator and the project's workers.
+def run(frame: Frame, orchestrator: bool, workers: tuple[str, ...], projections: tuple[str, ...]) -> None:
+    """Run the orchestrator, the project's workers and its projections.
 
     Without an option, all of them in this process. SIGTERM and Ctrl-C stop it after what is under way; a second one at
     once.
@@ -34,8 +41,8 @@ def run(frame: Frame, orchestrator: bool, workers: tuple[str, ...]) -> None:
         settings = frame.configuration().settings
         frame.log("info")
         roles = Roles()
-        if orchestrator or workers:
-            roles = Roles(orchestrator, workers)
+        if orchestrator or workers or projections:
+            roles = Roles(orchestrator, workers, projections)
 
         async def service(stop: asyncio.Event, works: Callable[[], None]) -> None:
             def ready(line: str) -> None:

@@ -40,8 +40,8 @@ def nats_fragment(users: Sequence[NatsUser]) -> Iterator[str]:
 def sql_script(roles: Sequence[SqlRole]) -> Iterator[str]:
     """Statements in the order in which they are run."""
     yield "-- 1. Once for each server, by an administrator; then a password or a certificate for each."
-    for role in roles:
-        yield f"CREATE ROLE {role.name} LOGIN; -- {role.does}"
+    for name, does in _made(roles).items():
+        yield f"CREATE ROLE {name} LOGIN; -- {does}"
     early, late = [role for role in roles if role.first], [role for role in roles if not role.first]
     if early:
         yield "-- 2. In each database, before `saga db upgrade` is run by this role:"
@@ -50,6 +50,14 @@ def sql_script(roles: Sequence[SqlRole]) -> Iterator[str]:
     for role in late:
         yield f"-- In the database of {role.database}, as {role.name}'s rights:"
         yield from (f"{grant};" for grant in role.grants)
+
+
+def _made(roles: Sequence[SqlRole]) -> dict[str, str]:
+    """Each role once: one that has rights in several databases is there for each of them."""
+    made: dict[str, str] = {}
+    for role in roles:
+        made.setdefault(role.name, role.does)
+    return made
 
 
 def access_json(users: Sequence[NatsUser], roles: Sequence[SqlRole]) -> Json:
