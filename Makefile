@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DOCS_VENV := .venv-docs
 
-.PHONY: proto bugs simulate simulate-calls setup demo check test lint types layers soak chaos ambiguous docs docs-reference pictures format clean bench bench-full bench-peers
+.PHONY: proto bugs simulate simulate-calls setup demo check test lint types layers soak chaos ambiguous docs docs-reference pictures format clean bench bench-full bench-peers projections
 
 setup: $(STAMP)
 
@@ -45,6 +45,10 @@ bench-full: setup
 # `bench` beside DBOS, natsaga and Restate, which it installs below .bench; Restate's server needs npm.
 bench-peers: setup
 	@$(BIN)/python -m benchmarks.peers
+
+# The query model of 10,000 orders, dropped and made anew while its lag is looked at, on SQLite and on PostgreSQL.
+projections: setup
+	@PROJECTION_ORDERS=10000 $(BIN)/pytest -q tests/integration/projections/test_rebuild.py -k dropped --durations=4
 
 # An engine under half load for so many minutes, each process sampled; fails when one of them grows. Linux only.
 MINUTES ?= 10

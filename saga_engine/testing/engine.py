@@ -82,9 +82,9 @@ class InMemoryEngine:
         self.clock = VirtualClock(loop)
         self.broker = MemoryBroker(ack_wait=3 * _IDLY_S)
         self.databases: dict[str, Engine] = {}
-        self._store = _store(self.clock, seed)
+        self.store = _store(self.clock, seed)
         ids = TimeOrderedIds(Random(f"ids {seed}").randbytes)
-        self.client = Client(self._store, lambda: definitions, ids, self.clock)
+        self.client = Client(self.store, lambda: definitions, ids, self.clock)
         self.participants = {participant.name: participant for participant in participants(self.clock)}
         services = [
             self._orchestrator().run(),
@@ -142,7 +142,7 @@ class InMemoryEngine:
 
     def _following(self) -> float | None:
         """When something happens next; None: nothing does, but for the parts looking after themselves."""
-        due = self._store.due(range(PARTITIONS), _FAR, 1)
+        due = self.store.due(range(PARTITIONS), _FAR, 1)
         if not due and not self.broker.unsettled:
             return None
         times = [(head.next_due - BEGIN) / 1_000_000 for head in due if head.next_due is not None]
@@ -159,7 +159,7 @@ class InMemoryEngine:
         tuning = Tuning(due_poll=_IDLY_S, lease_interval=_IDLY_S, ack_wait=_IDLY_S)
         tokens = Tokens({"test": b"no secret"})
         transport = MemoryTransport(self.broker)
-        return Orchestrator("test", self._store, transport, tokens, self.clock, _inline, tuning)
+        return Orchestrator("test", self.store, transport, tokens, self.clock, _inline, tuning)
 
     def _worker(self, participant: ScriptedParticipant, household: Household) -> Worker:
         merged = participant.handlers()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from saga_engine import configuration
 from saga_engine.bootstrap.definitions import load_project
@@ -18,9 +18,11 @@ from saga_engine.definition.durations import EXPECTED, parse_duration
 from saga_engine.definition.model import Call, Definition, Json
 from saga_engine.handlers import load_participants
 from saga_engine.participant.registry import MergedParticipant, Participant, merge
+from saga_engine.projections.projection import Projection
 from saga_engine.refusals import refusal
 from saga_engine.testing.engine import Household, InMemoryEngine
 from saga_engine.testing.handle import SagaHandle
+from saga_engine.testing.projected import Projected
 from saga_engine.testing.scripted import ScriptedParticipant
 from saga_engine.testing.sources import Source, load
 from saga_engine.testing.virtual_time import BEGIN, VirtualClock
@@ -52,6 +54,7 @@ class SagaSystem:
             by_name.setdefault(definition.saga, {})[definition.version] = definition
         commands = _commands(by_name)
         own = merge(participants)
+        self._projected: dict[type[Projection], Projected] = {}
         self._engine = InMemoryEngine(
             by_name,
             lambda clock: _participants(commands, own, clock),
@@ -95,6 +98,15 @@ class SagaSystem:
         """The database in memory that the handlers of a participant write in, to look into it between two calls."""
         return self._engine.databases[participant]
 
+    def projected(self, projection: type[Projection]) -> Connection:
+        """What a projection shows by now: a connection to its tables, in memory. It is taken back at the next call.
+
+        Raises AssertionError when an event cannot be taken in.
+        """
+        if projection not in self._projected:
+            self._projected[projection] = Projected(projection, self._engine.store)
+        return self._projected[projection].look()
+
     def start(
         self,
         saga: str,
@@ -130,6 +142,8 @@ class SagaSystem:
 
     def close(self) -> None:
         """End it. May be repeated."""
+        for projected in self._projected.values():
+            projected.close()
         self._engine.close()
 
     def __enter__(self) -> SagaSystem:

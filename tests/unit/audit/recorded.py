@@ -63,7 +63,7 @@ class Recorded:
         self._records: list[Record] = []
         engine = system._engine
         self._engine = engine
-        self._store: SqlEventStore = engine._store
+        self._store: SqlEventStore = engine.store
         append, store = self._store.append, engine.broker.store
 
         def recorded_append(appends: Sequence[Append]) -> Sequence[AppendOutcome]:

@@ -38,7 +38,7 @@ def trips() -> Iterator[SagaSystem]:
 
 
 def store_of(system: SagaSystem) -> SqlEventStore:
-    return system._engine._store
+    return system._engine.store
 
 
 def engine_of(system: SagaSystem) -> Engine:
