@@ -267,7 +267,7 @@ class Batches:
             again_in_s=delay,
             exc_info=turn.cause,
         )
-        self._watch.rest((saga_id,), delay)
+        self._watch.rest((saga_id,), delay, entry.seen or None if turn.state is None else turn.state.version)
         if entry.ask_again:
             # Those that are due are found again; that this one was to ask again is known to nobody else.
             self._later({saga_id: entry}, delay)

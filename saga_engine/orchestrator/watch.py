@@ -48,7 +48,8 @@ class Watch:
         self._partitions: frozenset[int] = frozenset()
         self._soonest: int | None = None
         self._look = asyncio.Event()
-        self._resting: dict[UUID, int] = {}
+        self._resting: dict[UUID, tuple[int, int | None]] = {}
+        """Until when, and what was known of their versions."""
         self._asked: dict[int, int] = {}
 
     def over(self, partitions: frozenset[int]) -> None:
@@ -67,10 +68,13 @@ class Watch:
             self._soonest = due
             self._look.set()
 
-    def rest(self, saga_ids: Iterable[UUID], seconds: float) -> None:
-        """Leave these alone for a while: they cannot be worked on, and must not stand before those that can."""
+    def rest(self, saga_ids: Iterable[UUID], seconds: float, version: int | None = None) -> None:
+        """Leave these alone for a while: they cannot be worked on, and must not stand before those that can.
+
+        Where `version` is known, only until somebody else has written: an operator may have ended the trouble.
+        """
         until = self._clock.now() + int(seconds * 1_000_000)
-        self._resting.update(dict.fromkeys(saga_ids, until))
+        self._resting.update(dict.fromkeys(saga_ids, (until, version)))
 
     async def due(self) -> None:
         """Look for due sagas, at the times that are known and at every poll. Runs until cancelled."""
@@ -85,7 +89,7 @@ class Watch:
                 due = self._upkeep.knows_better(head) or head.next_due
                 if due is None or due > now:
                     later += [] if due is None else [due]
-                elif head.stream_id not in self._resting:
+                elif not self._rests(head):
                     self._agenda.look(head.stream_id, seen=head.version, due_since=due)
                     awake += 1
             if awake >= _PAGE:
@@ -97,12 +101,18 @@ class Watch:
     def _due_soon(self) -> Callable[[], Sequence[StreamHead]]:
         """Ask for what is due, and what falls due before the next poll, earliest first."""
         now = self._clock.now()
-        self._resting = {saga_id: until for saga_id, until in self._resting.items() if until > now}
+        self._resting = {saga_id: rest for saga_id, rest in self._resting.items() if rest[0] > now}
         partitions = sorted(self._partitions)
         # Those that rest, or whose rows are behind, must not stand before others.
         most = _PAGE + len(self._resting) + len(self._upkeep)
         until = now + int(self._poll * 1_000_000)
         return lambda: self._store.due(partitions, until, most) if partitions else ()
+
+    def _rests(self, head: StreamHead) -> bool:
+        if head.stream_id not in self._resting:
+            return False
+        _, version = self._resting[head.stream_id]
+        return version is None or head.version <= version
 
     async def _until_next(self) -> None:
         """Wait for the poll, or for the soonest known time, which may come nearer meanwhile."""

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from saga_engine.adapters.memory.store import MemoryEventStore
 from saga_engine.codec import encode_state
-from saga_engine.core.inputs import ReplyReceived
+from saga_engine.core.inputs import ReplyReceived, Resume, Suspend
 from saga_engine.core.state import SagaState
 from saga_engine.definition.model import Json
-from saga_engine.envelope import Command, Message
+from saga_engine.envelope import Command, Message, partition_of
 from saga_engine.errors import StoreUnavailableError
+from saga_engine.orchestrator import relay
+from saga_engine.orchestrator.cache import StateCache
+from saga_engine.orchestrator.inline import finish
+from saga_engine.orchestrator.plans import Plans
+from saga_engine.orchestrator.transact import Transactor
 from saga_engine.orchestrator.troubles import LONGEST_S, Troubles
 from saga_engine.orchestrator.turns import Turn
 from saga_engine.ports import Append, AppendOutcome, Snapshot
 from saga_engine.testing.virtual_time import VirtualClock, run
+from saga_engine.wire import command_to_message
 from tests.unit.orchestrator.support import LOOP, ManualClock, Office, state_of, turn, turns
 from tests.unit.orchestrator.test_service import BrittleStore, House
 
@@ -78,6 +86,38 @@ def test_one_saga_that_the_store_chokes_on_rests_longer_each_time_while_the_othe
             assert not task.done()
 
     run(choking())
+
+
+def test_a_saga_in_trouble_is_looked_at_as_soon_as_an_operator_has_written_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken = True
+
+    def made(command: Command) -> Message:
+        if broken:
+            raise OverflowError("a command that cannot be made")
+        return command_to_message(command)
+
+    monkeypatch.setattr(relay, "command_to_message", made)
+
+    async def operating() -> None:
+        nonlocal broken
+        house = House()
+        async with house.running(house.orchestrator()):
+            saga_id = house.start()
+            await asyncio.sleep(4 * LONGEST_S)
+            broken = False
+            operator = Transactor(house.store, Plans(house.store), StateCache(0), house.clock.now)
+            now = house.clock.now()
+            verbs = (Suspend(now, "ann", "a look"), Resume(now, "ann", "it is well"))
+            finish(operator.transact([Turn(saga_id, verbs, looked_after=False)]))
+            house.broker.ring(partition_of(saga_id))
+            await house.asked(1)
+            assert house.clock.now() - now < 100_000
+
+    with capture_logs():
+        # To write each trouble out takes longer than all else here.
+        run(operating())
 
 
 def test_a_reply_nested_too_deep_fails_its_attempt_and_stops_no_orchestrator() -> None:
