@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import report
-from docs.generator import cli, config, errors, events, examples, invariants, language, metrics, states
+from docs.generator import api, cli, config, errors, events, examples, invariants, language, metrics, states
 from docs.generator.blocks import has_blocks, replace_blocks
 from tests.simulation.bugs import kept
 
 DOCS: Final = Path(__file__).resolve().parents[1]
 
 BLOCKS: Final[Mapping[str, Callable[[str], str]]] = {
+    "api": api.operations,
     "benchmark": report.block,
     "bugs": kept.block,
     "cli": cli.commands,

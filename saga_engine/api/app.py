@@ -6,7 +6,6 @@ Owns the order of those. Knows no server.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from importlib.metadata import version
 from typing import Final
 
 from starlette.applications import Starlette
@@ -25,6 +24,8 @@ from saga_engine.bootstrap.desk import Desk
 from saga_engine.errors import SagaEngineError
 
 DOCUMENT: Final = "/api/openapi.json"
+VERSION: Final = "1"
+"""Of the API's form, which is not the engine's."""
 
 ENGINE: Final[Sequence[Operation]] = (*sagas.OPERATIONS, *verbs.OPERATIONS)
 """The engine's own operations."""
@@ -33,7 +34,7 @@ ENGINE: Final[Sequence[Operation]] = (*sagas.OPERATIONS, *verbs.OPERATIONS)
 def application(desk: Desk, project: Sequence[Operation] = ()) -> Starlette:
     """The application over a desk. `project`: the operations that the project adds."""
     operations = (*ENGINE, *project)
-    described = document(operations, "saga-engine", version("saga-engine"))
+    described = document(operations, "saga-engine", VERSION)
 
     async def openapi(_request: Request) -> Response:
         return JSONResponse(described)

@@ -28,7 +28,7 @@ MOST_AT_ONCE: Final = 1_000
 FINISH_S: Final = 10
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Signals are the command line's."""
 
     @contextmanager
@@ -45,24 +45,25 @@ async def serve_api(settings: Settings, stop: asyncio.Event, ready: Callable[[st
     """
     refuse_exposure(settings)
     async with at_hand(settings) as desk:
-        server = _server(application(desk, project_operations(settings.root, ENGINE)), settings)
+        uvicorn_server = server(application(desk, project_operations(settings.root, ENGINE)), settings)
         listening = _bound(settings.api.listen)
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        serving = asyncio.create_task(uvicorn_server.serve(sockets=[listening]))
         asked = asyncio.create_task(stop.wait())
         try:
             ready(_ready_line(settings, listening.getsockname()[1]))
             await asyncio.wait((serving, asked), return_when=asyncio.FIRST_COMPLETED)
             desk.following.end()
-            server.should_exit = True
+            uvicorn_server.should_exit = True
             await serving
         finally:
             listening.close()
             await end_tasks([serving, asked])
 
 
-def _server(app: Starlette, settings: Settings) -> _Server:
+def server(app: Starlette, settings: Settings) -> Server:
+    """uvicorn with our limits, to be run on a socket that listens."""
     api = settings.api
-    return _Server(
+    return Server(
         uvicorn.Config(
             app,
             log_config=None,
