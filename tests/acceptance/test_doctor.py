@@ -454,7 +454,7 @@ def test_partitions_without_an_owner_and_leases_that_do_not_end_are_named(starte
         assert all(store.change_leases(taken))
     report = examined(started)
     report.named("orchestrators", "error", "2 partitions of 16 without an owner: 14, 15")
-    report.named("orchestrators", "error", "partition/0", "gone holds it for", "expected at most 3")
+    report.named("orchestrators", "error", "partition/0", "gone holds it for", "expected at most 2")
 
 
 def test_a_reply_key_that_is_too_short_to_be_one_is_named(started: Project) -> None:
