@@ -29,8 +29,10 @@ REJECTED: Final[Mapping[str, str]] = {
     "parent": "after",
     "loan": "pay",
     "single": "then",
+    "paced": "third",
+    "once": "book",
 }
-"""The ten reference sagas, each with the step that is rejected when it is to be compensated."""
+"""The reference sagas, each with the step that is rejected when it is to be compensated."""
 
 
 @dataclass(frozen=True, slots=True)

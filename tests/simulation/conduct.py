@@ -6,7 +6,7 @@ Owns what a command will do at each of its runs. Knows no database and no effect
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 from typing import Final
@@ -42,11 +42,15 @@ _BACKWARD: Final = (Act.FAIL, Act.HANG, Act.CRASH, Act.FAIL_FOR_EVER)
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """`act` None: it does its work. Else `act` concerns its first `runs` runs. `seconds`: how long it hangs."""
+    """`act` None: it does its work. Else `act` concerns its first `runs` runs. `seconds`: how long it hangs.
+
+    `early`: its first run raises before it has done anything.
+    """
 
     act: Act | None = None
     runs: int = 0
     seconds: float = 0.0
+    early: bool = False
 
 
 class Conduct:
@@ -81,7 +85,7 @@ class Conduct:
             return Manner(Act.REJECT)
         if self._healed and manner.act in (Act.HANG, Act.CRASH, Act.POISON):
             return _WORKS
-        return manner
+        return manner if run == 1 else replace(manner, early=False)
 
     def _draw(self, key: str, direction: Direction, at: float) -> Manner:
         if direction is Direction.FORWARD and key.split("/")[1] == self._rejected:
@@ -97,7 +101,7 @@ class Conduct:
     def _manner(self, act: Act, random: Random) -> Manner:
         few = random.randint(1, MOST_FAILING_RUNS)
         runs = {Act.HANG: 1, Act.POISON: _POISONOUS_RUNS, Act.FAIL_FOR_EVER: _FOR_EVER, Act.DENY: 1 + few}.get(act, few)
-        return Manner(act, runs, self._hangs_for * random.random() ** 3)
+        return Manner(act, runs, self._hangs_for * random.random() ** 3, random.random() < 0.5)
 
 
 _WORKS: Final = Manner()

@@ -108,6 +108,8 @@ def _unfenced(
         manner = conduct.run(ctx.idempotency_key, ctx.direction, asyncio.get_running_loop().time())
         if manner.act is Act.REJECT:
             raise Rejected("declined")
+        if manner.early:
+            _answer(manner.act)
         if manner.act is Act.HANG:
             await asyncio.sleep(manner.seconds)
         process.check()

@@ -22,6 +22,9 @@ _LONG: Final = 0.02
 _LARGE: Final = 0.05
 """Of all runs. What goes wrong goes wrong in small ones already, and many of them meet it sooner than a few large."""
 
+_CONTENDED: Final = 0.05
+"""Of all runs: partitions change hands again and again, while who had them does not know it."""
+
 LONGEST_JUMP_S: Final = 3_600.0
 SHORT_JUMP_S: Final = 60.0
 """How far a clock jumps at most, in runs whose faults last up to hours and in others."""
@@ -55,6 +58,9 @@ _ACTS: Final[Mapping[Act, float]] = {
 }
 
 
+_DENIALS: Final = frozenset({Act.REJECT, Act.DENY})
+
+
 class Blow(StrEnum):
     """What the nemesis does."""
 
@@ -76,6 +82,7 @@ class Blow(StrEnum):
 class Mix:
     """Of one seed. Times in seconds. `long`: faults last up to hours, and the parts look after themselves seldom.
 
+    `contended`: two orchestrators with short leases, which are paused for longer than those last.
     `blows`: how many of each the nemesis strikes. `operator`: in how many of ten cases a blocked saga is acted on.
     """
 
@@ -95,6 +102,7 @@ class Mix:
     ack_wait: float
     duplicate_window: float
     operator: int
+    contended: bool = False
 
 
 def calm_mix() -> Mix:
@@ -161,7 +169,38 @@ def mix(random: Random, workload: Workload) -> Mix:
         duplicate_window=random.choice((0.5, 120.0, 120.0)),
         operator=random.choice((0, 5, 10)),
     )
-    return _told_of_copies(drawn) if workload.outside and Act.DENY in acts else drawn
+    if workload.outside:
+        drawn = _copied(drawn) if workload.once else drawn
+        return _told_of_copies(drawn) if Act.DENY in drawn.acts else drawn
+    return _contended(random, drawn) if workload.paced or random.random() < _CONTENDED else drawn
+
+
+def _contended(random: Random, drawn: Mix) -> Mix:
+    """With partitions that change hands, and replies that are still there when who was paused goes on."""
+    lease_interval = random.choice((1.0, 2.0))
+    ack_wait = 20.0
+    return replace(
+        drawn,
+        contended=True,
+        long=False,
+        # What fails for ever is tried for hours, too long for such short leases.
+        acts={act: chance for act, chance in drawn.acts.items() if act is not Act.FAIL_FOR_EVER},
+        blows={**drawn.blows, Blow.PAUSE: 3},
+        faulty_for=random.uniform(12, 30),
+        longest=random.choice((2.0, 8.0)),
+        orchestrators=2,
+        tuning=replace(drawn.tuning, lease=3 * lease_interval, lease_interval=lease_interval, ack_wait=ack_wait),
+        ack_wait=ack_wait,
+    )
+
+
+def _copied(drawn: Mix) -> Mix:
+    """With many copies of what is sent, and handlers of which some raise: of one command a copy fails, another works.
+
+    None rejects: nobody could tell a copy that denies from the one that has worked.
+    """
+    acts = {act: chance for act, chance in drawn.acts.items() if act not in _DENIALS}
+    return replace(drawn, strikes={**drawn.strikes, Strike.DUPLICATE: 0.3}, acts={**acts, Act.FAIL: 0.3})
 
 
 def _told_of_copies(drawn: Mix) -> Mix:

@@ -66,6 +66,7 @@ class Nemesis:
     def _aim(self, blow: Blow, random: Random) -> tuple[str, Callable[[float], Coroutine[object, object, None]]]:
         world = self._world
         host = random.choice(self._hosts)
+        holders = [each for each in self._hosts if each.role == "orchestrator"]
         participant = random.choice([*world.participants.values(), world.store])
         trouble = random.choice((Strike.UNREACHABLE, Strike.FULL, Strike.READ_ONLY))
         match blow:
@@ -74,7 +75,9 @@ class Nemesis:
             case Blow.STOP:
                 return host.name, lambda _: self._stop(host)
             case Blow.PAUSE:
-                return host.name, lambda lasts: self._pause(host, world.mix.tuning.lease + lasts)
+                # Who holds partitions does not know that they are others' by now.
+                paused = random.choice(holders) if random.random() < 0.5 or world.mix.contended else host
+                return paused.name, lambda lasts: self._pause(paused, world.mix.tuning.lease + lasts)
             case Blow.BROKER_OUTAGE:
                 return "broker", self._broker_outage
             case Blow.AMNESIA:
@@ -92,7 +95,7 @@ class Nemesis:
             case Blow.CLOCK_JUMP:
                 return "machine", lambda _: self._jump(random)
             case Blow.FORGERY:
-                return "broker", lambda _: self._forge(random)
+                return "broker", lambda lasts: self._forge(random, lasts)
 
     async def _kill(self, host: Host, down_for: float) -> None:
         if host.process is not None:
@@ -145,9 +148,13 @@ class Nemesis:
         longest = LONGEST_JUMP_S if self._world.mix.long else SHORT_JUMP_S
         self._world.jump(random.uniform(-longest, longest))
 
-    async def _forge(self, random: Random) -> None:
-        """Replies that nobody who was asked has sent: with another's token, another outcome, or no sense at all."""
+    async def _forge(self, random: Random, lasts: float) -> None:
+        """Replies that nobody who was asked has sent: with another's token, another outcome, or no sense at all.
+
+        As soon as a command goes out, if one does in so many seconds: whoever wants to be heard answers what is open.
+        """
         network = self._world.network
+        await network.command_sent(lasts)
         for _ in range(random.randint(1, 4)):
             message = _forged(random, network.commands[-_RECENT:], network.replies)
             if message is not None:

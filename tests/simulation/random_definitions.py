@@ -28,6 +28,8 @@ def random_definition(random: Random) -> str:
         names = ["pivot"]
     for index in range(random.randint(0, 2)):
         after: Step = {"step": f"a{index}", "kind": "retriable", "needs": names, "call": _target(random, "tell")}
+        if random.random() < 0.5:
+            after["emit"] = "Told"
         steps = [*steps, _maybe_each(random, after)]
     whole: Step = {
         "saga": "random",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from random import Random
 
@@ -37,6 +38,7 @@ class Network:
         self.replies: list[Message] = []
         self.commands: list[Message] = []
         self.in_flight = 0
+        self._command_sent = asyncio.Event()
         self._closing: dict[asyncio.Task[None], None] = {}
 
     def connect(self, process: Process) -> WireTransport:
@@ -50,6 +52,14 @@ class Network:
             self.replies.append(message)
         elif message.subject.startswith("saga.command."):
             self.commands.append(message)
+            self._command_sent.set()
+
+    async def command_sent(self, within: float) -> None:
+        """Wait until the next command goes out, at most so many seconds."""
+        self._command_sent.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._command_sent.wait()
 
     def later(self, message: Message) -> None:
         """It arrives some time, mostly soon."""

@@ -20,7 +20,20 @@ Definitions = Mapping[str, Mapping[int, Definition]]
 
 _FOLDER: Final = Path(__file__).parent / "definitions"
 
-REFERENCE: Final = ("order", "transfer", "fan", "chain", "each", "pivot", "patient", "parent", "loan", "single")
+REFERENCE: Final = (
+    "order",
+    "transfer",
+    "fan",
+    "chain",
+    "each",
+    "pivot",
+    "patient",
+    "parent",
+    "loan",
+    "single",
+    "paced",
+    "once",
+)
 RANDOM: Final = "random"
 _RANDOM_DEFINITIONS: Final = 150
 """So many different ones, so that each process compiles them once."""
@@ -41,7 +54,17 @@ class Workload:
     @property
     def outside(self) -> bool:
         """Whether some of its handlers have no inbox."""
-        return self.name == "loan"
+        return self.name in ("loan", "once")
+
+    @property
+    def once(self) -> bool:
+        """Whether one failed attempt of a handler without an inbox is compensated, while a copy of it may still run."""
+        return self.name == "once"
+
+    @property
+    def paced(self) -> bool:
+        """Whether its time passes in sleeps: who takes it over finds it waiting for no reply."""
+        return self.name == "paced"
 
     def input(self, random: Random, number: int) -> Json:
         """The input of the `number`-th saga."""
