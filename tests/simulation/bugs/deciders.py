@@ -13,11 +13,11 @@ from saga_engine.core.events import Direction
 from saga_engine.core.inputs import ReplyReceived
 from saga_engine.core.plan import Node, Plan, compensation_of
 from saga_engine.core.state import Phase, SagaState, StepState, StepStatus
+from saga_engine.core.timing import Follows
 from saga_engine.definition.model import Kind
 from tests.simulation.bugs.seeded import Model, Replacement, SeededBug, seeded
 from tests.unit.verify.support import FORK, LINEAR, LOOP, PIVOT
 
-_IMPATIENT: Final = PIVOT.replace("call: two.do", "call: two.do, timeout: {reply: 10s, total: 1m}")
 _UNDONE: Final = "every effect is undone"
 _REVERSE: Final = "compensation in reverse dependency order"
 
@@ -94,15 +94,20 @@ def a_join_that_closes_after_its_first_branch() -> Iterator[Replacement]:
     yield Replacement(Plan, "is_open", any_need)
 
 
-@seeded("A3", "B7", "C3", "E2", model=Model(_IMPATIENT, _UNDONE))
+@seeded("A3", "B7", "C3", "E2")
 def a_pivot_given_up_on_silence() -> Iterator[Replacement]:
-    """A pivot that does not answer within its time is given up as any other step."""
+    """A pivot that has been asked twice and does not answer is given up as any other step."""
+    real = timing.falls_due
 
-    def may_give_up(plan: Plan, saga: SagaState, node: Node) -> bool:
-        return node.call is not None and node.call.kind is not Kind.RETRIABLE
+    def falls_due(plan: Plan, saga: SagaState, node: Node, step: StepState) -> tuple[tuple[int, Follows], ...]:
+        call, times = node.call, real(plan, saga, node, step)
+        silent = step.status is StepStatus.ISSUED and call is not None and call.kind is Kind.PIVOT
+        if not silent or call is None or step.forward is None:
+            return times
+        return (*times, (step.forward.since + 2 * call.timeout.reply_us, Follows.GIVING_UP))
 
-    yield Replacement(timing, "may_give_up", may_give_up)
-    yield Replacement(forward, "may_give_up", may_give_up)
+    yield Replacement(timing, "falls_due", falls_due)
+    yield Replacement(decider, "falls_due", falls_due)
 
 
 @seeded("A3", "B7", model=Model(PIVOT, "no compensation past the point of no return"))
