@@ -17,6 +17,7 @@ from saga_engine.core.events import Effect
 from saga_engine.core.inputs import Outcome
 from saga_engine.participant.answers import Answer
 from saga_engine.participant.results import decode_result
+from saga_engine.sql.direct import Statement
 from saga_engine.sql.schema import inbox as table
 
 TOMBSTONE_CODE: Final = "tombstone"
@@ -66,33 +67,40 @@ _ROWS: Final = select(
     table.c.message,
 )
 # Built once: the hot path of every command.
-_READ_ONE: Final = _ROWS.where(table.c.key == bindparam("own", type_=Text))
-_READ_MANY: Final = _ROWS.where(table.c.key.in_(bindparam("keys", type_=Text, expanding=True)))
-# As text, since SQLAlchemy compiles a statement with ON CONFLICT anew each time. The same for all dialects.
-_ADD: Final = text(
-    "INSERT INTO saga_inbox (key, outcome, effect, result, code, message, issued_at, recorded_at)"
-    " VALUES (:key, :outcome, :effect, :result, :code, :message, :issued_at, :recorded_at)"
-    " ON CONFLICT (key) DO NOTHING"
+_READ_ONE: Final = Statement(_ROWS.where(table.c.key == bindparam("own", type_=Text)))
+_READ_MANY: Final = Statement(_ROWS.where(table.c.key.in_(bindparam("keys", type_=Text, expanding=True))))
+# As text, since SQLAlchemy has ON CONFLICT per dialect only. The same for all dialects.
+_ADD: Final = Statement(
+    text(
+        "INSERT INTO saga_inbox (key, outcome, effect, result, code, message, issued_at, recorded_at)"
+        " VALUES (:key, :outcome, :effect, :result, :code, :message, :issued_at, :recorded_at)"
+        " ON CONFLICT (key) DO NOTHING"
+    )
 )
 # One statement for many rows where each statement is a round trip: they travel as one parameter.
-_ADD_MANY: Final = text(
-    "INSERT INTO saga_inbox (key, outcome, effect, result, code, message, issued_at, recorded_at)"
-    " SELECT key, outcome, effect, result, code, message, issued_at, recorded_at"
-    " FROM json_to_recordset(CAST(:rows AS json)) AS added"
-    " (key text, outcome text, effect text, result text, code text, message text, issued_at bigint, recorded_at bigint)"
-    " ON CONFLICT (key) DO NOTHING"
+_ADD_MANY: Final = Statement(
+    text(
+        "INSERT INTO saga_inbox (key, outcome, effect, result, code, message, issued_at, recorded_at)"
+        " SELECT key, outcome, effect, result, code, message, issued_at, recorded_at"
+        " FROM json_to_recordset(CAST(:rows AS json)) AS added"
+        " (key text, outcome text, effect text, result text, code text, message text,"
+        " issued_at bigint, recorded_at bigint)"
+        " ON CONFLICT (key) DO NOTHING"
+    )
 )
-_TAKE_BACK: Final = delete(table).where(
-    table.c.key.in_(bindparam("keys", type_=Text, expanding=True)), table.c.outcome == Recorded.REJECTED
+_TAKE_BACK: Final = Statement(
+    delete(table).where(
+        table.c.key.in_(bindparam("keys", type_=Text, expanding=True)), table.c.outcome == Recorded.REJECTED
+    )
 )
 
 
 def read(connection: Connection, keys: Sequence[str]) -> Mapping[str, Row]:
     """The rows of these keys; what has no row is absent."""
     if len(keys) == 1:
-        found = connection.execute(_READ_ONE, {"own": keys[0]})
+        found = _READ_ONE.fetch(connection, {"own": keys[0]})
     else:
-        found = connection.execute(_READ_MANY, {"keys": keys})
+        found = _READ_MANY.fetch(connection, {"keys": keys})
     return {
         key: Row(key, Recorded(outcome), issued_at, Effect(effect), result, code, message)
         for key, outcome, issued_at, effect, result, code, message in found
@@ -107,15 +115,15 @@ def add(connection: Connection, rows: Sequence[Row], now: int) -> bool:
     """
     values = [_values(row, now) for row in sorted(rows, key=lambda row: row.key)]
     if len(values) == 1 or connection.dialect.name == "sqlite":
-        added = connection.execute(_ADD, values)
+        added = _ADD.execute_many(connection, values)
     else:
-        added = connection.execute(_ADD_MANY, {"rows": orjson.dumps(values).decode()})
-    return added.rowcount == len(rows)
+        added = _ADD_MANY.execute(connection, {"rows": orjson.dumps(values).decode()})
+    return added == len(rows)
 
 
 def take_back_rejections(connection: Connection, keys: Sequence[str]) -> None:
     """Remove stored rejections, of commands that must succeed by now."""
-    connection.execute(_TAKE_BACK, {"keys": keys})
+    _TAKE_BACK.execute(connection, {"keys": keys})
 
 
 def _values(row: Row, now: int) -> dict[str, str | int | None]:

@@ -18,6 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from saga_engine.errors import UsageError
 from saga_engine.private import make_private_folder
+from saga_engine.sql import direct
 from saga_engine.sql.files import make_file
 from saga_engine.sql.patience import STORE, Patience
 
@@ -144,5 +145,5 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 def begin_immediate(connection: Connection) -> None:
     """Take the write lock at once: a transaction that turns from reading to writing could only fail."""
-    if connection.get_execution_options().get("isolation_level") != AUTOCOMMIT:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if connection.get_execution_options().get("isolation_level") != AUTOCOMMIT and not direct.is_reading(connection):
+        direct.begin(connection, "BEGIN IMMEDIATE")

@@ -6,7 +6,8 @@ Migrations (`sql/migrations`) make these tables, with their `indexes`; a test ho
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
@@ -37,11 +38,19 @@ class Id(TypeDecorator[UUID]):
             return dialect.type_descriptor(LargeBinary(16))
         return dialect.type_descriptor(Uuid(as_uuid=True))
 
-    def process_bind_param(self, value: UUID | None, dialect: Dialect) -> UUID | bytes | None:
-        return value.bytes if value is not None and dialect.name == "sqlite" else value
+    def bind_processor(self, dialect: Dialect) -> Callable[[UUID | None], bytes | None] | None:
+        return _bytes_of if dialect.name == "sqlite" else None
 
-    def process_result_value(self, value: UUID | bytes | None, _dialect: Dialect) -> UUID | None:
-        return UUID(bytes=value) if isinstance(value, bytes) else value
+    def result_processor(self, dialect: Dialect, _coltype: object) -> Callable[[object], UUID | None] | None:
+        return _id_of if dialect.name == "sqlite" else None
+
+
+def _bytes_of(value: UUID | None) -> bytes | None:
+    return None if value is None else value.bytes
+
+
+def _id_of(value: Any) -> UUID | None:  # Any: what somebody has changed may be anything, and is shown as it is
+    return UUID(bytes=value) if isinstance(value, bytes) else value
 
 
 engine_tables: Final = MetaData()

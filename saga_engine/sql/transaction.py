@@ -13,7 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from saga_engine.errors import SchemaMissingError, StoreUnavailableError
-from saga_engine.sql.engine import AUTOCOMMIT, describe
+from saga_engine.sql.direct import reading
+from saga_engine.sql.engine import describe
 from saga_engine.sql.pacing import pacing_of
 from saga_engine.sql.trouble import Trouble, classify
 
@@ -62,7 +63,7 @@ def run_query(engine: Engine, work: Callable[[Connection], T], *, retry_for: flo
     def read() -> T:
         with engine.connect() as connection:
             try:
-                return work(connection.execution_options(isolation_level=AUTOCOMMIT))
+                return work(reading(connection))
             except DBAPIError as error:
                 _drop_stale_plan(connection, error)
                 raise

@@ -98,7 +98,7 @@ def _engine_rows(connection: Connection) -> Iterator[Record]:
     for row in connection.execute(select(keys)):
         yield KeyRow(row.saga, row.key, row.generation, row.stream_id, row.input_hash)
     for head in connection.execute(select_heads().order_by(streams.c.stream_id)):
-        yield StreamRow(head_of(head))
+        yield StreamRow(head_of(head._tuple()))
     for row in connection.execute(select(events).order_by(events.c.stream_id, events.c.version)):
         yield StoredEvent(row.stream_id, row.version, row.type, row.data, row.at, row.batch_id)
     for row in connection.execute(select(snapshots)):

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, bindparam, select, tuple_
 from saga_engine.adapters.batch import check_batch
 from saga_engine.adapters.sql.writer import Writer
 from saga_engine.ports import Append, Appended, AppendOutcome, Conflict, KeyTaken
+from saga_engine.sql.direct import Statement
 from saga_engine.sql.pacing import pacing_of
 from saga_engine.sql.schema import events, keys
 from saga_engine.sql.transaction import RETRY_FOR_S, CommitUnknownError, ContendedError, run_query, run_transaction
@@ -22,12 +23,16 @@ from saga_engine.sql.transaction import RETRY_FOR_S, CommitUnknownError, Contend
 TRIES_OF_A_BATCH: Final = 2
 """After so many aborts a batch is halved, down to single sagas: somebody else wants one of them."""
 
-_LANDED: Final = select(events.c.stream_id).where(
-    tuple_(events.c.stream_id, events.c.version).in_(bindparam("firsts", expanding=True)),
-    events.c.batch_id == bindparam("batch_id", type_=events.c.batch_id.type),
+_LANDED: Final = Statement(
+    select(events.c.stream_id).where(
+        tuple_(events.c.stream_id, events.c.version).in_(bindparam("firsts", expanding=True)),
+        events.c.batch_id == bindparam("batch_id", type_=events.c.batch_id.type),
+    )
 )
-_HOLDERS: Final = select(keys.c.key, keys.c.saga, keys.c.generation, keys.c.stream_id, keys.c.input_hash).where(
-    tuple_(keys.c.key, keys.c.saga, keys.c.generation).in_(bindparam("wanted", expanding=True))
+_HOLDERS: Final = Statement(
+    select(keys.c.key, keys.c.saga, keys.c.generation, keys.c.stream_id, keys.c.input_hash).where(
+        tuple_(keys.c.key, keys.c.saga, keys.c.generation).in_(bindparam("wanted", expanding=True))
+    )
 )
 
 
@@ -102,7 +107,8 @@ class Appender:
     def _landed(self, batch: Sequence[Append], batch_id: UUID) -> set[UUID]:
         firsts = [(append.stream_id, append.expected_version + 1) for append in batch]
         parameters = {"firsts": firsts, "batch_id": batch_id}
-        return run_query(self._engine, lambda connection: set(connection.execute(_LANDED, parameters).scalars()))
+        rows = run_query(self._engine, lambda connection: _LANDED.fetch(connection, parameters))
+        return {stream_id for (stream_id,) in rows}
 
     def _verdicts(self, batch: Sequence[Append], won: set[UUID]) -> dict[UUID, AppendOutcome]:
         losers = [append for append in batch if append.stream_id not in won]
@@ -121,5 +127,5 @@ class Appender:
         wanted = [(append.new.key, append.new.saga, append.new.generation) for append in losers if append.new]
         if not wanted:
             return {}
-        rows = run_query(self._engine, lambda connection: connection.execute(_HOLDERS, {"wanted": wanted}).all())
+        rows = run_query(self._engine, lambda connection: _HOLDERS.fetch(connection, {"wanted": wanted}))
         return {(key, saga, generation): KeyTaken(holder, digest) for key, saga, generation, holder, digest in rows}

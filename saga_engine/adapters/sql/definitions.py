@@ -6,12 +6,13 @@ Knows nothing of what a definition says.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, and_, bindparam, select
+from sqlalchemy import Connection, Engine, and_, bindparam, select
 
 from saga_engine.adapters.sql.inserting import insert
 from saga_engine.ports import DefinitionRecord
+from saga_engine.sql.direct import Statement
 from saga_engine.sql.schema import definition_versions as versions
 from saga_engine.sql.schema import definitions
 from saga_engine.sql.transaction import run_query, run_transaction
@@ -24,7 +25,7 @@ _HOLDER: Final = (
     .join_from(versions, definitions, _NAMES)
     .where(versions.c.saga == bindparam("saga"), versions.c.version == bindparam("version"))
 )
-_BY_HASH: Final = (
+_BY_HASH: Final = Statement(
     select(*_COLUMNS).outerjoin_from(definitions, versions, _NAMES).where(definitions.c.hash == bindparam("hash"))
 )
 _NAMED: Final = select(*_COLUMNS).join_from(versions, definitions, _NAMES).order_by(versions.c.saga, versions.c.version)
@@ -47,8 +48,8 @@ class DefinitionShelf:
         return run_transaction(self._engine, work, isolation=self._isolation, repeatable=True)
 
     def get(self, digest: str) -> DefinitionRecord | None:
-        row = run_query(self._engine, lambda connection: connection.execute(_BY_HASH, {"hash": digest}).first())
-        return None if row is None else _record(row)
+        rows = run_query(self._engine, lambda connection: _BY_HASH.fetch(connection, {"hash": digest}))
+        return _record(rows[0]) if rows else None
 
     def named(self, saga: str | None) -> Sequence[DefinitionRecord]:
         statement = _NAMED if saga is None else _NAMED.where(versions.c.saga == saga)
@@ -66,6 +67,6 @@ class DefinitionShelf:
         return None
 
 
-def _record(row: Row[tuple[str, str, int, str]]) -> DefinitionRecord:
+def _record(row: Sequence[Any]) -> DefinitionRecord:
     digest, saga, version, content = row
     return DefinitionRecord(digest, saga, version, content.encode())

@@ -82,7 +82,7 @@ class Inspector:
         }
 
     def _heads(self, connection: Connection, wanted: Mapping[str, object]) -> dict[UUID, StreamHead]:
-        heads = map(head_of, connection.execute(self._heads_of, dict(wanted)))
+        heads = (head_of(row._tuple()) for row in connection.execute(self._heads_of, dict(wanted)))
         return {head.stream_id: head for head in heads}
 
     def _keys(

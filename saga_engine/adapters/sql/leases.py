@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 from sqlalchemy import Connection, Engine, bindparam, select, update
 
 from saga_engine.adapters.sql.inserting import insert
 from saga_engine.ports import Lease, LeaseChange
+from saga_engine.sql.direct import Statement
 from saga_engine.sql.schema import leases
 from saga_engine.sql.transaction import run_query, run_transaction
 
-_ALL: Final = select(leases.c.name, leases.c.owner, leases.c.expires_at).order_by(leases.c.name)
-_CHANGE: Final = (
+_ALL: Final = Statement(select(leases.c.name, leases.c.owner, leases.c.expires_at).order_by(leases.c.name))
+_CHANGE: Final = Statement(
     update(leases)
     .where(
         leases.c.name == bindparam("lease"),
@@ -24,16 +26,21 @@ _CHANGE: Final = (
 )
 
 
+@cache
+def _create(dialect: str) -> Statement[tuple[()]]:
+    return Statement(insert(dialect, leases).on_conflict_do_nothing(index_elements=["name"]))
+
+
 class LeaseTable:
     """The leases of one store."""
 
     def __init__(self, engine: Engine, isolation: str | None) -> None:
         self._engine = engine
         self._isolation = isolation
-        self._create = insert(engine.dialect.name, leases).on_conflict_do_nothing(index_elements=["name"])
+        self._create = _create(engine.dialect.name)
 
     def all(self) -> Sequence[Lease]:
-        rows = run_query(self._engine, lambda connection: connection.execute(_ALL).all())
+        rows = run_query(self._engine, lambda connection: _ALL.fetch(connection))
         return [Lease(name, owner, expires_at) for name, owner, expires_at in rows]
 
     def change(self, changes: Sequence[LeaseChange]) -> Sequence[bool]:
@@ -46,9 +53,9 @@ class LeaseTable:
                 (_CHANGE, [_move(change, change.seen) for change in ordered if change.seen is not None]),
             ):
                 if rows:
-                    connection.execute(statement, rows)
+                    statement.execute_many(connection, rows)
             # What counts is how it stands now: so a repetition after an unknown commit says the same.
-            return {name: (owner, expires_at) for name, owner, expires_at in connection.execute(_ALL)}
+            return {name: (owner, expires_at) for name, owner, expires_at in _ALL.fetch(connection)}
 
         stored = run_transaction(self._engine, work, isolation=self._isolation, repeatable=True)
         return [stored.get(change.name) == (change.owner, change.expires_at) for change in changes]

@@ -41,6 +41,7 @@ from sqlalchemy.types import UserDefinedType
 
 from saga_engine.envelope import partition_of
 from saga_engine.ports import Append, Settlement
+from saga_engine.sql import direct
 from saga_engine.sql.schema import Id, events, keys, streams
 
 
@@ -208,7 +209,7 @@ class PostgresWriter:
     def start(self, connection: Connection, starts: Sequence[Append], batch_id: UUID) -> set[UUID]:
         rows = [_start_row(start) for start in starts]
         parameters = {"starts": _json(rows), "events": _event_rows(starts), "batch_id": batch_id}
-        return set(connection.exec_driver_sql(self._start, parameters).scalars().all())
+        return {stream_id for (stream_id,) in direct.fetch(connection, self._start, parameters)}
 
     def advance(self, connection: Connection, advances: Sequence[Append], batch_id: UUID) -> set[UUID]:
         rows = [
@@ -230,7 +231,7 @@ class PostgresWriter:
             "events": _event_rows(advances),
             "batch_id": batch_id,
         }
-        return set(connection.exec_driver_sql(self._advance, parameters).scalars().all())
+        return {stream_id for (stream_id,) in direct.fetch(connection, self._advance, parameters)}
 
     def settle(self, connection: Connection, settlements: Sequence[Settlement]) -> None:
         rows = [
@@ -242,8 +243,10 @@ class PostgresWriter:
             }
             for settlement in settlements
         ]
-        connection.exec_driver_sql(
-            self._settle, {"ids": self.ids(each.stream_id for each in settlements), "settlements": _json(rows)}
+        direct.execute(
+            connection,
+            self._settle,
+            {"ids": self.ids(each.stream_id for each in settlements), "settlements": _json(rows)},
         )
 
 

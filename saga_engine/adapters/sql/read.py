@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Engine, Integer, Select, Text, bindparam, func, select, union_all
@@ -21,6 +21,7 @@ from saga_engine.adapters.sql.writer import Writer
 from saga_engine.core.state import Status
 from saga_engine.envelope import EventRecord, StreamHead
 from saga_engine.ports import KeyRecord, LoadedStream, Snapshot, StreamFilter
+from saga_engine.sql.direct import Statement
 from saga_engine.sql.schema import Id, events, keys, snapshots, streams
 from saga_engine.sql.transaction import run_query
 
@@ -30,13 +31,13 @@ CHUNK: Final = 1_000
 BUCKET: Final = 200
 """Streams whose wanted events begin within so many versions are read together."""
 
-_DUE: Final = (
+_DUE: Final = Statement(
     select_heads()
     .where(streams.c.partition.in_(bindparam("partitions", expanding=True)), streams.c.next_due <= bindparam("now"))
     .order_by(streams.c.next_due, streams.c.stream_id)
     .limit(bindparam("most"))
 )
-_UNPUBLISHED: Final = (
+_UNPUBLISHED: Final = Statement(
     select_heads()
     .where(
         streams.c.partition == bindparam("partition"),
@@ -61,10 +62,10 @@ def chunks(ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
 class _ById:
     """Statements about the streams whose ids are in the parameter `ids`. `kept`: rows with their snapshots."""
 
-    heads: Select[HeadRow]
-    versions: Select[tuple[UUID, int]]
-    events: Select[EventRow]
-    kept: Select[tuple[object, ...]]
+    heads: Statement[HeadRow]
+    versions: Statement[tuple[UUID, int]]
+    events: Statement[EventRow]
+    kept: Statement[tuple[Any, ...]]  # a HeadRow and two columns more, each null without a snapshot
 
 
 @lru_cache(maxsize=4)
@@ -72,15 +73,19 @@ def _by_id(writer: Writer) -> _ById:
     """As this writer would have it: made once, for making them takes longer than executing them."""
     of_streams, of_events = writer.among(streams.c.stream_id), writer.among(events.c.stream_id)
     return _ById(
-        heads=select_heads().where(of_streams),
-        versions=select(streams.c.stream_id, streams.c.version).where(of_streams),
-        events=select_events()
-        .where(of_events, events.c.version > bindparam("after"))
-        .order_by(events.c.stream_id, events.c.version),
-        kept=select_heads()
-        .add_columns(snapshots.c.version, snapshots.c.data)
-        .outerjoin_from(streams, snapshots, snapshots.c.stream_id == streams.c.stream_id)
-        .where(of_streams),
+        heads=Statement(select_heads().where(of_streams)),
+        versions=Statement(select(streams.c.stream_id, streams.c.version).where(of_streams)),
+        events=Statement(
+            select_events()
+            .where(of_events, events.c.version > bindparam("after"))
+            .order_by(events.c.stream_id, events.c.version)
+        ),
+        kept=Statement(
+            select_heads()
+            .add_columns(snapshots.c.version, snapshots.c.data)
+            .outerjoin_from(streams, snapshots, snapshots.c.stream_id == streams.c.stream_id)
+            .where(of_streams)
+        ),
     )
 
 
@@ -113,14 +118,14 @@ class Reader:
     def _with_snapshots(self, connection: Connection, ids: Sequence[UUID]) -> list[tuple[StreamHead, Snapshot | None]]:
         """The rows of streams and their snapshots, in one look: no snapshot is newer than its row."""
         found: list[tuple[StreamHead, Snapshot | None]] = []
-        for row in connection.execute(self._by_id.kept, {"ids": self._writer.ids(ids)}).all() if ids else ():
+        for row in self._by_id.kept.fetch(connection, {"ids": self._writer.ids(ids)}) if ids else ():
             *columns, version, data = row
             head = StreamHead(*columns)
             found.append((head, None if version is None else Snapshot(head.stream_id, version, data)))
         return found
 
     def _without(self, connection: Connection, ids: Sequence[UUID]) -> list[tuple[StreamHead, Snapshot | None]]:
-        rows = connection.execute(self._by_id.heads, {"ids": self._writer.ids(ids)}).all() if ids else ()
+        rows = self._by_id.heads.fetch(connection, {"ids": self._writer.ids(ids)}) if ids else ()
         return [(head_of(row), None) for row in rows]
 
     def _tails(
@@ -138,7 +143,7 @@ class Reader:
                 buckets[after // BUCKET][stream_id] = (after, upto)
         for bucket in buckets.values():
             lowest = min(after for after, _ in bucket.values())
-            rows = connection.execute(self._by_id.events, {"ids": self._writer.ids(bucket), "after": lowest}).all()
+            rows = self._by_id.events.fetch(connection, {"ids": self._writer.ids(bucket), "after": lowest})
             for stream_id, group in groupby(rows, key=lambda row: row[0]):
                 after, upto = bucket[stream_id]
                 tails[stream_id] = tuple(
@@ -160,8 +165,7 @@ class Reader:
         return {head.stream_id: head for page in found for head in page}
 
     def _versions(self, ids: Sequence[UUID], connection: Connection) -> dict[UUID, int]:
-        rows = connection.execute(self._by_id.versions, {"ids": self._writer.ids(ids)}).all()
-        return {row[0]: row[1] for row in rows}
+        return dict(self._by_id.versions.fetch(connection, {"ids": self._writer.ids(ids)}))
 
     def due(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead]:
         return self._heads(_DUE, {"partitions": list(partitions), "now": now, "most": limit})
@@ -202,8 +206,8 @@ class Reader:
         counted = select(func.count()).select_from(few)
         return run_query(self._engine, lambda connection: connection.execute(counted).scalar_one())
 
-    def _heads(self, statement: Select[HeadRow], parameters: Mapping[str, object]) -> Sequence[StreamHead]:
-        rows = run_query(self._engine, lambda connection: connection.execute(statement, dict(parameters)).all())
+    def _heads(self, statement: Statement[HeadRow], parameters: Mapping[str, object]) -> Sequence[StreamHead]:
+        rows = run_query(self._engine, lambda connection: statement.fetch(connection, parameters))
         return [head_of(row) for row in rows]
 
 
@@ -213,15 +217,17 @@ def _order(oldest_first: bool, stream_id: ColumnElement[UUID]) -> ColumnElement[
 
 
 @cache
-def _page(statuses: int, of_saga: bool, below: bool, oldest_first: bool) -> Select[HeadRow]:
+def _page(statuses: int, of_saga: bool, below: bool, oldest_first: bool) -> Statement[HeadRow]:
     """The statement of a page, built once for each kind of filter: of so many statuses, one saga name, below an id."""
     if statuses < 2:
-        return _ends(0 if statuses else None, of_saga, below, oldest_first)
+        return Statement(_ends(0 if statuses else None, of_saga, below, oldest_first))
     # One status at a time: there is an index with the sagas of each in their order, and none with those of several.
     pages = [_ends(number, of_saga, below, oldest_first) for number in range(statuses)]
     together = union_all(*(page.subquery().select() for page in pages)).subquery()
     merged = select(*(together.c[column.name] for column in select_heads().selected_columns))
-    return merged.order_by(_order(oldest_first, together.c.stream_id)).limit(bindparam("most", type_=Integer))
+    return Statement(
+        merged.order_by(_order(oldest_first, together.c.stream_id)).limit(bindparam("most", type_=Integer))
+    )
 
 
 def _ends(status: int | None, of_saga: bool, below: bool, oldest_first: bool) -> Select[HeadRow]:

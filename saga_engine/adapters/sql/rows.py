@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Select, select
 
 from saga_engine.envelope import EventRecord, StreamHead
 from saga_engine.sql.schema import events, streams
@@ -48,5 +48,5 @@ def record_of(version: int, kind: str, data: object, at: int) -> EventRecord:
     return EventRecord(version, kind, (data if isinstance(data, str) else repr(data)).encode("utf-8", "replace"), at)
 
 
-def head_of(row: Row[HeadRow]) -> StreamHead:
-    return StreamHead(*row._tuple())
+def head_of(row: HeadRow) -> StreamHead:
+    return StreamHead(*row)

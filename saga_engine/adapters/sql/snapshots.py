@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from sqlalchemy import Connection, Engine, Insert
+from sqlalchemy import Connection, Engine
 
 from saga_engine.adapters.sql.inserting import insert
 from saga_engine.ports import Snapshot
+from saga_engine.sql.direct import Statement
 from saga_engine.sql.schema import snapshots
 from saga_engine.sql.transaction import run_transaction
 
 
 @cache
-def save_statement(dialect: str) -> Insert:
+def save_statement(dialect: str) -> Statement[tuple[()]]:
     """Insert a snapshot, or replace an older one. Made once for each dialect."""
     new = insert(dialect, snapshots)
-    return new.on_conflict_do_update(
-        index_elements=["stream_id"],
-        set_={"version": new.excluded.version, "data": new.excluded.data},
-        where=snapshots.c.version < new.excluded.version,
+    return Statement(
+        new.on_conflict_do_update(
+            index_elements=["stream_id"],
+            set_={"version": new.excluded.version, "data": new.excluded.data},
+            where=snapshots.c.version < new.excluded.version,
+        )
     )
 
 
@@ -32,7 +35,7 @@ def save_snapshots(engine: Engine, isolation: str | None, wanted: Sequence[Snaps
     ]
 
     def work(connection: Connection) -> None:
-        connection.execute(save_statement(engine.dialect.name), rows)
+        save_statement(engine.dialect.name).execute_many(connection, rows)
 
     if rows:
         run_transaction(engine, work, isolation=isolation, repeatable=True)

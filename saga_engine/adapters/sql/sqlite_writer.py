@@ -29,13 +29,19 @@ from sqlalchemy.dialects import sqlite
 
 from saga_engine.envelope import partition_of
 from saga_engine.ports import Append, NewStream, Settlement
+from saga_engine.sql import direct
+from saga_engine.sql.direct import Statement
 from saga_engine.sql.schema import events, keys, streams
 
 # Compared as bytes: a UUID object for each row costs as much as the row.
 _STREAM_ID: Final = type_coerce(streams.c.stream_id, LargeBinary)
-_VERSIONS: Final = select(_STREAM_ID, streams.c.version).where(_STREAM_ID.in_(bindparam("ids", expanding=True)))
-_TAKEN: Final = select(keys.c.key, keys.c.saga, keys.c.generation).where(
-    tuple_(keys.c.key, keys.c.saga, keys.c.generation).in_(bindparam("wanted", expanding=True))
+_VERSIONS: Final = Statement(
+    select(_STREAM_ID, streams.c.version).where(_STREAM_ID.in_(bindparam("ids", expanding=True)))
+)
+_TAKEN: Final = Statement(
+    select(keys.c.key, keys.c.saga, keys.c.generation).where(
+        tuple_(keys.c.key, keys.c.saga, keys.c.generation).in_(bindparam("wanted", expanding=True))
+    )
 )
 
 
@@ -92,26 +98,26 @@ class SqliteWriter:
             if start.new is not None:
                 # Two starts of one key in one batch: the first wins.
                 wanted.setdefault((start.new.key, start.new.saga, start.new.generation), (start, start.new))
-        taken = {tuple(row) for row in connection.execute(_TAKEN, {"wanted": list(wanted)})}
+        taken = set(_TAKEN.fetch(connection, {"wanted": list(wanted)}))
         winners = [entry for key, entry in wanted.items() if key not in taken]
         if winners:
-            connection.exec_driver_sql(_INSERT_KEY, [_key_row(start, new) for start, new in winners])
-            connection.exec_driver_sql(_INSERT_STREAM, [_stream_row(start, new) for start, new in winners])
-            connection.exec_driver_sql(_INSERT_EVENT, _event_rows((start for start, _ in winners), batch_id))
+            direct.execute_many(connection, _INSERT_KEY, [_key_row(start, new) for start, new in winners])
+            direct.execute_many(connection, _INSERT_STREAM, [_stream_row(start, new) for start, new in winners])
+            direct.execute_many(connection, _INSERT_EVENT, _event_rows((start for start, _ in winners), batch_id))
         return {start.stream_id for start, _ in winners}
 
     def advance(self, connection: Connection, advances: Sequence[Append], batch_id: UUID) -> set[UUID]:
         ids = [append.stream_id.bytes for append in advances]
-        stored: dict[bytes, int] = {row[0]: row[1] for row in connection.execute(_VERSIONS, {"ids": ids})}
+        stored = dict(_VERSIONS.fetch(connection, {"ids": ids}))
         winners = [append for append in advances if stored.get(append.stream_id.bytes) == append.expected_version]
         if winners:
-            connection.exec_driver_sql(_ADVANCE, [_advance_row(append) for append in winners])
-            connection.exec_driver_sql(_INSERT_EVENT, _event_rows(winners, batch_id))
+            direct.execute_many(connection, _ADVANCE, [_advance_row(append) for append in winners])
+            direct.execute_many(connection, _INSERT_EVENT, _event_rows(winners, batch_id))
         return {append.stream_id for append in winners}
 
     def settle(self, connection: Connection, settlements: Sequence[Settlement]) -> None:
         rows: list[_Row] = [(each.published, each.next_due, each.stream_id.bytes, each.version) for each in settlements]
-        connection.exec_driver_sql(_SETTLE, rows)
+        direct.execute_many(connection, _SETTLE, rows)
 
 
 SQLITE_WRITER: Final = SqliteWriter()

@@ -36,6 +36,7 @@ from saga_engine.ports import (
     StoredStream,
     StreamFilter,
 )
+from saga_engine.sql.direct import Statement
 from saga_engine.sql.engine import describe
 from saga_engine.sql.transaction import run_query, run_transaction
 
@@ -43,7 +44,7 @@ READ_COMMITTED: Final = "READ COMMITTED"
 
 # In floating point from end to end: CockroachDB multiplies no float by an integer. It is exact to a microsecond.
 _SECONDS: Final = cast(extract("epoch", func.clock_timestamp()), Double)
-_NOW: Final = select(cast(_SECONDS * literal(1e6, Double), BigInteger))
+_NOW: Final = Statement(select(cast(_SECONDS * literal(1e6, Double), BigInteger)))
 
 
 def machine_time() -> int:
@@ -179,7 +180,8 @@ class SqlEventStore:
         self._check_open()
         if self._embedded:
             return self._machine_time()
-        return run_query(self._engine, lambda connection: connection.execute(_NOW).scalar_one())
+        ((now,),) = run_query(self._engine, lambda connection: _NOW.fetch(connection))
+        return now
 
     def close(self) -> None:
         self._closed = True

@@ -63,7 +63,7 @@ def no_compare_and_set() -> Iterator[Replacement]:
 
     def advance(self: SqliteWriter, connection: Connection, advances: Sequence[Append], batch_id: UUID) -> set[UUID]:
         ids = [append.stream_id.bytes for append in advances]
-        stored = dict(connection.execute(sqlite_writer._VERSIONS, {"ids": ids}).tuples().all())
+        stored = dict(sqlite_writer._VERSIONS.fetch(connection, {"ids": ids}))
         behind = [_moved(append, stored.get(append.stream_id.bytes, 0)) for append in advances]
         return real(self, connection, behind, batch_id)
 
