@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Final, Generic, NoReturn, TypeAlias, TypeVar, overload
+from typing import Any, Final, Generic, TypeAlias, TypeVar, overload
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import ColumnElement, Connection, Dialect, Executable, TupleType
@@ -19,6 +19,7 @@ from sqlalchemy.sql.elements import CompilerElement
 from sqlalchemy.sql.selectable import ReturnsRows, TypedReturnsRows
 
 R = TypeVar("R", bound=tuple[Any, ...])
+T = TypeVar("T")
 
 # What drivers take and give: known to the columns' types only.
 _Value: TypeAlias = Any
@@ -77,55 +78,32 @@ def fetch(connection: Connection, text: str, values: _Values = ()) -> list[Any]:
     """All rows of a statement in the driver's own form, whose values need no conversion."""
     if not _unobserved(connection):
         return [tuple(row) for row in connection.exec_driver_sql(text, values).all()]
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(text, values)
-        rows = cursor.fetchall()
-        cursor.close()
-    except BaseException as error:  # noqa: BLE001 - given to SQLAlchemy, which raises what it makes of it
-        _raise(connection, error, text, values, cursor)
-    return list(rows)
+    return _on_cursor(connection, _fetch, text, values)
 
 
 def execute(connection: Connection, text: str, values: _Values = ()) -> int:
     """Run such a statement; how many rows it changed."""
     if not _unobserved(connection):
         return connection.exec_driver_sql(text, values).rowcount
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(text, values)
-        changed = cursor.rowcount
-        cursor.close()
-    except BaseException as error:  # noqa: BLE001 - as above
-        _raise(connection, error, text, values, cursor)
-    return changed
+    return _on_cursor(connection, _execute, text, values)
 
 
 def execute_many(connection: Connection, text: str, rows: Sequence[Any]) -> int:
     """Run such a statement for each of these; how many rows were changed in all."""
+    if len(rows) == 1:
+        # For one alone psycopg's way for many is the longer one.
+        return execute(connection, text, rows[0])
     if not _unobserved(connection):
-        return connection.exec_driver_sql(text, list(rows)).rowcount
-    cursor = connection.connection.cursor()
-    try:
-        cursor.executemany(text, rows)
-        changed = cursor.rowcount
-        cursor.close()
-    except BaseException as error:  # noqa: BLE001 - as above
-        _raise(connection, error, text, rows, cursor)
-    return changed
+        return connection.exec_driver_sql(text, [*rows]).rowcount
+    return _on_cursor(connection, _execute_many, text, rows)
 
 
 def begin(connection: Connection, text: str) -> None:
     """Begin a transaction by this statement, while SQLAlchemy is about to take note of it (its event `begin`)."""
     if _observed(connection):
         connection.exec_driver_sql(text)
-        return
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(text, ())
-        cursor.close()
-    except BaseException as error:  # noqa: BLE001 - as above
-        _raise(connection, error, text, (), cursor)
+    else:
+        _on_cursor(connection, _execute, text, ())
 
 
 def reading(connection: Connection) -> Connection:
@@ -159,13 +137,33 @@ def _observed(connection: Connection) -> bool:
     return bool(dispatch.before_cursor_execute or dispatch.after_cursor_execute)
 
 
-def _raise(connection: Connection, error: BaseException, text: str, values: object, cursor: DBAPICursor) -> NoReturn:
-    """Let SQLAlchemy do what it does about an error of the driver, and raise what it makes of it.
+def _on_cursor(connection: Connection, run: Callable[[DBAPICursor, str, Any], T], text: str, values: _Values) -> T:
+    cursor = connection.connection.cursor()
+    try:
+        result = run(cursor, text, values)
+        cursor.close()
+    except BaseException as error:  # noqa: BLE001 - given to SQLAlchemy, which raises what it makes of it
+        # It has no public name for that: what means a lost connection, and what becomes of it and the others of the
+        # pool. What does not come of the driver, it raises as it is.
+        failed = text if isinstance(error, connection.dialect.loaded_dbapi.Error) else None
+        connection._handle_dbapi_exception(error, failed, None, cursor, None)
+    return result
 
-    It has no public name for that: what means a lost connection, what becomes of it and of the others in the pool.
-    """
-    of_driver = isinstance(error, connection.dialect.loaded_dbapi.Error)
-    connection._handle_dbapi_exception(error, text if of_driver else None, values, cursor, None)  # type: ignore[arg-type]  # only shown
+
+def _fetch(cursor: DBAPICursor, text: str, values: _Values) -> list[Any]:
+    cursor.execute(text, values)
+    rows: list[Any] = cursor.fetchall()  # type: ignore[assignment]  # a list with all drivers that we have
+    return rows
+
+
+def _execute(cursor: DBAPICursor, text: str, values: _Values) -> int:
+    cursor.execute(text, values)
+    return cursor.rowcount
+
+
+def _execute_many(cursor: DBAPICursor, text: str, rows: Sequence[Any]) -> int:
+    cursor.executemany(text, rows)
+    return cursor.rowcount
 
 
 @dataclass(frozen=True, slots=True)
