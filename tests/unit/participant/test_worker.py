@@ -180,6 +180,8 @@ async def test_stopping_finishes_what_runs(bench: Bench) -> None:
     async with bench.working() as worker:
         bench.subscription.deliver(forward())
         await until(begun.is_set)
+        # It asks for more before it is stopped, or what comes next would be taken in between.
+        await until(lambda: bench.subscription.receiving)
         stopping = asyncio.create_task(worker.stop(PATIENCE_S))
         await until(lambda: not bench.subscription.receiving)
         bench.subscription.deliver(forward())
