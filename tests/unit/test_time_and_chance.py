@@ -15,6 +15,7 @@ _ROOT = Path(saga_engine.__file__).parent
 
 _OWNERS = {
     "adapters/embedded": "starts a real server",
+    "api": "serves real connections, in real time, and names what a client has not named",
     "adapters/nats": "talks to a real server",
     "adapters/memory": "lives in the time of its event loop; its clock and secrets can be given",
     "adapters/sql/reply_keys.py": "makes secrets, which no seed may give",
@@ -24,6 +25,7 @@ _OWNERS = {
     "clock.py": "owns the clock and its sleep",
     "demo": "for people, in real time",
     "doctor": "looks at real servers, in real time",
+    "eventstore": "serves real connections, in real time; no saga waits for it",
     "metrics/listener.py": "serves real connections, in real time",
     "participant/threads.py": "owns the threads of handlers",
     "sql/bounded.py": "bounds what a real connection may wait for",

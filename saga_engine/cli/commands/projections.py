@@ -125,7 +125,10 @@ def rebuild(frame: Frame, name: str, at_once: bool, output: Format) -> None:
 @lazy_group(
     "projections",
     {
-        "list": Lazy(f"{__name__}:list_projections", "List the projections: what each follows, and where it is kept."),
+        "list": Lazy(
+            f"{__name__}:list_projections",
+            "List the projections: which sagas each follows, the events it takes in, and where it is kept.",
+        ),
         "lag": Lazy(f"{__name__}:lag", "Show how far projections are behind."),
         "rebuild": Lazy(f"{__name__}:rebuild", "Empty a projection and fill it again from the events."),
     },
