@@ -34,6 +34,9 @@ _LOST_PINGS: Final = 2
 
 
 _REFUSALS: Final = ("authorization violation", "authentication", "maximum connections")
+_HANG_UPS: Final = ("connection reset", "unexpected eof", "broken pipe")
+_TRIES_AFTER_HANG_UPS: Final = 5
+"""A server that refuses a login says so and closes at once, and the reset may overtake what it said: ask again."""
 
 OnSession: TypeAlias = Callable[[Session], Coroutine[object, object, None]]
 
@@ -75,13 +78,15 @@ class Connection:
         loop = asyncio.get_running_loop()
         until = loop.time() + wait
         pause = FIRST_PAUSE
+        hang_ups = 0
         while (session := await self._try_session()) is None or not await self._enter(session):
-            if _refused(self._complaint):
+            if _says(self._complaint, _REFUSALS):
                 raise LoginRefusedError(
                     f"nats: {self.address} refused the login ({self._complaint}); check user, password, token or "
                     "credentials"
                 )
-            if loop.time() + pause > until:
+            hang_ups += _says(self._complaint, _HANG_UPS)
+            if loop.time() + pause > until and not 0 < hang_ups < _TRIES_AFTER_HANG_UPS:
                 raise TransportUnavailableError(
                     f"nats: cannot reach {self.address} ({self._complaint or 'no answer'}); start the server or "
                     "correct the url"
@@ -205,5 +210,5 @@ class Connection:
             _log.error("nats: the server is not usable as it is", address=self.address, reason=complaint)
 
 
-def _refused(complaint: str) -> bool:
-    return any(refusal in complaint.lower() for refusal in _REFUSALS)
+def _says(complaint: str, words: tuple[str, ...]) -> bool:
+    return any(word in complaint.lower() for word in words)

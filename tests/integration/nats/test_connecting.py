@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +20,7 @@ from saga_engine.adapters.nats.settings import NatsSettings, client_options, wit
 from saga_engine.adapters.nats.streams import check_payload_limit, check_version
 from saga_engine.adapters.nats.transport import connect
 from saga_engine.envelope import Message
-from saga_engine.errors import TransportUnavailableError, UsageError
+from saga_engine.errors import LoginRefusedError, TransportUnavailableError, UsageError
 from saga_engine.testing.transport_harness import collect, command, reply, until, until_confirmed
 from saga_engine.wire import COMMANDS
 from tests.nats_fixtures import NatsServer
@@ -62,6 +64,28 @@ async def test_a_wrong_password_is_refused_at_once(guarded_server: NatsServer) -
         with pytest.raises(TransportUnavailableError, match="refused the login") as refused:
             await connect(settings, wait=60.0)
     assert SECRET not in str(refused.value)
+
+
+async def test_a_refused_login_whose_reason_was_overtaken_by_the_reset_is_asked_for_again() -> None:
+    logins = 0
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal logins
+        logins += 1
+        writer.write(b'INFO {"server_id": "x", "version": "2.15.0", "headers": true, "max_payload": 1048576}\r\n')
+        await reader.readline()
+        if logins == 1:
+            reset_now = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset_now)
+        else:
+            writer.write(b"-ERR 'Authorization Violation'\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(LoginRefusedError, match="Authorization Violation"):
+            await connect(NatsSettings(servers=(f"nats://127.0.0.1:{port}",)), wait=0)
+    assert logins > 1
 
 
 @pytest.mark.parametrize("in_url", [True, False])
