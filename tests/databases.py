@@ -7,6 +7,7 @@ CockroachDB. PostgreSQL is never skipped: without a server the tests fail.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,9 @@ POSTGRES: Final = "postgres"
 SERIALIZABLE: Final = "postgres-serializable"
 DIALECT: Final = "postgres-through-cockroachdb"
 COCKROACH: Final = "cockroachdb"
+
+_MEMORY: Final = "/dev/shm"
+_PLENTY: Final = 6 * 1024**3
 
 SERVER_LANES: Final = (POSTGRES, SERIALIZABLE, DIALECT, *((COCKROACH,) if "COCKROACH_URL" in os.environ else ()))
 SQL_LANES: Final = (SQLITE, *SERVER_LANES)
@@ -60,6 +64,17 @@ class Database:
             engine.dispose()
 
 
+def _in_memory() -> str | None:
+    """Where to keep the server's files in memory, None on a machine without so much to spare.
+
+    A session leaves tens of thousands of files. Disks that trim what is deleted take minutes to remove them.
+    """
+    if not os.access(_MEMORY, os.W_OK):
+        return None
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return _MEMORY if min(free, shutil.disk_usage(_MEMORY).free) > _PLENTY else None
+
+
 @contextmanager
 def postgres_server() -> Iterator[str]:
     """The url of a PostgreSQL that may create databases."""
@@ -68,7 +83,7 @@ def postgres_server() -> Iterator[str]:
         yield given
         return
     # A folder of its own: as root, the server opens the permissions of its data directory's parents.
-    with tempfile.TemporaryDirectory(prefix="saga-postgres-") as folder:
+    with tempfile.TemporaryDirectory(prefix="saga-postgres-", dir=_in_memory()) as folder:
         server = get_server(Path(folder) / "data", cleanup_mode=None)
         try:
             url = server.get_uri()
