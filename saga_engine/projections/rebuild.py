@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from sqlalchemy import Connection, delete
+from sqlalchemy.exc import SQLAlchemyError
 
 from saga_engine.errors import SagaEngineError
 from saga_engine.ports import EventStore
 from saga_engine.projections.sweep import Sweep
-from saga_engine.projections.taking import Taker, TroubleError
+from saga_engine.projections.taking import Taker, TroubleError, explained
 from saga_engine.projections.unseen import UnseenEvents
 from saga_engine.sql.transaction import run_transaction
 
@@ -67,9 +68,10 @@ def rebuild_at_once(
         return run_transaction(
             taker.engine, lambda connection: _all(connection, store, taker, unseen, report), repeatable=True
         )
-    except TroubleError as error:
+    except (TroubleError, SQLAlchemyError) as error:
+        what = explained(error)
         raise SagaEngineError(
-            f"the projection {taker.projection.name} stays as it was: {error}; correct the handler, or rebuild it "
+            f"the projection {taker.projection.name} stays as it was: {what}; correct the handler, or rebuild it "
             "without --at-once, which holds back such sagas"
         ) from error
 
@@ -89,8 +91,8 @@ def _all(
         broken = next((one for one in read if one.trouble is not None), None)
         if broken is not None:
             raise SagaEngineError(f"the projection {taker.projection.name} stays as it was: {broken.trouble}")
-        _, events = taker.apply(connection, read)
-        done = Progress(done.looked + len(heads), done.of, done.events + events, 0)
+        taken = taker.apply(connection, read)
+        done = Progress(done.looked + len(heads), done.of, done.events + taken.events, 0)
         report(done)
     return done
 

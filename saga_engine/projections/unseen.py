@@ -6,7 +6,7 @@ Reads the event store, and derives published events from the streams as the rela
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -43,6 +43,11 @@ class Unseen:
     after: int
     happened: Sequence[Happened]
     trouble: str | None = None
+
+    @property
+    def last(self) -> int:
+        """Up to which version these events come."""
+        return self.happened[-1].version if self.happened else self.after
 
     @property
     def ended(self) -> bool:
@@ -106,8 +111,3 @@ class UnseenEvents:
         self._states[state.saga_id] = state
         if len(self._states) > _KEPT:
             self._states.popitem(last=False)
-
-
-def events_in(unseen: Iterable[Unseen]) -> int:
-    """How many events these are."""
-    return sum(len(one.happened) for one in unseen)

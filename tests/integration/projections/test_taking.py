@@ -5,21 +5,26 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, Text, event, insert, select, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, Text, event, insert, select, update
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from saga_engine.core.events import SagaStarted
 from saga_engine.envelope import EventRecord
+from saga_engine.errors import SagaEngineError
 from saga_engine.projections import Context, Projection, on
+from saga_engine.projections.rebuild import rebuild_at_once
 from saga_engine.projections.taking import Taken
 from saga_engine.sql.schema import checkpoint_tables, checkpoints
 from store import order_view
 from store.order_view import Item
-from tests.integration.projections.orders import Orders, View, open_view
+from tests.databases import POSTGRES, Databases
+from tests.integration.projections.orders import Orders, View, migrated_view, open_view
 
 tallies: Final = MetaData()
 tally: Final = Table("tally", tallies, Column("name", Text, primary_key=True), Column("events", Integer))
@@ -235,3 +240,71 @@ def test_a_transaction_that_lost_is_run_again_whole_and_is_no_trouble_of_a_saga(
 
 def test_the_checkpoint_tables_are_all_that_the_sdk_adds() -> None:
     assert list(checkpoint_tables.tables) == ["saga_checkpoints"]
+
+
+class Swallowing(Projection):
+    """Passes over what its database refuses, as a handler on SQLite may."""
+
+    name = "swallowing"
+    sagas = ("place_order",)
+    tables = tallies
+
+    @on("OrderCreated")
+    def created(self, ctx: Context) -> None:
+        for _ in range(2 if ctx.key == "o-000002" else 1):
+            with suppress(IntegrityError):
+                ctx.db.execute(insert(tally).values(name=ctx.key, events=1))
+
+    @on("OrderApproved")
+    def approved(self, ctx: Context) -> None:
+        ctx.db.execute(update(tally).where(tally.c.name == ctx.key).values(events=2))
+
+
+class Late(Projection):
+    """Breaks a rule that its database looks at when the transaction is committed."""
+
+    name = "late"
+    sagas = ("place_order",)
+    tables = MetaData()
+    lines = Table(
+        "lines",
+        tables,
+        Column("name", Text, primary_key=True),
+        Column("parent", ForeignKey("lines.name", deferrable=True, initially="DEFERRED")),
+    )
+
+    @on("OrderCreated")
+    def created(self, ctx: Context) -> None:
+        parent = "nobody" if ctx.key == "o-000002" else None
+        ctx.db.execute(insert(self.lines).values(name=ctx.key, parent=parent))
+
+
+@pytest.mark.parametrize(
+    ("projection", "table", "reason"),
+    [(Swallowing, tally, "let it pass"), (Late, Late.lines, "StepSucceeded: insert or update on table")],
+)
+def test_a_handler_that_spoils_the_transaction_holds_back_no_saga_but_its_own(
+    orders: Orders, databases: Databases, tmp_path: Path, projection: type[Projection], table: Table, reason: str
+) -> None:
+    with migrated_view(databases.empty(POSTGRES, tmp_path).url) as engine:
+        projection.tables.create_all(engine)
+        own = open_view(orders.store, engine, projection)
+        sagas = orders.finish([1, 2, 3])
+        taken = own.take(sagas)
+        assert list(taken.troubled) == [sagas[1]]
+        found = own.taker.checkpoints.of(engine, sagas)
+        assert reason in (found[sagas[1]].trouble or "")
+        assert found[sagas[1]].version == 2, "what comes before is taken"
+        with engine.connect() as db:
+            assert set(db.execute(select(table.c.name)).scalars()) == {"o-000001", "o-000003"}
+        with pytest.raises(SagaEngineError, match="stays as it was"):
+            rebuild_at_once(own.store, own.taker, own.unseen, lambda _progress: None)
+
+
+def test_trouble_with_an_event_that_somebody_else_has_taken_is_none(orders: Orders, view: View) -> None:
+    sagas = orders.finish([1])
+    (unseen,) = view.unseen.read(dict.fromkeys(sagas, 0))
+    view.taker.take([unseen])
+    late = replace(unseen, happened=unseen.happened[:2], trouble="not with this release")
+    assert view.taker.take([late]) == Taken(0, 0, {})
+    assert view.taker.checkpoints.of(view.engine, sagas)[sagas[0]].trouble is None
