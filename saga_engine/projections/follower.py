@@ -110,17 +110,22 @@ class Follower:
 
     async def _work(self) -> None:
         now = asyncio.get_running_loop().time()
-        if self._heard:
-            await self._take_heard()
-        elif now >= self._next_all:
+        # Before what was heard: bells that never fall silent tell nothing of sagas that publish nothing.
+        if now >= self._next_all:
+            # Said first: what is heard meanwhile and cannot be remembered asks for the next look.
+            self._next_all = self._in(self._pace.all)
             await self._look(self._sweep.all())
-            self._next_all = now + self._pace.all
-            self._next_recent = now + self._pace.recent
+            self._next_recent = self._in(self._pace.recent)
         elif now >= self._next_recent:
             await self._look(self._sweep.recent())
-            self._next_recent = now + self._pace.recent
+            self._next_recent = self._in(self._pace.recent)
+        elif self._heard:
+            await self._take_heard()
         else:
             await self._wait(min(self._next_recent, self._next_all) - now)
+
+    def _in(self, seconds: float) -> float:
+        return asyncio.get_running_loop().time() + seconds
 
     async def _wait(self, seconds: float) -> None:
         if self._stopping:
@@ -141,13 +146,13 @@ class Follower:
         await self._take(after)
 
     async def _look(self, pages: Iterator[Page]) -> None:
-        """Take in what a sweep finds, page by page; what is heard meanwhile comes first."""
+        """Take in what a sweep finds, page by page, and between two pages some of what is heard meanwhile."""
         while not self._stopping and (page := await self._run_sync(lambda: next(pages, None))) is not None:
             behind = {one.head.stream_id: one.version for one in page.behind}
             willing = self._willing(behind)
             for start in range(0, len(willing), BATCH):
                 await self._take({one: behind[one] for one in willing[start : start + BATCH]})
-            while self._heard and not self._stopping:
+            if self._heard and not self._stopping:
                 await self._take_heard()
 
     def _willing(self, saga_ids: Iterable[UUID]) -> list[UUID]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 from uuid import UUID
@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from saga_engine.errors import StoreUnavailableError
+from saga_engine.ports import RunSync
 from saga_engine.projections.follower import Follower, Pace
 from saga_engine.projections.taking import Taken
 from saga_engine.projections.unseen import Unseen
@@ -142,3 +143,46 @@ async def test_a_saga_that_is_held_back_is_tried_again_later_and_keeps_nobody_wa
     async with following(view, HandBell(), Pace(recent=0.02, all=3600.0)):
         await until(lambda: shown(view, "pending") == 2)
     assert tried.count(held) == 3
+
+
+async def test_bells_that_never_fall_silent_do_not_keep_it_from_looking_by_itself(orders: Orders, view: View) -> None:
+    bell = HandBell()
+    (told,) = orders.start([1])
+    follower = Follower(view.taker, view.store, view.unseen, bell, (), ringing(bell, told), Pace(0.02, 3600.0))
+    running = asyncio.create_task(follower.run())
+    await until(lambda: follower.events == 2)
+    untold = orders.start(range(100, 130))
+    orders.create(untold)
+    await until(lambda: shown(view, "pending") == 30)
+    await follower.stop()
+    await asyncio.wait_for(running, DEADLINE)
+
+
+def ringing(bell: HandBell, saga: UUID) -> RunSync:
+    """Work during which the bell rings, so that there is always something that was told."""
+
+    def run_sync(call: Callable[[], T], /) -> Awaitable[T]:
+        bell.ring([saga])
+        return inline(call)
+
+    return run_sync
+
+
+async def test_what_is_told_and_cannot_be_remembered_while_all_are_looked_at_is_found_by_another_look(
+    orders: Orders, view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("saga_engine.projections.follower._MOST_HEARD", 0)
+    bell = HandBell()
+    orders.finish(range(3))
+    read, later = view.unseen.read, list[UUID]()
+
+    def reading(after: Mapping[UUID, int]) -> list[Unseen]:
+        found = read(after)
+        if not later:
+            later.extend(orders.start([7]))
+            bell.ring(later)
+        return found
+
+    monkeypatch.setattr(view.unseen, "read", reading)
+    async with following(view, bell, NEVER):
+        await until(lambda: bool(view.taker.checkpoints.of(view.engine, later)) if later else False)
