@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import report
-from docs.generator import api, cli, config, errors, events, examples, invariants, language, metrics, states
+from docs.generator import api, cli, config, errors, events, examples, invariants, language, metrics, python, states
 from docs.generator.blocks import has_blocks, replace_blocks
 from tests.simulation.bugs import kept
 
@@ -28,6 +28,7 @@ BLOCKS: Final[Mapping[str, Callable[[str], str]]] = {
     "invariants": invariants.listed,
     "keys": language.keys,
     "metrics": metrics.listed,
+    "python": python.names,
     "states": states.diagram,
     "statuses": states.statuses,
     "verbs": states.verbs,

@@ -39,12 +39,15 @@ TRACEPARENT: Final[Mapping[str, Mapping[str, Json]]] = {
         "description": "The caller's W3C trace context, which the saga's commands and events carry on.",
     }
 }
+"""For `Operation.headers` of an operation that starts a saga: its OpenAPI description."""
+
 LAST_EVENT_ID: Final[Mapping[str, Mapping[str, Json]]] = {
     "Last-Event-ID": {
         "schema": {"type": "string", "pattern": "^[0-9]{1,15}$"},
         "description": "Go on behind this event, as browsers do by themselves.",
     }
 }
+"""For `Operation.headers` of an operation that answers with an event stream: its OpenAPI description."""
 
 
 def saga_id(request: Request) -> UUID:

@@ -70,6 +70,8 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
+    """End early: what was done is compensated; past the point of no return it is recorded and refused."""
+
     at: int
     who: str
     why: str
@@ -77,6 +79,8 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Suspend:
+    """Send nothing until a `Resume`. Replies and signals are recorded meanwhile; the saga's time-out runs on."""
+
     at: int
     who: str
     why: str
@@ -84,6 +88,8 @@ class Suspend:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
+    """Go on after a `Suspend`: what came meanwhile counts, and timers that came due fire."""
+
     at: int
     who: str
     why: str

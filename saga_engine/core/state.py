@@ -35,6 +35,7 @@ class Status(StrEnum):
 
     @property
     def ended(self) -> bool:
+        """Whether nothing can happen to it any more."""
         return self in (Status.COMPLETED, Status.COMPENSATED, Status.CLOSED)
 
 
@@ -202,6 +203,7 @@ class SagaState:
 
     @property
     def status(self) -> Status:
+        """What is shown of it: how it ended, else suspended before blocked before compensating."""
         if self.ended_as is not None:
             return self.ended_as
         if self.suspended:

@@ -59,11 +59,10 @@ class NotTaken:
 
 
 class Client:
-    """The engine as its users see it.
+    """The engine as its users see it: start sagas, look at them, act on them. Calls block; one thread at a time.
 
-    `load_definitions` gives the project's, by saga name and version; it is called when a saga is started, so that a
-    broken file keeps nobody from looking or acting. `open_sagas`: how many of one name may be open when one is started.
-    `load_tracing` gives what makes a span of each start, if anything does; it is called when a saga is started.
+    `saga_engine.bootstrap.clients.client` makes that of a project. It needs its database, and neither an orchestrator
+    nor a broker: what it commits is taken up when an orchestrator runs.
     """
 
     def __init__(
@@ -75,6 +74,12 @@ class Client:
         open_sagas: int | None = None,
         load_tracing: Callable[[], Tracing | None] = lambda: None,
     ) -> None:
+        """Needs what `saga_engine.bootstrap.clients.client` gives.
+
+        `load_definitions` gives the project's, by saga name and version; it is called when a saga is started, so that
+        a broken file keeps nobody from looking or acting. `open_sagas`: how many of one name may be open when one is
+        started. `load_tracing` gives what makes a span of each start, if anything does; it is called then as well.
+        """
         self._load_tracing = load_tracing
         self._open_sagas = open_sagas
         self._store = store

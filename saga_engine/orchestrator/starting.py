@@ -64,6 +64,8 @@ class StartRequest:
 
 @dataclass(frozen=True, slots=True)
 class Started:
+    """A new saga, committed. `key`: its business key, the saga's own id where the definition has none."""
+
     saga_id: UUID
     key: str
 

@@ -23,7 +23,7 @@ _WHY = "the test says so"
 
 
 class SagaHandle:
-    """A started saga. What it is asked, it answers as of now; `ended` and `becomes` let time pass."""
+    """A started saga. What it is asked, it answers as of now; `ended` and `becomes` let time pass. `id`: the saga's."""
 
     def __init__(self, engine: InMemoryEngine, saga_id: UUID) -> None:
         self._engine = engine
@@ -37,6 +37,7 @@ class SagaHandle:
 
     @property
     def status(self) -> Status:
+        """What `saga show` would say of it; it compares equal to its text: `saga.status == "running"`."""
         return self.state.status
 
     @property
@@ -57,6 +58,7 @@ class SagaHandle:
 
     @property
     def output(self) -> Json:
+        """What the definition's `output` came to; None before it has completed, and without one."""
         return self.state.output
 
     @property

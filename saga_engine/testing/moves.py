@@ -106,14 +106,17 @@ def signal(name: str, data: Json = None, *, id: str | None = None) -> Move:
 
 
 def cancel(why: str = "no longer wanted") -> Move:
+    """An operator ends the saga early."""
     return lambda _state, at: Cancel(at, WHO, why)
 
 
 def suspend(why: str = "to be looked at") -> Move:
+    """An operator stops the saga: nothing is sent until it is resumed."""
     return lambda _state, at: Suspend(at, WHO, why)
 
 
 def resume(why: str = "looked at") -> Move:
+    """An operator lets a suspended saga go on."""
     return lambda _state, at: Resume(at, WHO, why)
 
 
