@@ -155,8 +155,9 @@ async def place(request: Request) -> Answer:
         "items": [one.model_dump() for one in wanted.exact_items()],
         **({} if wanted.restaurant_id is None else {"restaurant_id": wanted.restaurant_id}),
     }
-    trace = request.http.headers.get("traceparent")
-    outcome = await request.desk.ask(lambda client: client.start(SAGA, cast(Json, started), traceparent=trace))
+    outcome = await request.desk.ask(
+        lambda client: client.start(SAGA, cast(Json, started), traceparent=request.traceparent)
+    )
     if isinstance(outcome, KeyConflict):
         said = "Idempotency-Key: another order was placed with this key; use a new one"
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency_key_reused", said)
@@ -165,7 +166,7 @@ async def place(request: Request) -> Answer:
     begun = refusal(outcome)
     if isinstance(begun, SagaEngineError):
         raise Problem(HTTPStatus.CONFLICT, "refused", str(begun))
-    request.desk.bell.ring([begun.saga_id])
+    request.desk.bell.ring([request.concerns(begun.saga_id)])
     view = await request.desk.ask(lambda client: client.view(begun.saga_id))
     return Answer(_order(view), HTTPStatus.CREATED, {"Location": f"/api/orders/{order_id}"})
 
@@ -193,9 +194,11 @@ async def events(request: Request) -> Answer:
 async def _view(request: Request) -> SagaView:
     order_id = request.http.path_params["order_id"]
     try:
-        return await request.desk.ask(lambda client: client.view(client.find(order_id, SAGA)))
+        view = await request.desk.ask(lambda client: client.view(client.find(order_id, SAGA)))
     except NotFoundError:
         raise NotFoundError(f"no order with id {order_id!r}") from None
+    request.concerns(view.state.saga_id)
+    return view
 
 
 def _published(view: SagaView, after: int) -> Sequence[Sent]:

@@ -1,4 +1,5 @@
-"""The spans of what a process does with a saga: started, command sent, command handled, reply taken, event published.
+"""The spans of what a process does with a saga: asked for over HTTP, started, command sent, command handled, reply
+taken, event published.
 
 Owns their names, attributes and parents. Every span hangs on a trace context that travels in a message or is stored
 with the saga, so that any process can go on with a trace at any time. Made only where a trace is exported.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Final
 from uuid import UUID
 
@@ -29,6 +31,7 @@ from saga_engine.wire import (
 
 _W3C: Final = TraceContextTextMapPropagator()
 _RESULT: Final = "saga.result"
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 
 
 class Tracing:
@@ -43,6 +46,31 @@ class Tracing:
     def now(self) -> int:
         """Nanoseconds since 1970, by the clock that spans go by."""
         return time.time_ns()
+
+    def serving(self, method: str, parent: str | None) -> Span:
+        """A request over HTTP, until it is answered. `parent` None: its caller has no trace, and one begins here."""
+        context = Context() if parent is None else _context(parent)
+        return self._tracer.start_span(_method(method)[1], context, SpanKind.SERVER)
+
+    def served(self, span: Span, method: str, path: str | None, status: int | None, saga_id: UUID | None) -> None:
+        """End the span of a request, named as OpenTelemetry's semantic conventions for HTTP have it.
+
+        `path` is that of the operation, without what this request has in its places; `status` None: never answered.
+        """
+        known, name = _method(method)
+        span.set_attribute("http.request.method", known)
+        if path is not None:
+            span.update_name(f"{name} {path}")
+            span.set_attribute("http.route", path)
+        if status is not None:
+            span.set_attribute("http.response.status_code", status)
+        if saga_id is not None:
+            span.set_attribute("saga.id", str(saga_id))
+        # What is wrong with a request is its caller's fault: only ours are errors of a server.
+        failed = "no answer" if status is None else str(status) if status >= HTTPStatus.INTERNAL_SERVER_ERROR else None
+        if failed is not None:
+            span.set_attribute("error.type", failed)
+        self.end(span, fault=failed)
 
     def starting(self, saga: str, parent: str | None) -> Span:
         """The start of a saga, on which all else hangs. `parent` None: the current span of the caller's own, if any."""
@@ -136,6 +164,11 @@ class Tracing:
     ) -> Span:
         assert parent is not None, "what carries no trace context gets no span"
         return self._tracer.start_span(name, _context(parent), kind, attributes, start_time=start_time)
+
+
+def _method(method: str) -> tuple[str, str]:
+    """As attribute, and as part of a name: a caller may make up methods, and names are to be few."""
+    return (method, method) if method in _METHODS else ("_OTHER", "HTTP")
 
 
 def _context(traceparent: str) -> Context:

@@ -6,13 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from docs.generator.blocks import code, table
-from saga_engine.metrics.table import COMMON, ORCHESTRATOR, WORKER, Metric
+from saga_engine.metrics.table import API, COMMON, ORCHESTRATOR, WORKER, Metric
 
-_GROUPS: Final[Mapping[str, Sequence[Metric]]] = {"every": COMMON, "orchestrator": ORCHESTRATOR, "worker": WORKER}
+_GROUPS: Final[Mapping[str, Sequence[Metric]]] = {
+    "every": COMMON,
+    "orchestrator": ORCHESTRATOR,
+    "worker": WORKER,
+    "api": API,
+}
 
 
 def listed(group: str) -> str:
-    """The metrics of one group: `every` process, `orchestrator`, `worker`."""
+    """The metrics of one group: `every` process, `orchestrator`, `worker`, `api`."""
     rows = [
         (code(metric.name), metric.kind.value, ", ".join(map(code, metric.labels)), metric.meaning)
         for metric in _GROUPS[group]

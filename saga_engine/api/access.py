@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from saga_engine.api.exchange import exchange_of
 from saga_engine.api.problems import Problem
 from saga_engine.errors import UsageError
 from saga_engine.exposure import is_local
@@ -49,7 +50,7 @@ def refuse_exposure(settings: Settings) -> None:
 
 
 class Access:
-    """Lets requests through that may be, with `state.caller` the name of their token; answers the others itself."""
+    """Lets requests through that may be made, by the name of their token; answers the others itself."""
 
     def __init__(self, app: ASGIApp, tokens: Mapping[str, str]) -> None:
         self._app = app
@@ -62,7 +63,7 @@ class Access:
             if isinstance(admitted, Problem):
                 await admitted.response()(scope, receive, send)
                 return
-            scope.setdefault("state", {})["caller"] = admitted
+            exchange_of(scope).admit(admitted)
         await self._app(scope, receive, send)
 
     def _admitted(self, headers: Headers) -> str | Problem | None:

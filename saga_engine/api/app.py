@@ -17,6 +17,9 @@ from starlette.routing import Route
 
 from saga_engine.api import sagas, verbs
 from saga_engine.api.access import HEALTH, Access
+from saga_engine.api.counters import ApiCounters
+from saga_engine.api.exchange import exchange_of
+from saga_engine.api.observing import Observed, Traced
 from saga_engine.api.openapi import document
 from saga_engine.api.operation import Operation, routes
 from saga_engine.api.problems import Problem, answer_problem
@@ -31,24 +34,28 @@ ENGINE: Final[Sequence[Operation]] = (*sagas.OPERATIONS, *verbs.OPERATIONS)
 """The engine's own operations."""
 
 
-def application(desk: Desk, project: Sequence[Operation] = ()) -> Starlette:
+def application(desk: Desk, counters: ApiCounters, project: Sequence[Operation] = ()) -> Starlette:
     """The application over a desk. `project`: the operations that the project adds."""
     operations = (*ENGINE, *project)
     described = document(operations, "saga-engine", VERSION)
 
-    async def openapi(_request: Request) -> Response:
+    async def openapi(request: Request) -> Response:
+        exchange_of(request.scope).asks("openapi", DOCUMENT)
         return JSONResponse(described)
 
-    async def health(_request: Request) -> Response:
+    async def health(request: Request) -> Response:
+        exchange_of(request.scope).asks("health", HEALTH)
         return PlainTextResponse("ok\n")
 
     tokens = {name: token.get_secret_value() for name, token in desk.settings.api.tokens.items()}
-    handled: tuple[type[Exception], ...] = (Problem, SagaEngineError, HTTPException, Exception)
+    handled: tuple[type[Exception], ...] = (Problem, SagaEngineError, HTTPException)
     answering: Callable[[Request, Exception], Awaitable[Response]] = answer_problem
-    app = Starlette(
+    return Starlette(
         routes=[Route(HEALTH, health), Route(DOCUMENT, openapi), *routes(desk, operations)],
-        middleware=[Middleware(Access, tokens=tokens)],
+        middleware=[
+            Middleware(Observed, counters=counters),
+            Middleware(Access, tokens=tokens),
+            Middleware(Traced, tracing=desk.tracing),
+        ],
         exception_handlers=dict.fromkeys(handled, answering),
     )
-    app.state.followers = set()
-    return app

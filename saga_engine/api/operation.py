@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from http import HTTPMethod, HTTPStatus
 from typing import TYPE_CHECKING, TypeAlias, get_origin
+from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request as HttpRequest
@@ -16,6 +17,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from saga_engine.api.bodies import misfit
+from saga_engine.api.exchange import Exchange, exchange_of
 from saga_engine.api.problems import Problem
 from saga_engine.definition.model import Json
 
@@ -25,12 +27,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request to an operation. `query`: its parameters, checked. `caller`: the name of the token that it brought."""
+    """A request to an operation. `query`: its parameters, checked."""
 
     http: HttpRequest
     desk: Desk
-    caller: str | None
     query: BaseModel | None
+    exchange: Exchange
+
+    @property
+    def caller(self) -> str | None:
+        """The name of the token that was brought."""
+        return self.exchange.caller
+
+    @property
+    def traceparent(self) -> str | None:
+        """The trace context to go on from, as in a start: the request's own span, or, untraced, the caller's."""
+        return self.exchange.traceparent
+
+    def concerns(self, saga_id: UUID) -> UUID:
+        """Say that it is about this saga, to the log and to its span; the same id."""
+        self.exchange.concerns(saga_id)
+        return saga_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +99,9 @@ def _endpoint(desk: Desk, operations: Sequence[Operation]) -> Callable[[HttpRequ
     async def endpoint(http: HttpRequest) -> Response:
         # Starlette adds HEAD to GET: it is the same without the body, which the server leaves out.
         operation = by_method[HTTPMethod.GET if http.method == HTTPMethod.HEAD else http.method]
-        caller = http.scope.get("state", {}).get("caller")
-        answer = await operation.does(Request(http, desk, caller, _query(http, operation)))
+        exchange = exchange_of(http.scope)
+        exchange.asks(operation.name, operation.path)
+        answer = await operation.does(Request(http, desk, _query(http, operation), exchange))
         if isinstance(answer.body, AsyncIterator):
             kept = {"Cache-Control": "no-store", **answer.headers}
             return StreamingResponse(answer.body, answer.status, kept, "text/event-stream")

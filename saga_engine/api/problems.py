@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Final
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
@@ -82,12 +83,13 @@ def problem_of(error: Exception) -> Problem:
             status = HTTPStatus(error.status_code)
             said = f"{status.phrase}: {status.description}" if status.description else status.phrase
             return Problem(status, status.name.lower(), said, headers=error.headers)
-    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "defect", "a fault in saga-engine; its log says which")
+    return DEFECT
 
 
-async def answer_problem(request: Request, error: Exception) -> Response:
-    """Starlette's exception handler for all of them."""
-    problem = problem_of(error)
-    if problem.code == "defect":
-        _log.error("a request failed", method=request.method, path=request.url.path, exc_info=error)
-    return problem.response()
+DEFECT: Final = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "defect", "a fault in saga-engine; its log says which")
+"""What is nobody's fault but ours."""
+
+
+async def answer_problem(_request: Request, error: Exception) -> Response:
+    """Starlette's exception handler for those that are expected."""
+    return problem_of(error).response()

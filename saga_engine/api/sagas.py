@@ -36,7 +36,7 @@ ID: Final[Mapping[str, Json]] = {
 TRACEPARENT: Final[Mapping[str, Mapping[str, Json]]] = {
     "traceparent": {
         "schema": {"type": "string"},
-        "description": "The caller's W3C trace context, which the saga's commands and events carry on.",
+        "description": "The caller's W3C trace context, which the saga's commands, replies and events carry on.",
     }
 }
 """For `Operation.headers` of an operation that starts a saga: its OpenAPI description."""
@@ -58,7 +58,7 @@ def saga_id(request: Request) -> UUID:
     """
     text = request.http.path_params["saga_id"]
     try:
-        return UUID(text)
+        return request.concerns(UUID(text))
     except ValueError:
         raise NotFoundError("no saga with that id: it is no UUID; by its key a saga is found with ?key=") from None
 
@@ -72,7 +72,7 @@ async def start(request: Request) -> Answer:
             key=wanted.key,
             version=wanted.version,
             again=wanted.again,
-            traceparent=request.http.headers.get("traceparent"),
+            traceparent=request.traceparent,
         )
     )
     if isinstance(outcome, InputRejected):
@@ -84,7 +84,7 @@ async def start(request: Request) -> Answer:
     begun = refusal(outcome)
     if isinstance(begun, SagaEngineError):
         raise Problem(HTTPStatus.CONFLICT, "refused", str(begun))
-    request.desk.bell.ring([begun.saga_id])
+    request.desk.bell.ring([request.concerns(begun.saga_id)])
     created = isinstance(begun, Started)
     document: Json = {"id": str(begun.saga_id), "saga": wanted.saga, "key": begun.key, "created": created}
     status = HTTPStatus.CREATED if created else HTTPStatus.OK

@@ -16,8 +16,11 @@ from starlette.applications import Starlette
 
 from saga_engine.api.access import refuse_exposure
 from saga_engine.api.app import ENGINE, application
+from saga_engine.api.counters import ApiCounters
 from saga_engine.api.project import project_operations
 from saga_engine.bootstrap.desk import at_hand
+from saga_engine.bootstrap.telling import tell_of_api, telling
+from saga_engine.bootstrap.tracing import tracing
 from saga_engine.errors import UsageError
 from saga_engine.settings import Listening, Settings
 from saga_engine.tasks import end_tasks
@@ -44,8 +47,10 @@ async def serve_api(settings: Settings, stop: asyncio.Event, ready: Callable[[st
         UnavailableError: the store was not there within half a minute.
     """
     refuse_exposure(settings)
-    async with at_hand(settings) as desk:
-        uvicorn_server = server(application(desk, project_operations(settings.root, ENGINE)), settings)
+    counters = ApiCounters()
+    async with telling(settings) as tell, at_hand(settings, tracing()) as desk:
+        looks = None if tell is None else tell_of_api(tell, desk.store, counters)
+        uvicorn_server = server(application(desk, counters, project_operations(settings.root, ENGINE)), settings)
         listening = _bound(settings.api.listen)
         serving = asyncio.create_task(uvicorn_server.serve(sockets=[listening]))
         asked = asyncio.create_task(stop.wait())
@@ -58,6 +63,8 @@ async def serve_api(settings: Settings, stop: asyncio.Event, ready: Callable[[st
         finally:
             listening.close()
             await end_tasks([serving, asked])
+            if looks is not None:
+                looks.close()
 
 
 def server(app: Starlette, settings: Settings) -> Server:

@@ -55,7 +55,7 @@ def follow(
     Raises:
         Problem: as many follow already as may.
     """
-    followers: set[object] = request.http.app.state.followers
+    followers = request.exchange.counters.followers
     if len(followers) >= MOST_FOLLOWERS:
         said = f"{MOST_FOLLOWERS} follow already; come back later"
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "busy", said, headers={"Retry-After": "5"})

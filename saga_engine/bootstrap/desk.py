@@ -9,9 +9,10 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from contextvars import copy_context
 from functools import partial
 from queue import SimpleQueue
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import UUID
 
 import structlog
@@ -24,7 +25,6 @@ from saga_engine.bootstrap.clients import broker_url
 from saga_engine.bootstrap.definitions import project_definitions
 from saga_engine.bootstrap.serving import keep_time, patiently
 from saga_engine.bootstrap.stores import open_store
-from saga_engine.bootstrap.tracing import tracing
 from saga_engine.bootstrap.transports import nats_settings
 from saga_engine.clock import StoreClock
 from saga_engine.envelope import partition_of
@@ -36,6 +36,9 @@ from saga_engine.settings import Settings
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.transaction import run_query
 from saga_engine.tasks import end_tasks
+
+if TYPE_CHECKING:
+    from saga_engine.tracing import Tracing
 
 T = TypeVar("T")
 
@@ -105,6 +108,8 @@ class Following:
 
     async def beyond(self, saga_id: UUID, version: int, within: float) -> bool:
         """Wait until the saga has events behind `version`, at most so many seconds; whether it has."""
+        if self.ended:
+            return False
         grown: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[grown] = (saga_id, version)
         try:
@@ -138,18 +143,19 @@ class Following:
 class Desk:
     """What whoever serves people needs of the engine. `at_hand` makes it."""
 
-    def __init__(self, settings: Settings, store: SqlEventStore) -> None:
+    def __init__(self, settings: Settings, store: SqlEventStore, tracing: Tracing | None) -> None:
         self.settings = settings
         self.store = store
+        self.tracing = tracing
         self.clock = StoreClock(store.now)
         self.threads = HandlerThreads("desk", AT_ONCE)
         self.bell = Bell(settings)
         self.following = Following(self)
-        definitions, traced, ids = project_definitions(settings.root), tracing(), TimeOrderedIds(secrets.token_bytes)
+        definitions, ids = project_definitions(settings.root), TimeOrderedIds(secrets.token_bytes)
         self._clients: SimpleQueue[Client] = SimpleQueue()
         for _ in range(AT_ONCE):
             most = settings.limits.open_sagas
-            self._clients.put(Client(store, lambda: definitions, ids, self.clock, most, lambda: traced))
+            self._clients.put(Client(store, lambda: definitions, ids, self.clock, most, lambda: tracing))
         self._engines: dict[str, Engine] = {}
 
     def ask(self, question: Callable[[Client], T]) -> Awaitable[T]:
@@ -162,7 +168,8 @@ class Desk:
             finally:
                 self._clients.put(client)
 
-        return self.threads(asked)
+        # What is logged in the thread says of which request it is.
+        return self.threads(partial(copy_context().run, asked))
 
     def read(self, url: SecretStr, query: Callable[[Connection], T]) -> Awaitable[T]:
         """Read another database of the project, in a thread.
@@ -185,8 +192,8 @@ class Desk:
 
 
 @asynccontextmanager
-async def at_hand(settings: Settings) -> AsyncIterator[Desk]:
-    """A desk whose bell rings and whose clock keeps the store's time.
+async def at_hand(settings: Settings, tracing: Tracing | None = None) -> AsyncIterator[Desk]:
+    """A desk whose bell rings and whose clock keeps the store's time. `tracing` makes a span of each start.
 
     Raises:
         UsageError: a definition of the project is wrong.
@@ -197,7 +204,7 @@ async def at_hand(settings: Settings) -> AsyncIterator[Desk]:
         store = await patiently(partial(open_store, settings, new=True), opening)
     finally:
         opening.close()
-    desk = Desk(settings, store)
+    desk = Desk(settings, store, tracing)
     kept: list[asyncio.Task[None]] = []
     try:
         await patiently(desk.clock.sample, desk.threads)

@@ -31,6 +31,7 @@ from saga_engine.tasks import end_tasks
 
 if TYPE_CHECKING:
     from saga_engine.metrics.process import Check, Telling
+    from saga_engine.metrics.readings import Answering
 
 _THREADS: Final = 4
 _NOBODY: Final = UUID(int=0)
@@ -81,8 +82,19 @@ def tell_of(
         except SagaEngineError:
             return None
 
+    from saga_engine.metrics.readings import Told
+
     counted = None if orchestrator is None else open_sagas
-    tell.works(orchestrator, workers, connected, {**checks, "nats": nats}, counted)
+    tell.works(Told(orchestrator, workers, losses=connected.losses), {**checks, "nats": nats}, counted)
+    return threads
+
+
+def tell_of_api(tell: Telling, store: SqlEventStore, api: Answering) -> HandlerThreads:
+    """Tell of an HTTP API from now on, as `tell_of`. It needs the store; without NATS it only wakes nobody."""
+    from saga_engine.metrics.readings import Told
+
+    threads = HandlerThreads("looks", 1)
+    tell.works(Told(api=api), {"database": partial(_answers, threads, partial(store.versions, [_NOBODY]))})
     return threads
 
 

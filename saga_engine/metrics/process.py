@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -15,9 +15,8 @@ from saga_engine.metrics import readings
 from saga_engine.metrics.exposition import CONTENT_TYPE, Exposition
 from saga_engine.metrics.listener import Page, Pages
 from saga_engine.metrics.looks import WITHIN_S, Look
-from saga_engine.metrics.readings import Looked, Orchestrating, Reading, Working
+from saga_engine.metrics.readings import Looked, Reading, Told
 from saga_engine.metrics.table import Metric
-from saga_engine.ports import Transport
 
 READY_FRESH_S: Final = 1.0
 TEXT_FRESH_S: Final = 1.0
@@ -39,32 +38,23 @@ class Telling:
 
     def __init__(self, version: str) -> None:
         self._version = version
-        self._orchestrator: Orchestrating | None = None
-        self._workers: Sequence[Working] = ()
-        self._transport: Transport | None = None
-        self._checks: Mapping[str, Look[bool]] = {}
+        self._told = Told()
+        self._checks: Mapping[str, Look[bool]] | None = None
         self._open: Look[Mapping[tuple[str, str], int]] | None = None
         self._looked = Looked({_STARTING: False}, None, 0)
         self._exposition = Exposition(self._read)
         self._text = Look(self._written, TEXT_FRESH_S, within_s=2 * WITHIN_S)
 
-    def works(
-        self,
-        orchestrator: Orchestrating | None,
-        workers: Sequence[Working],
-        transport: Transport,
-        checks: Mapping[str, Check],
-        open_sagas: OpenSagas | None,
-    ) -> None:
+    def works(self, told: Told, checks: Mapping[str, Check], open_sagas: OpenSagas | None = None) -> None:
         """Everything is wired: tell of it from now on. `checks` by what they look at."""
-        self._orchestrator, self._workers, self._transport = orchestrator, workers, transport
+        self._told = told
         self._checks = {name: Look(_passed(check), READY_FRESH_S) for name, check in checks.items()}
         self._open = None if open_sagas is None else Look(open_sagas, OPEN_FRESH_S)
 
     async def close(self) -> None:
         """Wait for no look any more."""
         await self._text.close()
-        await asyncio.gather(*(look.close() for look in self._checks.values()))
+        await asyncio.gather(*(look.close() for look in (self._checks or {}).values()))
         if self._open is not None:
             await self._open.close()
 
@@ -80,8 +70,7 @@ class Telling:
 
     async def _written(self) -> bytes:
         ready, found = await asyncio.gather(self._check(), self._count())
-        losses = 0 if self._transport is None else self._transport.losses()
-        self._looked = Looked(ready, found, losses)
+        self._looked = Looked(ready, found, self._told.losses())
         return self._exposition.text()
 
     async def _health(self) -> Page:
@@ -96,21 +85,23 @@ class Telling:
         return _json(status, {"status": "ready" if ready else "not ready", "checks": told})
 
     async def _check(self) -> Mapping[str, bool]:
-        if self._transport is None:
+        if self._checks is None:
             return {_STARTING: False}
-        names = list(self._checks)
-        passed = await asyncio.gather(*(self._checks[name].found() for name in names))
-        return {name: bool(one) for name, one in zip(names, passed, strict=True)}
+        passed = await asyncio.gather(*(look.found() for look in self._checks.values()))
+        return {name: bool(one) for name, one in zip(self._checks, passed, strict=True)}
 
     async def _count(self) -> Mapping[tuple[str, str], int] | None:
         return None if self._open is None else await self._open.found()
 
     def _read(self) -> Mapping[Metric, Iterable[Reading]]:
+        told = self._told
         read = dict(readings.of_process(self._version, self._looked))
-        if self._orchestrator is not None:
-            read |= readings.of_orchestrator(self._orchestrator, self._looked)
-        if self._workers:
-            read |= readings.of_workers(self._workers)
+        if told.orchestrator is not None:
+            read |= readings.of_orchestrator(told.orchestrator, self._looked)
+        if told.workers:
+            read |= readings.of_workers(told.workers)
+        if told.api is not None:
+            read |= readings.of_api(told.api)
         return read
 
 

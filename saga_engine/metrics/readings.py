@@ -5,7 +5,7 @@ Owns the way from counts to the table. Counts nothing itself, and knows no metri
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -41,6 +41,27 @@ class Working(Protocol):
     def counters(self) -> WorkCounters: ...
     @property
     def hanging(self) -> int: ...
+
+
+class Answering(Protocol):
+    """What is read of an HTTP API. `answered`: by operation and status."""
+
+    @property
+    def answered(self) -> Mapping[tuple[str, str], Tally]: ...
+    @property
+    def open(self) -> int: ...
+    @property
+    def following(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a process does, of which it tells. `losses`: how often its broker's streams were lost."""
+
+    orchestrator: Orchestrating | None = None
+    workers: Sequence[Working] = ()
+    api: Answering | None = None
+    losses: Callable[[], int] = int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,3 +124,12 @@ def of_workers(workers: Iterable[Working]) -> Mapping[Metric, Iterable[Reading]]
         read[table.UNSETTLED].append((name, counters.open))
         read[table.HANGING].append((name, worker.hanging))
     return read
+
+
+def of_api(api: Answering) -> Mapping[Metric, Iterable[Reading]]:
+    """What an HTTP API tells."""
+    return {
+        table.REQUESTS: api.answered.items(),
+        table.REQUESTS_OPEN: [((), api.open)],
+        table.FOLLOWERS: [((), api.following)],
+    }

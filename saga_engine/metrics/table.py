@@ -132,9 +132,22 @@ HANGING: Final = Metric(
     "saga_engine_hanging_handlers", Kind.GAUGE, "Handlers that hang in a thread, which was replaced.", ("participant",)
 )
 
+REQUESTS: Final = Metric(
+    "saga_engine_request_seconds",
+    Kind.HISTOGRAM,
+    "Requests to the HTTP API, from their head until their answer began, by operation, as the OpenAPI document names "
+    "it, and status. `operation` is `none` where there is no such, or its caller may not ask.",
+    ("operation", "status"),
+)
+REQUESTS_OPEN: Final = Metric(
+    "saga_engine_open_requests", Kind.GAUGE, "Requests that are not wholly answered, those of followers among them."
+)
+FOLLOWERS: Final = Metric("saga_engine_followers", Kind.GAUGE, "Who follows a saga by server-sent events.")
+
 COMMON: Final = (INFO, READY)
 ORCHESTRATOR: Final = (
     ENDED, LASTED, OPEN, STEPS, OVER_SLA, LONG, EVENTS, APPENDS, BATCHES, COMMANDS_SENT, SENT_AGAIN, UNACKNOWLEDGED,
     REPLIES, IGNORED, FORGED, REPLIES_UNREADABLE, FLOODED, WAITING, CACHED, PARTITIONS, LOSSES,
 )  # fmt: skip
 WORKER: Final = (COMMANDS, RECEIVED, REDELIVERED, COMMANDS_UNREADABLE, UNSETTLED, HANGING)
+API: Final = (REQUESTS, REQUESTS_OPEN, FOLLOWERS)

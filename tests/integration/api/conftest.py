@@ -10,6 +10,7 @@ import pytest
 from starlette.applications import Starlette
 
 from saga_engine.api.app import application
+from saga_engine.api.counters import ApiCounters
 from saga_engine.bootstrap.desk import Desk, at_hand
 from saga_engine.configuration import load
 from saga_engine.settings import Settings
@@ -43,8 +44,13 @@ async def desk(settings: Settings) -> AsyncIterator[Desk]:
 
 
 @pytest.fixture
-def app(desk: Desk) -> Starlette:
-    return application(desk)
+def counters() -> ApiCounters:
+    return ApiCounters()
+
+
+@pytest.fixture
+def app(desk: Desk, counters: ApiCounters) -> Starlette:
+    return application(desk, counters)
 
 
 @pytest.fixture

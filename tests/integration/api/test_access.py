@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from saga_engine.api.access import refuse_exposure
 from saga_engine.api.app import application
 from saga_engine.api.bodies import BODY_BYTES
+from saga_engine.api.counters import ApiCounters
 from saga_engine.bootstrap.desk import Desk
 from saga_engine.configuration import load
 from saga_engine.errors import UsageError
@@ -28,7 +29,7 @@ async def guarded(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
     """The API with two tokens."""
     api = ApiSection(tokens={"ops": SecretStr(OPS), "shop": SecretStr(SHOP)})
     desk.settings = replace(desk.settings, api=api)
-    transport = httpx.ASGITransport(application(desk))
+    transport = httpx.ASGITransport(application(desk, ApiCounters()))
     async with httpx.AsyncClient(transport=transport, base_url="http://orders.example") as client:
         yield client
 

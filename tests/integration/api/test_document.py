@@ -28,6 +28,7 @@ from schemathesis.specs.openapi.checks import (
 from api.orders import OPERATIONS
 from docs.generator.api import OPENAPI, openapi
 from saga_engine.api.app import ENGINE, application
+from saga_engine.api.counters import ApiCounters
 from saga_engine.api.serving import server
 from saga_engine.bootstrap.desk import at_hand
 from saga_engine.settings import Settings
@@ -43,7 +44,7 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 
 async def _serve(settings: Settings, listening: socket.socket, stop: threading.Event) -> None:
     async with at_hand(settings) as desk:
-        running = server(application(desk, OPERATIONS), settings)
+        running = server(application(desk, ApiCounters(), OPERATIONS), settings)
         serving = asyncio.create_task(running.serve(sockets=[listening]))
         await asyncio.to_thread(stop.wait)
         running.should_exit = True

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
+from saga_engine.api.counters import ApiCounters
 from saga_engine.api.serving import serve_api
 from saga_engine.api.sse import MOST_FOLLOWERS
 from saga_engine.errors import UsageError
@@ -93,9 +93,11 @@ async def test_followers_are_let_go_when_the_server_stops(settings: Settings) ->
         await server.serving
 
 
-async def test_no_more_may_follow_than_the_server_can_look_after(http: httpx.AsyncClient, app: Starlette) -> None:
+async def test_no_more_may_follow_than_the_server_can_look_after(
+    http: httpx.AsyncClient, counters: ApiCounters
+) -> None:
     saga_id = await started(http, "t-1")
-    app.state.followers |= {object() for _ in range(MOST_FOLLOWERS)}
+    counters.followers |= {object() for _ in range(MOST_FOLLOWERS)}
     problem(await http.get(f"/api/sagas/{saga_id}/events"), 503, "busy")
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from api.orders import OPERATIONS
 from saga_engine.api.app import application
+from saga_engine.api.counters import ApiCounters
 from saga_engine.bootstrap.desk import at_hand
 from saga_engine.settings import Settings
 from tests.integration.api.test_sagas import places, problem
@@ -40,7 +41,7 @@ EXAMPLE = {
 async def shop(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     shutil.copy(ROOT / "definitions" / "place_order.yaml", settings.root / "definitions")
     async with at_hand(settings) as desk:
-        transport = httpx.ASGITransport(application(desk, OPERATIONS))
+        transport = httpx.ASGITransport(application(desk, ApiCounters(), OPERATIONS))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             yield client
 

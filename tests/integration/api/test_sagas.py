@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from saga_engine.bootstrap.desk import Desk
 from tests.integration.api.conftest import started
@@ -143,5 +144,7 @@ async def test_a_defect_of_ours_tells_the_caller_nothing_of_itself(
         raise RuntimeError("a secret of the house")
 
     monkeypatch.setattr(desk, "ask", broken)
-    said = problem(await http.get("/api/sagas"), 500, "defect")
+    with capture_logs() as logs:
+        said = problem(await http.get("/api/sagas"), 500, "defect")
     assert "secret" not in str(said)
+    assert "secret" in str(next(line["exc_info"] for line in logs if line["event"] == "a request failed"))

@@ -12,10 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from saga_engine.adapters.memory.broker import MemoryBroker
 from saga_engine.adapters.memory.transport import MemoryTransport
 from saga_engine.metrics.process import TEXT_FRESH_S, Telling
-from saga_engine.metrics.table import COMMON, ORCHESTRATOR, WORKER, Kind
+from saga_engine.metrics.readings import Told
+from saga_engine.metrics.table import API, COMMON, ORCHESTRATOR, WORKER, Kind
 from saga_engine.orchestrator.counters import Counters
 from saga_engine.participant.counters import WorkCounters
-from saga_engine.tally import BOUNDS_US
+from saga_engine.tally import BOUNDS_US, Tally
 from saga_engine.testing.virtual_time import run
 
 
@@ -30,6 +31,13 @@ class Worker:
         self.name = name
         self.counters = WorkCounters(received=9)
         self.hanging = 1
+
+
+class Api:
+    def __init__(self) -> None:
+        self.answered = {("startSaga", "201"): Tally()}
+        self.answered["startSaga", "201"].add(7_000)
+        self.open, self.following = 2, 1
 
 
 class World:
@@ -72,7 +80,8 @@ def telling(world: World) -> Telling:
     tell = Telling("1.2.3")
     workers = [Worker("hotel"), Worker("bank")]
     checks = {"database": world.database, "nats": world.nats}
-    tell.works(Orchestrator(), workers, MemoryTransport(MemoryBroker()), checks, world.open_sagas)
+    told = Told(Orchestrator(), workers, Api(), MemoryTransport(MemoryBroker()).losses)
+    tell.works(told, checks, world.open_sagas)
     return tell
 
 
@@ -103,7 +112,7 @@ async def test_every_metric_of_the_table_is_told_with_its_kind_and_no_other(tell
     }
     expected = {
         metric.name.removesuffix("_total"): (metric.kind.value, metric.meaning)
-        for metric in (*COMMON, *ORCHESTRATOR, *WORKER)
+        for metric in (*COMMON, *ORCHESTRATOR, *WORKER, *API)
     }
     assert families == expected
 
@@ -115,13 +124,16 @@ async def test_values_come_from_what_is_counted_at_the_moment(telling: Telling, 
     assert found["saga_engine_commands_received_total", frozenset({("participant", "bank")})] == 9
     assert found["saga_engine_open_sagas", frozenset({("saga", "order"), ("status", "blocked")})] == 2
     assert found["saga_engine_ready", frozenset({("check", "nats")})] == 1
+    asked_of_api = frozenset({("operation", "startSaga"), ("status", "201")})
+    assert found["saga_engine_request_seconds_count", asked_of_api] == 1
+    assert (found["saga_engine_open_requests", frozenset()], found["saga_engine_followers", frozenset()]) == (2, 1)
     assert found["saga_engine_info", frozenset({("version", "1.2.3")})] == 1
 
 
 def test_whoever_asks_all_the_time_gets_the_same_for_a_second() -> None:
     async def asking() -> None:
         tell, orchestrator = Telling("1.2.3"), Orchestrator()
-        tell.works(orchestrator, [], MemoryTransport(MemoryBroker()), {}, None)
+        tell.works(Told(orchestrator), {})
         first = await asked(tell, "/metrics")
         orchestrator.counters.events += 1
         assert await asked(tell, "/metrics") == first
@@ -135,7 +147,7 @@ def test_whoever_asks_all_the_time_gets_the_same_for_a_second() -> None:
 async def test_a_store_that_does_not_answer_leaves_a_gap_and_no_zero(world: World) -> None:
     tell = Telling("1.2.3")
     world.counted = None
-    tell.works(Orchestrator(), [], MemoryTransport(MemoryBroker()), {"database": world.database}, world.open_sagas)
+    tell.works(Told(Orchestrator()), {"database": world.database}, world.open_sagas)
     found = samples((await asked(tell, "/metrics"))[1])
     assert not [name for name, _ in found if name == "saga_engine_open_sagas"]
     assert found["saga_engine_events_total", frozenset()] == 7
@@ -146,7 +158,7 @@ async def test_a_histogram_counts_up_to_each_bound(telling: Telling) -> None:
     worker = Worker("bank")
     for microseconds in (900, 1_000, 1_001, 90_000_000_000):
         worker.counters.conclude("pay", "succeeded", microseconds)
-    tell.works(None, [worker], MemoryTransport(MemoryBroker()), {}, None)
+    tell.works(Told(workers=[worker]), {})
     labels = {("participant", "bank"), ("command", "pay"), ("result", "succeeded")}
     found = samples((await asked(tell, "/metrics"))[1])
 
@@ -160,7 +172,7 @@ async def test_a_histogram_counts_up_to_each_bound(telling: Telling) -> None:
 
 
 def test_names_follow_the_rules_of_prometheus() -> None:
-    metrics = (*COMMON, *ORCHESTRATOR, *WORKER)
+    metrics = (*COMMON, *ORCHESTRATOR, *WORKER, *API)
     assert len({metric.name for metric in metrics}) == len(metrics)
     for metric in metrics:
         assert metric.name.startswith("saga_engine_")
