@@ -88,10 +88,20 @@ def _api_token(token: SecretStr) -> SecretStr:
     return token
 
 
+def _event_types(pattern: str) -> str:
+    if not re.fullmatch(r"(?!saga\b)[A-Za-z0-9][A-Za-z0-9_-]*(\.([A-Za-z0-9_-]+|\*))*(\.>)?", pattern):
+        raise ValueError(
+            "must be a subject, as in ORDERS.created or, with wildcards after its first word, ORDERS.* or ORDERS.>; "
+            "those that begin with `saga` are the engine's own"
+        )
+    return pattern
+
+
 DatabaseUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_database_url)]
 NatsUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_nats_url)]
 Duration: TypeAlias = Annotated[int, BeforeValidator(_duration), PlainSerializer(format_duration)]
 ListenOn: TypeAlias = Annotated[Listening, BeforeValidator(_listening), PlainSerializer(str)]
+EventTypes: TypeAlias = Annotated[str, AfterValidator(_event_types)]
 ApiToken: TypeAlias = Annotated[SecretStr, AfterValidator(_api_token)]
 Name: TypeAlias = Annotated[str, Field(pattern=NAME_PATTERN)]
 
@@ -184,12 +194,14 @@ class LimitsSection(Section):
 class EventstoreSection(Section):
     """The event store service, `saga eventstore`. `listen`: host:port. `database`: that of its events (default: the
 
-    engine's own). `token`: what callers must bring; `certificate` and `key`: files, relative to the project's root.
-    Beyond loopback a token is needed, and a certificate unless `insecure` is set.
+    engine's own). `event_types`: which it takes, as subjects with the wildcards of NATS (default: all). `token`: what
+    callers must bring; `certificate` and `key`: files, relative to the project's root. Beyond loopback a token is
+    needed, and a certificate unless `insecure` is set.
     """
 
     listen: ListenOn = Listening("127.0.0.1", 50051)
     database: DatabaseUrl | None = None
+    event_types: tuple[EventTypes, ...] = ()
     token: SecretStr | None = Field(default=None, min_length=16)
     certificate: Path | None = None
     key: Path | None = None

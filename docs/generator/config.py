@@ -51,6 +51,8 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "eventstore.listen": "Where `saga eventstore` listens: a port, or `host:port`. The section turns the service on; "
     "`eventstore: {}` is enough.",
     "eventstore.database": "Where it keeps its events. Left out: in the engine's database.",
+    "eventstore.event_types": "The types that the event store takes, as subjects: `*` stands for one word, `>` at the "
+    "end for one or more. Left out: all.",
     "eventstore.token": "What callers must bring, 16 characters or more; needed beyond this machine. Put it into the "
     "environment.",
     "eventstore.certificate": "The server's certificate chain (PEM); needed beyond this machine unless `insecure`.",
@@ -114,7 +116,7 @@ def _default(field: FieldInfo) -> str:
         return code(default.get_secret_value())
     if isinstance(default, bool):
         return code(str(default).lower())
-    if default is None or default == {}:
+    if default is None or default in ({}, ()):
         return "none"
     is_duration = any(getattr(part, "func", None) is format_duration for part in field.metadata)
     return code(format_duration(int(default)) if is_duration else str(default))

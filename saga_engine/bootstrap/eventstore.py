@@ -117,7 +117,8 @@ def _endpoint(section: EventstoreSection, insecure: bool) -> Endpoint:
     tls = None
     if section.certificate is not None and section.key is not None:
         tls = Tls(_file(section.certificate, "certificate"), _file(section.key, "key"))
-    return Endpoint(str(section.listen), section.token.get_secret_value() if section.token else None, tls)
+    token = section.token.get_secret_value() if section.token else None
+    return Endpoint(str(section.listen), token, tls, section.event_types)
 
 
 def _file(path: Path, name: str) -> bytes:

@@ -13,9 +13,21 @@ from typing import Final
 
 from saga_engine import databases
 from saga_engine.adapters.sql.store import SqlEventStore
+from saga_engine.bootstrap.listeners import project_listening
 from saga_engine.core.state import Status
 from saga_engine.databases import Database
-from saga_engine.doctor import broker, definitions, exposure, machine, orchestrators, sagas, streams, waiting, workers
+from saga_engine.doctor import (
+    broker,
+    definitions,
+    exposure,
+    listeners,
+    machine,
+    orchestrators,
+    sagas,
+    streams,
+    waiting,
+    workers,
+)
 from saga_engine.doctor.bounded import bounded, in_thread
 from saga_engine.doctor.databases import PATIENCE, examine, is_ready, where_of
 from saga_engine.doctor.finding import Finding, Severity, fine, skipped
@@ -24,6 +36,7 @@ from saga_engine.errors import UsageError
 from saga_engine.exposure import plain_text
 from saga_engine.orchestrator.plans import Plans
 from saga_engine.participant.threads import HandlerThreads
+from saga_engine.ports import Listening
 from saga_engine.settings import Settings
 from saga_engine.sql.engine import open_engine
 
@@ -85,6 +98,7 @@ async def _all(settings: Settings, threads: HandlerThreads, insecure: bool) -> S
 async def _databases(project: Project, threads: HandlerThreads) -> Sequence[Finding]:
     participants = (project.participants or {}).values()
     found = list(databases.databases(project.settings, participants, project.projections))
+    found += databases.eventstore_databases(project.settings)
     engine, *others = await asyncio.gather(
         *(in_thread(threads, "database", where_of(one), partial(examine, project.settings, one)) for one in found)
     )
@@ -132,6 +146,7 @@ async def _broker(project: Project, threads: HandlerThreads) -> Sequence[Finding
         if isinstance(client, Finding):
             return [client, skipped("streams", settings.address, "streams and workers were not looked at")]
         where = settings.address
+        listening = await threads(partial(_listening, project.settings))
         at += await bounded("nats", where, broker.server(client, settings))
         usable = await bounded("nats", where, broker.jetstream(client, settings))
         at += usable
@@ -140,7 +155,16 @@ async def _broker(project: Project, threads: HandlerThreads) -> Sequence[Finding
         told = await asyncio.gather(
             bounded("streams", where, streams.examine(client, settings)),
             bounded("workers", where, workers.examine(client, settings, (project.participants or {}).keys())),
+            bounded(listeners.CHECK, where, listeners.examine(client, settings, listening)),
             bounded("dead letters", where, streams.dead_letters(client, settings)),
             bounded("clock", where, broker.clock(client, settings)),
         )
     return [*at, *(finding for findings in told for finding in findings)]
+
+
+def _listening(settings: Settings) -> Sequence[Listening]:
+    """For what the project listens; nothing where its definitions cannot be read, which is a finding of its own."""
+    try:
+        return project_listening(settings)
+    except UsageError:
+        return ()

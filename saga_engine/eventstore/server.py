@@ -42,11 +42,15 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where to listen (`host:port`; port 0: any that is free), and who may call. `token` None: everybody."""
+    """Where to listen (`host:port`; port 0: any that is free), and who may call. `token` None: everybody.
+
+    `event_types`: which are taken, as patterns; none: all.
+    """
 
     address: str
     token: str | None = field(default=None, repr=False)
     tls: Tls | None = None
+    event_types: Sequence[str] = ()
 
 
 async def serve(
@@ -72,7 +76,7 @@ async def serve(
         relay.ring()
 
     appender = Appender(domain.append, run_sync, stored)
-    grpc_server = _server(endpoint, EventStoreService(library, appender, feed, run_sync))
+    grpc_server = _server(endpoint, EventStoreService(library, appender, feed, run_sync, endpoint.event_types))
     port = _listen(grpc_server, endpoint)
     tasks = [asyncio.ensure_future(part) for part in (appender.run(), feed.run(), relay.run(), *alongside)]
     stopping = asyncio.create_task(stop.wait())

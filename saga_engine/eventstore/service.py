@@ -33,6 +33,7 @@ from saga_engine.eventstore.event import (
 from saga_engine.eventstore.feed import Feed, Follower, TooManyFollowersError
 from saga_engine.eventstore.library import Library
 from saga_engine.ports import RunSync
+from saga_engine.subjects import covers
 
 MOST_EVENTS: Final = 10_000
 MOST_BYTES: Final = 3 * 1024 * 1024
@@ -55,10 +56,16 @@ class Wanted:
 
 
 class EventStoreService:
-    """The calls, over a library to read, an appender to write and a feed to follow."""
+    """The calls, over a library to read, an appender to write and a feed to follow. `event_types`: those it takes, as
 
-    def __init__(self, library: Library, appender: Appender, feed: Feed, run_sync: RunSync) -> None:
+    patterns; none: all.
+    """
+
+    def __init__(
+        self, library: Library, appender: Appender, feed: Feed, run_sync: RunSync, event_types: Sequence[str] = ()
+    ) -> None:
         self._library = library
+        self._event_types = event_types
         self._appender = appender
         self._feed = feed
         self._run_sync = run_sync
@@ -183,6 +190,13 @@ class EventStoreService:
         if wrong is not None:
             status = grpc.StatusCode.RESOURCE_EXHAUSTED if wrong.too_large else grpc.StatusCode.INVALID_ARGUMENT
             await _abort(context, status, wrong.reason)
+        if self._event_types and not any(covers(one, event.event_type) for one in self._event_types):
+            await _abort(
+                context,
+                grpc.StatusCode.PERMISSION_DENIED,
+                f"event_type {shown(event.event_type)} is not taken here; expected {', '.join(self._event_types)} "
+                "(eventstore.event_types)",
+            )
 
 
 _GO_ON: Final = "go on from the last version you have, with after_version"

@@ -29,6 +29,7 @@ MIGRATE: Final = "saga_migrate"
 RUN: Final = "saga_run"
 READ: Final = "saga_read"
 PROJECTIONS: Final = "saga_projections"
+HTTP_API: Final = "saga_api"
 
 _LONGEST_NAME: Final = 63
 """Of a role, in PostgreSQL."""
@@ -76,7 +77,7 @@ def run() -> SqlRole:
         "runs `saga run --orchestrator`, and starts, looks at and operates sagas",
         ENGINE_BRANCH,
         (
-            _usage(RUN),
+            usage(RUN),
             f"GRANT SELECT, INSERT, UPDATE ON {changes} TO {RUN}",
             f"GRANT SELECT, INSERT ON {adds} TO {RUN}",
             f"GRANT SELECT ON {version_table(ENGINE_BRANCH)} TO {RUN}",
@@ -95,18 +96,18 @@ def read(*, column_grants: bool) -> SqlRole:
         READ,
         "looks at the table of sagas and at the types and times of their events, for dashboards",
         ENGINE_BRANCH,
-        (_usage(READ), f"GRANT SELECT ON {streams.name}, {definition_versions.name} TO {READ}", *some),
+        (usage(READ), f"GRANT SELECT ON {streams.name}, {definition_versions.name} TO {READ}", *some),
     )
 
 
 def projections() -> SqlRole:
     """Reads the streams whole, for projections. Changes nothing there."""
-    reads = ", ".join(table.name for table in (streams, events, snapshots, definitions))
+    reads = ", ".join(table.name for table in (streams, events, snapshots, definitions, definition_versions))
     return SqlRole(
         PROJECTIONS,
         "runs `saga run --projection`, and rebuilds: here it reads what sagas say",
         ENGINE_BRANCH,
-        (_usage(PROJECTIONS), f"GRANT SELECT ON {reads} TO {PROJECTIONS}"),
+        (usage(PROJECTIONS), f"GRANT SELECT ON {reads} TO {PROJECTIONS}"),
     )
 
 
@@ -122,7 +123,38 @@ def projection(name: str, *, alone: bool) -> SqlRole:
             f"GRANT {_WRITES} ON ALL TABLES IN SCHEMA public TO {PROJECTIONS}",
             f"REVOKE INSERT, UPDATE, DELETE ON {versions}, saga_migration_lock FROM {PROJECTIONS}",
         )
-    return SqlRole(PROJECTIONS, f"keeps the projection {name}", name, (_usage(PROJECTIONS), *own))
+    return SqlRole(PROJECTIONS, f"keeps the projection {name}", name, (usage(PROJECTIONS), *own))
+
+
+def http_api() -> SqlRole:
+    """Starts, shows and operates sagas. Orchestrates nothing: it has no lease, no snapshot and no key of replies."""
+    adds = ", ".join(table.name for table in (events, keys, definitions, definition_versions))
+    return SqlRole(
+        HTTP_API,
+        "runs `saga api`",
+        ENGINE_BRANCH,
+        (
+            usage(HTTP_API),
+            f"GRANT SELECT, INSERT, UPDATE ON {streams.name} TO {HTTP_API}",
+            f"GRANT SELECT, INSERT ON {adds} TO {HTTP_API}",
+            f"GRANT SELECT ON {snapshots.name} TO {HTTP_API}",
+        ),
+    )
+
+
+def http_api_reading(branch: str, *, with_inbox: bool) -> SqlRole:
+    """The same role in a database of the project, for what the project adds to the API: it reads the project's tables.
+
+    `with_inbox`: there is one, which is none of them.
+    """
+    private = f"{inbox.name}, {inbox_tries.name}"
+    hidden = (f"REVOKE ALL ON {private} FROM {HTTP_API}",) if with_inbox else ()
+    return SqlRole(
+        HTTP_API,
+        "shows what the project keeps",
+        branch,
+        (usage(HTTP_API), f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {HTTP_API}", *hidden),
+    )
 
 
 def worker(participant: str, *, alone: bool) -> SqlRole:
@@ -137,8 +169,9 @@ def worker(participant: str, *, alone: bool) -> SqlRole:
             f"GRANT {_WRITES} ON ALL TABLES IN SCHEMA public TO {name}",
             f"REVOKE INSERT, UPDATE, DELETE ON {versions}, saga_migration_lock FROM {name}",
         )
-    return SqlRole(name, f"runs `saga run --worker {participant}`", participant, (_usage(name), *own))
+    return SqlRole(name, f"runs `saga run --worker {participant}`", participant, (usage(name), *own))
 
 
-def _usage(name: str) -> str:
+def usage(name: str) -> str:
+    """What every role needs of a database first."""
     return f"GRANT USAGE ON SCHEMA public TO {name}"

@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import suppress
 
-import nats
 import pytest
-from nats.aio.client import Client
 from sqlalchemy.exc import ProgrammingError
 
 from saga_engine.adapters.nats.settings import NatsSettings
@@ -18,6 +15,7 @@ from saga_engine.errors import TransportUnavailableError
 from saga_engine.wire import COMMANDS, DEAD, EVENTS, REPLIES, Unreadable, message_to_command
 from tests.databases import NewDatabase
 from tests.security.guarded import PASSWORD, Guarded, guarded, run
+from tests.security.refusals import all_refused, login
 
 STREAMS = (COMMANDS, REPLIES, EVENTS, DEAD)
 API = "$JS.API"
@@ -55,7 +53,7 @@ def test_a_whole_saga_runs_with_a_user_and_a_role_for_each_process(place: Guarde
 
 @pytest.mark.timeout(60)
 async def test_an_operator_reads_dead_letters_and_sends_them_again_without_making_a_consumer(place: Guarded) -> None:
-    worker = await login(place, "worker_payment")
+    worker = await login(place.server.url, "worker_payment")
     for number in range(3):
         subject = "saga.command.payment.debit" if number else "$JS.API.STREAM.PURGE.SAGA_EVENTS"
         await worker.publish(
@@ -76,21 +74,6 @@ async def test_an_operator_reads_dead_letters_and_sends_them_again_without_makin
     looking = place.as_("cli", "saga_run")
     forbidden = await asyncio.to_thread(looking.saga, "dead", "send", str(newest - 1))
     assert forbidden.returncode == 1, "who may only look may not send"
-
-
-async def login(place: Guarded, user: str, complaints: list[str] | None = None) -> Client:
-    async def complain(error: Exception) -> None:
-        if complaints is not None:
-            complaints.append(str(error))
-
-    return await nats.connect(
-        place.server.url,
-        user=user,
-        password=PASSWORD.format(user=user),
-        inbox_prefix=f"_INBOX_{user}",
-        error_cb=complain,
-        allow_reconnect=False,
-    )
 
 
 WORKER_MAY_NOT_PUBLISH = [
@@ -180,23 +163,10 @@ NOT_TO_BE_HEARD = {
 }
 
 
-async def all_refused(complaints: list[str], subjects: list[str]) -> None:
-    """Every one of these has been complained about: nats-py tells a while after the server did."""
-
-    def missing() -> list[str]:
-        return [subject for subject in subjects if not any(f'"{subject}"'.lower() in c.lower() for c in complaints)]
-
-    with suppress(TimeoutError):
-        async with asyncio.timeout(10):
-            while missing():  # noqa: ASYNC110 - what is waited for has no event of its own
-                await asyncio.sleep(0.01)
-    assert missing() == []
-
-
 @pytest.mark.parametrize("user", FORBIDDEN)
 async def test_what_a_user_may_not_publish_is_refused_subject_by_subject(place: Guarded, user: str) -> None:
     complaints: list[str] = []
-    client = await login(place, user, complaints)
+    client = await login(place.server.url, user, complaints)
     for subject in FORBIDDEN[user]:
         await client.publish(subject, b"{}")
     await client.flush()
@@ -207,7 +177,7 @@ async def test_what_a_user_may_not_publish_is_refused_subject_by_subject(place: 
 @pytest.mark.parametrize("user", NOT_TO_BE_HEARD)
 async def test_what_a_user_may_not_hear_is_refused_subject_by_subject(place: Guarded, user: str) -> None:
     complaints: list[str] = []
-    client = await login(place, user, complaints)
+    client = await login(place.server.url, user, complaints)
     for subject in NOT_TO_BE_HEARD[user]:
         await client.subscribe(subject)
     await client.flush()
@@ -220,7 +190,7 @@ async def test_an_answer_of_the_server_that_is_bounced_to_another_participant_is
 
     the acknowledgement of a reply has no headers, and a command that is bounced keeps its own subject.
     """
-    worker = await login(place, "worker_order")
+    worker = await login(place.server.url, "worker_order")
     await worker.publish("saga.reply.1.order", b"x", reply="saga.command.payment.debit")
     request = b'{"batch": 1, "no_wait": true}'
     await worker.publish(f"{API}.CONSUMER.MSG.NEXT.{COMMANDS}.order", request, reply="saga.command.payment.debit")

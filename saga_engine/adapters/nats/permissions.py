@@ -12,11 +12,15 @@ from typing import Final
 
 from saga_engine.adapters.nats.event_bell import OWN_SUBJECTS
 from saga_engine.adapters.nats.streams import STREAMS, ConsumerName, command_consumer, reply_consumers
-from saga_engine.wire import DEAD, EVENTS, REPLIES, dead_subject
+from saga_engine.ports import Listening
+from saga_engine.wire import COMMANDS, DEAD, EVENTS, REPLIES, dead_subject
 
 ORCHESTRATOR: Final = "orchestrator"
 PROJECTIONS: Final = "projections"
+EVENTSTORE: Final = "eventstore"
+HTTP_API: Final = "api"
 CLI: Final = "cli"
+DOCTOR: Final = "doctor"
 OPERATOR: Final = "operator"
 DEPLOY: Final = "deploy"
 
@@ -56,10 +60,17 @@ def worker(participant: str) -> NatsUser:
     )
 
 
-def orchestrator(event_subjects: Iterable[str]) -> NatsUser:
-    """May send commands and events, take replies, and hear the doorbell. `event_subjects`: the definitions' own."""
+def orchestrator(event_subjects: Iterable[str], listening: Sequence[Listening] = ()) -> NatsUser:
+    """May send commands and events, take replies and the events that sagas listen for, and hear the doorbell.
+
+    `event_subjects`: the definitions' own. `listening`: what its `on:` and waits are for.
+    """
     # All consumers of this stream are the orchestrator's; a permission for each would only be longer.
     takes = _takes(ConsumerName(REPLIES, "*", ""))
+    for one in listening:
+        takes += _takes(_heard(one))
+    # Which stream keeps a subject is asked again and again: it may be made, or change, while we listen.
+    takes += [f"{_API}.STREAM.NAMES"] if listening else []
     sends = ["saga.command.*.*", "saga.event.*.*", *sorted(set(event_subjects)), dead_subject(ORCHESTRATOR)]
     return _user(ORCHESTRATOR, "decides and sends", [*takes, *sends], [_RING])
 
@@ -69,6 +80,16 @@ def projections(event_subjects: Iterable[str]) -> NatsUser:
     # An empty list of what may be published would allow everything: this tells no more than the limits of the account.
     heard = [OWN_SUBJECTS, *sorted(set(event_subjects))]
     return _user(PROJECTIONS, "follows the events of sagas", [f"{_API}.INFO"], heard)
+
+
+def eventstore(event_types: Iterable[str]) -> NatsUser:
+    """May publish domain events of these types, which are their subjects, and hear nothing."""
+    return _user(EVENTSTORE, "runs `saga eventstore`", sorted(set(event_types)))
+
+
+def http_api() -> NatsUser:
+    """May ring the doorbell. All else that the HTTP API does it does in the database."""
+    return _user(HTTP_API, "runs `saga api`", [_RING])
 
 
 def cli() -> NatsUser:
@@ -82,11 +103,23 @@ def operator() -> NatsUser:
     return _user(OPERATOR, "as cli, and sends dead letters again", [*_CLI, *puts_back])
 
 
-def deploy(participants: Sequence[str]) -> NatsUser:
+def doctor(listening: Sequence[Listening] = ()) -> NatsUser:
+    """May look at the engine's streams and consumers, and at no message but the letters' number."""
+    streams = [f"{_API}.STREAM.INFO.{stream}" for stream in STREAMS]
+    # Commands may wait for participants that nobody here knows: that is one of the things it looks for.
+    consumers = [f"{_API}.CONSUMER.INFO.{COMMANDS}.*", *(_about(one) for one in listening)]
+    names = [f"{_API}.STREAM.NAMES"] if listening else []
+    return _user(DOCTOR, "runs `saga doctor`", [f"{_API}.INFO", *streams, *names, *consumers])
+
+
+def deploy(participants: Sequence[str], listening: Sequence[Listening] = ()) -> NatsUser:
     """May make the engine's streams and consumers, each under its own name. May neither delete nor purge one."""
     streams = [f"{_API}.STREAM.{verb}.{stream}" for stream in STREAMS for verb in ("INFO", "CREATE")]
-    consumers = [*(command_consumer(one) for one in participants), *reply_consumers()]
+    consumers = [*(command_consumer(one) for one in participants), *reply_consumers(), *map(_heard, listening)]
     made = [f"{_API}.CONSUMER.CREATE.{one.stream}.{one.name}.{one.filter}" for one in consumers]
+    if listening:
+        # Somebody else's stream may keep the events; since when, decides from where on a consumer reads it.
+        made += [f"{_API}.STREAM.INFO.*", *map(_about, listening)]
     # Only the events' subjects grow, with those that definitions name; which stream takes one is asked by NAMES.
     return _user(
         DEPLOY,
@@ -96,6 +129,16 @@ def deploy(participants: Sequence[str]) -> NatsUser:
 
 
 _CLI: Final = (_RING, f"{_API}.STREAM.INFO.{DEAD}", f"{_API}.STREAM.MSG.GET.{DEAD}")
+
+
+def _heard(one: Listening) -> ConsumerName:
+    """The consumer of who listens. Which stream it is on only the server knows; its name is nobody else's."""
+    return ConsumerName("*", one.name, one.subject)
+
+
+def _about(one: Listening) -> str:
+    """Asking how that consumer is."""
+    return f"{_API}.CONSUMER.INFO.*.{one.name}"
 
 
 def _takes(consumer: ConsumerName) -> list[str]:

@@ -27,6 +27,7 @@ from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.envelope import PARTITIONS
 from saga_engine.errors import UsageError
+from saga_engine.subjects import covers
 from saga_engine.wire import COMMANDS, DEAD, EVENTS, REPLIES
 
 DUPLICATE_WINDOW: Final = 120.0
@@ -152,6 +153,24 @@ async def capture_event_subject(client: Client, subject: str) -> None:
     except NotFoundError:
         config = (await jetstream.stream_info(EVENTS)).config
         await jetstream.update_stream(config.evolve(subjects=[*(config.subjects or ()), subject]))
+
+
+async def capture_event_types(client: Client, pattern: str) -> None:
+    """Let `SAGA_EVENTS` take all subjects of a pattern, unless another stream takes some of them."""
+    jetstream = manager(client)
+    try:
+        keeper = await jetstream.find_stream_name_by_subject(pattern)
+    except NotFoundError:
+        keeper = EVENTS
+    if keeper != EVENTS:
+        return
+    config = (await jetstream.stream_info(EVENTS)).config
+    before = config.subjects or ()
+    if any(covers(one, pattern) for one in before):
+        return
+    # A stream may not take one subject twice: what the pattern stands for goes.
+    subjects = [*(one for one in before if not covers(pattern, one)), pattern]
+    await jetstream.update_stream(config.evolve(subjects=subjects))
 
 
 async def ensure_consumer(client: Client, consumer: ConsumerName, ack_wait: float) -> None:

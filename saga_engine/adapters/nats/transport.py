@@ -22,6 +22,7 @@ from saga_engine.adapters.nats.streams import (
     STREAMS,
     ConsumerName,
     capture_event_subject,
+    capture_event_types,
     command_consumer,
     ensure_consumer,
     reply_consumer,
@@ -110,6 +111,18 @@ class NatsTransport:
             reason = str(error) or type(error).__name__
             raise TransportUnavailableError(
                 f"nats: the consumers could not be made at {self._connection.address}: {reason}"
+            ) from error
+
+    async def keep_events(self, event_types: Sequence[str]) -> None:
+        """Let a stream keep the domain events of these types, patterns of subjects. Raises as `provision`."""
+        session = await self._connection.session()
+        try:
+            for pattern in event_types:
+                await session.ask(capture_event_types(session.client, pattern))
+        except nats.errors.Error as error:
+            reason, kept = str(error) or type(error).__name__, ", ".join(event_types)
+            raise TransportUnavailableError(
+                f"nats: no stream at {self._connection.address} could be made to keep {kept}: {reason}"
             ) from error
 
     async def streams(self) -> Sequence[str]:

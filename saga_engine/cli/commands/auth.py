@@ -38,8 +38,9 @@ class Server(StrEnum):
 def export(frame: Frame, participant: str | None, everything: bool, server: Server) -> None:
     """Print the least that each role must be allowed, for nats-server and for the databases.
 
-    The roles are the orchestrator, the CLI, an operator, who may also send dead letters again, a deploy role, and the
-    workers of each participant that handlers or definitions name. Only the deploy role makes streams and consumers
+    The roles are the orchestrator, the HTTP API, the event store and the projections where the project has them, the
+    CLI, an operator, who may also send dead letters again, the doctor, a deploy role, and the workers of each
+    participant that handlers or definitions name. Only the deploy role makes streams and consumers
     (`saga nats provision`) and tables (`saga db upgrade`); all others run with nats.provision=false. There are no
     passwords in it.
     """

@@ -13,6 +13,7 @@ import pytest
 from saga_engine.envelope import EventRecord
 from saga_engine.eventstore import eventstore_pb2 as wire
 from saga_engine.eventstore.event import MOST_DATA_BYTES
+from saga_engine.eventstore.server import Endpoint
 from saga_engine.eventstore.service import MOST_BYTES
 from saga_engine.ports import Append, NewStream
 from tests.databases import SQLITE, Database, migrated
@@ -260,6 +261,15 @@ async def test_the_streams_of_sagas_are_read_and_followed_but_not_written(
     assert ids(await server.client.get(wire.GetEventsRequest(event_id=f"{SAGA_ID}/2"))) == [(f"{SAGA_ID}/2", 2)]
     status, _ = await refusal(server.client.create(event("e-1", aggregate_id=str(SAGA_ID), aggregate_type="saga")))
     assert status is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_a_type_that_is_not_among_those_of_this_event_store_is_refused(tmp_path: Path) -> None:
+    database = with_tables(migrated(Database(SQLITE, f"sqlite:///{tmp_path}/events.db")))
+    async with running(database, Endpoint("127.0.0.1:0", event_types=("ORDERS.*",))) as server:
+        assert (await server.client.create(event("e-1"))).is_success
+        status, said = await refusal(server.client.create(event("e-2", event_type="BILLS.sent")))
+        assert status is grpc.StatusCode.PERMISSION_DENIED
+        assert "'BILLS.sent' is not taken here; expected ORDERS.*" in said
 
 
 async def test_only_who_brings_the_token_is_answered(events_database: Database) -> None:
