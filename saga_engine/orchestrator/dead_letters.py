@@ -1,16 +1,20 @@
-"""What an operator does with dead letters: find them, and put what they hold back on its subject.
+"""What an operator does with dead letters: find them, put what they hold back on its subject, have events taken.
 
-Owns the order of these: a letter is removed only when the broker has confirmed what it held. Decides nothing about a
+Owns the order of these: a letter is removed only when what it held is confirmed, or committed. Decides nothing about a
 saga: it was told of a failure when the letter was written, and judges for itself whether an answer still counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
+from uuid import UUID
 
-from saga_engine.ports import DeadLetter, DeadLetters, Transport
+from saga_engine.envelope import partition_of
+from saga_engine.orchestrator.event_letters import event_of, is_event
+from saga_engine.orchestrator.verdicts import Done, Verdict
+from saga_engine.ports import DeadLetter, DeadLetters, HeardEvent, Transport
 from saga_engine.wire import REASON, Unreadable, original_of
 
 _PAGE: Final = 500
@@ -38,6 +42,16 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
+class EventTaken:
+    """The event has led to something for `saga_id`, or to nothing (None), for a reason; the letter is gone."""
+
+    sequence: int
+    subject: str
+    saga_id: UUID | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class NotSent:
     """Still a dead letter, or none at all."""
 
@@ -45,7 +59,10 @@ class NotSent:
     reason: str
 
 
-Sending: TypeAlias = Sent | NotSent
+Sending: TypeAlias = Sent | EventTaken | NotSent
+
+TakeEvent: TypeAlias = Callable[[HeardEvent], Verdict]
+"""Takes an event as a listener would. Blocking. Raises what opening the store does."""
 
 
 async def find_letters(letters: DeadLetters, wanted: LetterFilter, limit: int) -> Sequence[DeadLetter]:
@@ -62,8 +79,12 @@ async def find_letters(letters: DeadLetters, wanted: LetterFilter, limit: int) -
     return found[:limit]
 
 
-async def send_letters(transport: Transport, letters: DeadLetters, sequences: Sequence[int]) -> AsyncIterator[Sending]:
-    """Put letters back, one after the other, each told as it is done.
+async def send_letters(
+    transport: Transport, letters: DeadLetters, sequences: Sequence[int], take: TakeEvent
+) -> AsyncIterator[Sending]:
+    """Put letters back, one after the other, each told as it is done. An event is not put back on its subject, where
+
+    everybody would hear it again: it is taken here, for the saga that it was for.
 
     Killed between the two halves, the letter is still there: sent again within two minutes, the broker knows its
     message id; later the inbox of the participant, or the state of the saga, knows what it was.
@@ -73,11 +94,29 @@ async def send_letters(transport: Transport, letters: DeadLetters, sequences: Se
         if letter is None or letter.body is None:
             yield NotSent(sequence, "there is no such letter (any more)")
             continue
-        message = original_of(letter.headers, letter.body, sequence)
-        if isinstance(message, Unreadable):
-            yield NotSent(sequence, message.reason)
-        elif not all(await transport.publish([message])):
-            yield NotSent(sequence, "the broker did not confirm it in time; send it again")
-        else:
+        done = await (_taken(transport, letter, take) if is_event(letter) else _sent(transport, letter, letter.body))
+        if not isinstance(done, NotSent):
             await letters.remove(sequence)
-            yield Sent(sequence, message.subject)
+        yield done
+
+
+async def _sent(transport: Transport, letter: DeadLetter, body: bytes) -> Sent | NotSent:
+    message = original_of(letter.headers, body, letter.sequence)
+    if isinstance(message, Unreadable):
+        return NotSent(letter.sequence, message.reason)
+    if not all(await transport.publish([message])):
+        return NotSent(letter.sequence, "the broker did not confirm it in time; send it again")
+    return Sent(letter.sequence, message.subject)
+
+
+async def _taken(transport: Transport, letter: DeadLetter, take: TakeEvent) -> EventTaken | NotSent:
+    event = event_of(letter)
+    if isinstance(event, Unreadable):
+        return NotSent(letter.sequence, event.reason)
+    # Here: there is nothing else that this loop has to do meanwhile.
+    verdict = take(event)
+    if not isinstance(verdict, Done):
+        return NotSent(letter.sequence, verdict.reason)
+    if verdict.saga_id is not None:
+        await transport.ring([partition_of(verdict.saga_id)])
+    return EventTaken(letter.sequence, event.delivery.message.subject, verdict.saga_id, verdict.why)

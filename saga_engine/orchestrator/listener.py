@@ -15,7 +15,8 @@ import structlog
 
 from saga_engine.envelope import partition_of
 from saga_engine.errors import TransportUnavailableError
-from saga_engine.orchestrator.taking import Done, Hopeless, Later, Verdict
+from saga_engine.orchestrator.event_letters import event_letter
+from saga_engine.orchestrator.verdicts import Done, Hopeless, Later, Verdict
 from saga_engine.ports import (
     Clock,
     EventFeed,
@@ -26,7 +27,6 @@ from saga_engine.ports import (
     Transport,
 )
 from saga_engine.tasks import end_tasks
-from saga_engine.wire import dead_letter
 
 _log = structlog.get_logger(__name__)
 
@@ -38,7 +38,8 @@ _FIRST_DELAY: Final = 0.5
 _LONGEST_DELAY: Final = 60.0
 _MOST_DOUBLINGS: Final = 10
 _LISTEN_AGAIN: Final = 5.0
-_BURIED_BY: Final = "orchestrator"
+_MOST_WAITED_FOR: Final = 100_000
+"""Events of which it is known since when they wait."""
 
 Take: TypeAlias = Callable[[Sequence[HeardEvent]], Sequence[Verdict]]
 
@@ -63,6 +64,8 @@ class Listener:
         self._run_sync = run_sync
         self._stopping = asyncio.Event()
         self._complaint = ""
+        self._since: dict[tuple[str, int], int] = {}
+        """Since when an event has waited for its saga: by whom it is for and when the broker got it."""
         self.counts: Counter[str] = Counter()
         """How many events were `taken`, `ignored`, `put_back` and `dead`."""
 
@@ -111,19 +114,30 @@ class Listener:
 
     def _judged(self, event: HeardEvent, verdict: Verdict) -> Verdict:
         """An event that was put back for long enough is hopeless."""
-        if isinstance(verdict, Later) and not verdict.outage and self._clock.now() - event.at >= PATIENCE_US:
+        name = (event.listening, event.at)
+        if not isinstance(verdict, Later):
+            self._since.pop(name, None)
+            return verdict
+        if verdict.outage:
+            return verdict
+        # Not since the broker has it: the saga's start may have lain there beside it while nobody listened.
+        now = self._clock.now()
+        since = self._since.get(name, now)
+        if now - since >= PATIENCE_US:
             return Hopeless(f"it was put back for an hour: {verdict.reason}")
+        self._since[name] = since
+        if len(self._since) > _MOST_WAITED_FOR:
+            # The first of all: taken elsewhere by now, or it waits for another hour.
+            del self._since[next(iter(self._since))]
         return verdict
 
     async def _bury(self, hopeless: Sequence[tuple[HeardEvent, str]]) -> Sequence[bool]:
         """Make dead letters; for each whether the broker has it."""
-        letters = [
-            dead_letter(_BURIED_BY, event.delivery.message, f"event for {event.listening}: {reason}")
-            for event, reason in hopeless
-        ]
+        letters = [event_letter(event, reason) for event, reason in hopeless]
         buried = await self._transport.publish(letters) if letters else []
         for (event, reason), ok in zip(hopeless, buried, strict=True):
             if ok:
+                self._since.pop((event.listening, event.at), None)
                 self.counts["dead"] += 1
                 _log.warning("an event led to nothing", subject=event.delivery.message.subject, reason=reason)
         return buried

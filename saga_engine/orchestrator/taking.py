@@ -1,19 +1,16 @@
 """What domain events of others lead to: sagas that are started, signals that are taken, or nothing, and why.
 
-Owns those verdicts. Goes the way of every start and signal, through the client. Blocking; settles nothing itself.
+Owns the reading of events, and what comes of those that start a saga. Blocking; settles nothing itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, TypeAlias
-from uuid import UUID
+from typing import TYPE_CHECKING, Final
 
-from saga_engine.core.decider import Decided
-from saga_engine.core.inputs import Signal
 from saga_engine.definition.inputs import InputRejected
-from saga_engine.definition.model import StartOn, Wait
-from saga_engine.errors import SagaEngineError, StoreUnavailableError, UsageError
+from saga_engine.definition.model import StartOn
+from saga_engine.errors import SagaEngineError, StoreUnavailableError
 from saga_engine.immutable import dataclass
 from saga_engine.orchestrator.client import Client
 from saga_engine.orchestrator.occasions import (
@@ -25,8 +22,10 @@ from saga_engine.orchestrator.occasions import (
     key_of,
     read_occurrence,
 )
-from saga_engine.orchestrator.starting import AlreadyStarted, KeyConflict, Started
-from saga_engine.ports import EventStore, HeardEvent
+from saga_engine.orchestrator.signalling import Signaller, Told
+from saga_engine.orchestrator.starting import AlreadyStarted, KeyConflict, Started, StartRefused
+from saga_engine.orchestrator.verdicts import Done, Hopeless, Later, Verdict
+from saga_engine.ports import HeardEvent
 from saga_engine.wire import Unreadable
 
 if TYPE_CHECKING:
@@ -34,70 +33,52 @@ if TYPE_CHECKING:
     from saga_engine.orchestrator.starting import DefinitionChanged, StartOutcome
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """Committed, or nothing to do. `saga_id`: the saga that has something new; None: none has. `why`: for nothing."""
-
-    saga_id: UUID | None = None
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Later:
-    """Not yet. `outage`: not for any fault of the event, so that it is never given up."""
-
-    reason: str
-    outage: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Hopeless:
-    """It can never lead to anything: a dead letter."""
-
-    reason: str
-
-
-Verdict: TypeAlias = Done | Later | Hopeless
-
 _OWN: Final = Done(why="the saga's own event")
 
 
 class Taker:
     """Takes events. `occasions`: by durable name, as `occasions.occasions` makes them."""
 
-    def __init__(self, client: Client, store: EventStore, occasions: Mapping[str, Sequence[Occasion]]) -> None:
+    def __init__(self, client: Client, signaller: Signaller, occasions: Mapping[str, Sequence[Occasion]]) -> None:
         self._client = client
-        self._store = store
+        self._signaller = signaller
         self._occasions = occasions
 
     def take(self, heard: Sequence[HeardEvent]) -> Sequence[Verdict]:
-        """A verdict for each: starts of one definition in one commit, signals one by one. Never raises for an outage
+        """A verdict for each: starts of one definition in one commit, then all signals in another. Never raises for an
 
-        of the store, which is a verdict too.
+        outage of the store, which is a verdict too.
         """
         verdicts: dict[int, Verdict] = {}
         starts: dict[str, list[tuple[int, _Start]]] = {}
+        told: list[tuple[int, Told]] = []
         for place, one in enumerate(heard):
-            event = read_occurrence(one.delivery.message)
-            meant = self._occasions.get(one.listening, ())
-            if isinstance(event, Unreadable):
-                verdicts[place] = Hopeless(event.reason)
-            elif not meant:
-                verdicts[place] = Later("no definition here listens for it", outage=True)
-            elif is_own(meant[0], event):
-                verdicts[place] = _OWN
-            elif isinstance(meant[0].on, StartOn):
-                start = _start(meant[0], meant[0].on, event)
-                if isinstance(start, Hopeless):
-                    verdicts[place] = start
-                else:
-                    starts.setdefault(one.listening, []).append((place, start))
+            found = self._read(one)
+            if isinstance(found, _Start):
+                starts.setdefault(one.listening, []).append((place, found))
+            elif isinstance(found, Told):
+                told.append((place, found))
             else:
-                verdicts[place] = self._signal(meant, event)
+                verdicts[place] = found
+        # First: what is told may be meant for a saga that begins here.
         for name, wanted in starts.items():
             outcomes = self._started(self._occasions[name][0].saga, [start for _, start in wanted])
             verdicts.update(zip((place for place, _ in wanted), outcomes, strict=True))
+        if told:
+            judged = self._signaller.tell([one for _, one in told])
+            verdicts.update(zip((place for place, _ in told), judged, strict=True))
         return [verdicts[place] for place in range(len(heard))]
+
+    def _read(self, heard: HeardEvent) -> _Start | Told | Verdict:
+        event = read_occurrence(heard.delivery.message)
+        meant = self._occasions.get(heard.listening, ())
+        if isinstance(event, Unreadable):
+            return Hopeless(event.reason)
+        if not meant or meant[0].on.subject != event.subject:
+            return Later(f"no definition here listens for {event.subject} as {heard.listening}", outage=True)
+        if is_own(meant[0], event):
+            return _OWN
+        return _start(meant[0], meant[0].on, event) if isinstance(meant[0].on, StartOn) else Told(meant, event)
 
     def _started(self, saga: str, starts: Sequence[_Start]) -> Sequence[Verdict]:
         try:
@@ -112,36 +93,6 @@ class Taker:
         except SagaEngineError as error:
             return [Later(str(error))] * len(starts)
         return [_verdict(outcome) for outcome in outcomes]
-
-    def _signal(self, meant: Sequence[Occasion], event: Occurrence) -> Verdict:
-        missing: list[str] = []
-        for occasion in meant:
-            key = key_of(occasion, event, None)
-            if isinstance(key, NoValue):
-                missing.append(key.reason)
-                continue
-            try:
-                known = self._store.find(key, occasion.saga)
-                if known:
-                    return self._told(known[0].stream_id, occasion.event or "", event)
-            except StoreUnavailableError as error:
-                return Later(str(error), outage=True)
-            except UsageError as error:
-                return Hopeless(str(error))
-            except SagaEngineError as error:
-                return Later(str(error))
-            missing.append("")
-        if all(missing):
-            return Hopeless("; ".join(missing))
-        return Later(f"there is no saga {meant[0].saga} of the business key that it names")
-
-    def _told(self, saga_id: UUID, signal: str, event: Occurrence) -> Verdict:
-        plan = self._client.plan(self._client.status(saga_id).definition_hash)
-        if not any(isinstance(node.action, Wait) and node.action.event == signal for node in plan.nodes.values()):
-            return Done(why=f"saga {saga_id} was started by a definition that does not wait for {signal}")
-        taken_as = event.signal_id(signal)
-        answer = self._client.act(saga_id, lambda at: Signal(at, taken_as, signal, event.data))
-        return Done(saga_id) if isinstance(answer, Decided) else Done(why=answer.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,5 +120,7 @@ def _verdict(outcome: StartOutcome | InputRejected | DefinitionChanged) -> Verdi
             return Hopeless(f"key {key!r} belongs to saga {saga_id}, which was started with another input")
         case InputRejected():
             return Hopeless(f"the input does not fit: {outcome}")
-        case _:
-            return Later(getattr(outcome, "reason", "the definition was changed after it was registered"))
+        case StartRefused(reason=reason):
+            # Too many sagas are open: that is no fault of the event, and passes.
+            return Later(reason, outage=True)
+    return Later("the definition was changed after it was registered", outage=True)

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from saga_engine.envelope import Message
 from saga_engine.errors import TransportUnavailableError
 from saga_engine.orchestrator.dead_letters import LetterFilter, NotSent, Sent, find_letters, send_letters
-from saga_engine.ports import DeadLetters, Transport
+from saga_engine.orchestrator.verdicts import Verdict
+from saga_engine.ports import DeadLetters, HeardEvent, Transport
 from saga_engine.testing.transport_harness import TransportHarness, collect, command
 from saga_engine.wire import MESSAGE_ID, REASON, RESENT, dead_letter
 
@@ -38,6 +39,10 @@ class Desk:
     async def sequences(self, limit: int = 100, before: int | None = None, participant: str | None = None) -> list[int]:
         found = await self.letters.newest(limit, before=before, participant=participant)
         return [letter.sequence for letter in found]
+
+
+def _no_event(event: HeardEvent) -> Verdict:
+    raise AssertionError(f"the letter of a command was taken for an event on {event.delivery.message.subject}")
 
 
 class DeadLettersContract:
@@ -95,7 +100,7 @@ class DeadLettersContract:
 
     async def test_what_is_put_back_arrives_as_it_was_under_a_new_message_id(self, desk: Desk) -> None:
         (original,) = await desk.bury(1)
-        done = [one async for one in send_letters(desk.transport, desk.letters, [1, 9])]
+        done = [one async for one in send_letters(desk.transport, desk.letters, [1, 9], _no_event)]
         assert done == [Sent(1, original.subject), NotSent(9, "there is no such letter (any more)")]
         (delivery,) = await collect(await desk.transport.commands("order"), 1)
         sent = delivery.message

@@ -64,7 +64,7 @@ def list_letters(
     """List dead letters, newest first.
 
     Each is a command or a reply that nobody could work on, with the reason. Its saga was told of a failure, and went on
-    by its rules.
+    by its rules. Or it is an event that led to no saga.
     """
     from saga_engine.cli.views.letters import letter_json, print_letters
     from saga_engine.orchestrator.dead_letters import LetterFilter
@@ -119,7 +119,8 @@ def send(
     """Put the messages of dead letters back on their subjects.
 
     Each gets a new message id, and its letter is removed once the broker has confirmed it. A command is tried once
-    more; whether an answer still counts is for its saga to judge, which was told of a failure before.
+    more; whether an answer still counts is for its saga to judge, which was told of a failure before. An event of
+    others starts its saga, or ends its wait, here and now, and nobody else hears it again.
 
     Without SEQ it is meant for all letters that --participant and --reason find: they are shown, and with --yes, or
     once their number is typed at a terminal, they are sent, oldest first.
@@ -151,7 +152,8 @@ def dead() -> None:
     """List dead letters, show one, and send them again.
 
     A dead letter is a command or a reply that nobody could work on: it cannot be read, its result is too large, its
-    handler has killed its worker ten times, or it is older than 90 days. None of them holds up anything else.
+    handler has killed its worker ten times, or it is older than 90 days. Or it is an event that was to start a saga or
+    end a wait, and could not. None of them holds up anything else.
     """
 
 
@@ -195,13 +197,14 @@ def _confirmed(found: Sequence[DeadLetter], output: Format) -> bool:
 
 
 def _send(frame: Frame, sequences: Sequence[int], output: Format) -> None:
-    from saga_engine.orchestrator.dead_letters import Sent, send_letters
+    from saga_engine.bootstrap.listeners import event_taking
+    from saga_engine.orchestrator.dead_letters import NotSent, send_letters
 
     done: list[Sending] = []
 
     async def sending(transport: Transport, letters: DeadLetters) -> None:
-        with progress("send", beside_data=output is Format.JSONL) as bar:
-            async for one in send_letters(transport, letters, sequences):
+        with progress("send", beside_data=output is Format.JSONL) as bar, event_taking(frame.settings()) as take:
+            async for one in send_letters(transport, letters, sequences, take):
                 done.append(one)
                 if output is Format.JSONL:
                     write_json(_row(one), output)
@@ -213,24 +216,33 @@ def _send(frame: Frame, sequences: Sequence[int], output: Format) -> None:
     elif output is Format.TEXT:
         for one in done:
             _tell(one)
-    sent = sum(isinstance(one, Sent) for one in done)
+    sent = sum(not isinstance(one, NotSent) for one in done)
     click.echo(f"send: {sent} sent, {len(done) - sent} not sent", err=True)
     if sent < len(done):
         click.get_current_context().exit(FAILED)
 
 
 def _tell(one: Sending) -> None:
-    from saga_engine.orchestrator.dead_letters import Sent
+    from saga_engine.orchestrator.dead_letters import EventTaken, Sent
 
-    if isinstance(one, Sent):
-        write([Styled("sent", "green"), f"  {one.sequence}: to {one.subject}; the letter is removed"])
-    else:
-        write([Styled("not sent", "red"), f"  {one.sequence}: {one.reason}"])
+    match one:
+        case Sent():
+            write([Styled("sent", "green"), f"  {one.sequence}: to {one.subject}; the letter is removed"])
+        case EventTaken():
+            led = one.why if one.saga_id is None else f"saga {one.saga_id} has taken it"
+            write([Styled("taken", "green"), f"  {one.sequence}: {one.subject}: {led}; the letter is removed"])
+        case _:
+            write([Styled("not sent", "red"), f"  {one.sequence}: {one.reason}"])
 
 
 def _row(one: Sending) -> dict[str, Json]:
-    from saga_engine.orchestrator.dead_letters import Sent
+    from saga_engine.orchestrator.dead_letters import EventTaken, Sent
 
-    if isinstance(one, Sent):
-        return {"sequence": one.sequence, "result": "sent", "subject": one.subject}
+    match one:
+        case Sent():
+            return {"sequence": one.sequence, "result": "sent", "subject": one.subject}
+        case EventTaken():
+            saga_id = None if one.saga_id is None else str(one.saga_id)
+            more: dict[str, Json] = {"saga_id": saga_id, "why": one.why}
+            return {"sequence": one.sequence, "result": "taken", "subject": one.subject, **more}
     return {"sequence": one.sequence, "result": "not_sent", "reason": one.reason}

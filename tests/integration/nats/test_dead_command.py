@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,10 +13,14 @@ import pytest
 from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.transport import connect
 from saga_engine.cli import main
-from saga_engine.definition.model import Json
+from saga_engine.definition.model import Json, StartOn
 from saga_engine.envelope import Message
+from saga_engine.orchestrator.event_letters import event_letter
+from saga_engine.orchestrator.occasions import Occasion
+from saga_engine.ports import Delivery, HeardEvent
 from saga_engine.wire import dead_letter
 from tests.nats_fixtures import NatsServer
+from tests.unit.orchestrator.support import loaded
 
 KEY = "01900000-0000-7000-8000-000000000001/debit/forward"
 Saga = Callable[..., tuple[int, str, str]]
@@ -171,6 +176,31 @@ def test_a_letter_that_was_cut_cannot_be_sent(saga: Saga, own_nats_server: NatsS
     code, out, _ = saga("dead", "send", "1")
     assert code == 1
     assert "it was cut" in out
+
+
+LISTENS = """saga: charge
+version: 1
+on: {subject: ORDERS.created, key: "${{ event.data.id }}"}
+steps: [{step: one, sleep: 1d}]
+"""
+
+
+def test_an_event_starts_its_saga_when_its_letter_is_sent_and_nobody_else_hears_it(
+    saga: Saga, own_nats_server: NatsServer, tmp_path: Path
+) -> None:
+    listening = Occasion("charge", StartOn("ORDERS.created", None, None), loaded(LISTENS), None).name
+    event = Message("ORDERS.created", {"Nats-Msg-Id": "e-1"}, b'{"id": "o-1"}', None)
+    bury(own_nats_server, event_letter(HeardEvent(listening, 0, Delivery(event, 1, None)), "too early"))
+    code, out, err = saga("dead", "send", "1")
+    assert (code, out) == (4, ""), "there is no store yet"
+    (tmp_path / "definitions").mkdir()
+    (tmp_path / "definitions" / "charge.yaml").write_text(LISTENS)
+    assert saga("db", "upgrade")[0] == 0
+    code, out, err = saga("dead", "send", "1")
+    assert code == 0, err
+    assert re.search(r"taken  1: ORDERS.created: saga \S+ has taken it; the letter is removed", out)
+    assert json.loads(saga("list", "-o", "json")[1])[0]["key"] == "o-1"
+    assert rows(saga("dead", "list", "-o", "json")) == []
 
 
 @pytest.mark.parametrize(
