@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DOCS_VENV := .venv-docs
 
-.PHONY: proto bugs simulate simulate-calls setup demo check test lint types layers soak chaos ambiguous docs docs-reference pictures format clean bench bench-full bench-peers projections
+.PHONY: proto bugs simulate simulate-calls setup demo check test lint types layers soak chaos ambiguous docs docs-reference pictures format clean links bench bench-full bench-peers projections
 
 setup: $(STAMP)
 
@@ -91,6 +91,10 @@ $(DOCS_VENV)/.installed: pyproject.toml
 # What README and docs show of `saga show`, `watch` and `graph`, taken anew from a real run.
 pictures: setup
 	@$(BIN)/python -m docs.generator.pictures
+
+# The links that lead out of the repository, and what is wrong with them. Asks no server.
+links: setup
+	@$(BIN)/python -m docs.generator.links
 
 docs-reference: setup
 	$(BIN)/python -m docs.generator

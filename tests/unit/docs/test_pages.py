@@ -1,4 +1,4 @@
-"""Every page: its links lead somewhere, its blocks are what they say, and it gives nothing away."""
+"""Every page: its blocks are what they say, its pictures are there, and it gives nothing away."""
 
 from __future__ import annotations
 
@@ -10,28 +10,13 @@ from pathlib import Path
 import pytest
 
 from saga_engine.definition.loader import Loaded, load_text
-from tests.unit.docs.markdown import ROOT, anchors, blocks, images, links, pages
+from tests.unit.docs.markdown import ROOT, blocks, images, links, pages
 
 LANGUAGES = {"sh", "text", "yaml", "python", "json", "mermaid", ""}
 
 
 def _name(page: Path) -> str:
     return str(page.relative_to(ROOT))
-
-
-@pytest.mark.parametrize("page", pages(), ids=_name)
-def test_every_relative_link_leads_to_a_file_and_its_heading(page: Path) -> None:
-    broken = []
-    for target in links(page):
-        if "://" in target or target.startswith("mailto:"):
-            continue
-        name, _, anchor = target.partition("#")
-        file = (page.parent / name).resolve() if name else page
-        if not file.exists() or not file.is_relative_to(ROOT):
-            broken.append(f"{target}: no such file")
-        elif anchor and anchor not in anchors(file):
-            broken.append(f"{target}: no such heading")
-    assert broken == []
 
 
 @pytest.mark.parametrize("page", pages(), ids=_name)
