@@ -22,7 +22,7 @@ from saga_engine.definition.problems import nearest
 from saga_engine.errors import UsageError
 from saga_engine.exposure import refuse_plain_text
 from saga_engine.project import CONFIG_FILE
-from saga_engine.settings import NAME_PATTERN, Config, Settings, settle, shown_url
+from saga_engine.settings import NAME_PATTERN, Config, EventstoreSection, Settings, settle, shown_url
 
 Place: TypeAlias = tuple[str, ...]
 PREFIX = "SAGA_"
@@ -235,6 +235,7 @@ def _values(settings: Settings, sources: Sequence[_Source]) -> list[Value]:
         "orchestrator": settings.orchestrator,
         "limits": settings.limits,
         "api": {**dict(settings.api), "listen": str(settings.api.listen)},
+        "eventstore": settings.eventstore and _eventstore(settings.eventstore),
         "metrics": None if settings.metrics is None else str(settings.metrics),
         "demo": settings.demo,
     }
@@ -242,6 +243,11 @@ def _values(settings: Settings, sources: Sequence[_Source]) -> list[Value]:
         Value(".".join(place), value, next((o for s in sources if (o := s.origin(place))), "default"))
         for place, value in _leaves(shown, ())
     ]
+
+
+def _eventstore(section: EventstoreSection) -> dict[str, object]:
+    types = ", ".join(section.event_types) or None
+    return {**dict(section), "listen": str(section.listen), "event_types": types}
 
 
 def _leaves(value: object, place: Place) -> list[tuple[Place, JsonValue]]:

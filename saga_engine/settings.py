@@ -88,6 +88,11 @@ def _api_token(token: SecretStr) -> SecretStr:
     return token
 
 
+def _listed(value: object) -> object:
+    """A list as it is; from a flag, its parts with commas between them."""
+    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+
 def _event_types(pattern: str) -> str:
     if not re.fullmatch(r"(?!saga\b)[A-Za-z0-9][A-Za-z0-9_-]*(\.([A-Za-z0-9_-]+|\*))*(\.>)?", pattern):
         raise ValueError(
@@ -101,7 +106,7 @@ DatabaseUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_database_url)]
 NatsUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_nats_url)]
 Duration: TypeAlias = Annotated[int, BeforeValidator(_duration), PlainSerializer(format_duration)]
 ListenOn: TypeAlias = Annotated[Listening, BeforeValidator(_listening), PlainSerializer(str)]
-EventTypes: TypeAlias = Annotated[str, AfterValidator(_event_types)]
+EventTypes: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_event_types)], ...], BeforeValidator(_listed)]
 ApiToken: TypeAlias = Annotated[SecretStr, AfterValidator(_api_token)]
 Name: TypeAlias = Annotated[str, Field(pattern=NAME_PATTERN)]
 
@@ -201,7 +206,7 @@ class EventstoreSection(Section):
 
     listen: ListenOn = Listening("127.0.0.1", 50051)
     database: DatabaseUrl | None = None
-    event_types: tuple[EventTypes, ...] = ()
+    event_types: EventTypes = ()
     token: SecretStr | None = Field(default=None, min_length=16)
     certificate: Path | None = None
     key: Path | None = None

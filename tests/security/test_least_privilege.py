@@ -28,7 +28,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, postgres_database: NewDataba
         yield place
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_a_whole_saga_runs_with_a_user_and_a_role_for_each_process(place: Guarded) -> None:
     services = [
         place.as_("orchestrator", "saga_run").run("--orchestrator"),
@@ -51,7 +51,7 @@ def test_a_whole_saga_runs_with_a_user_and_a_role_for_each_process(place: Guarde
         assert "ermission" not in service.log, service.log
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 async def test_an_operator_reads_dead_letters_and_sends_them_again_without_making_a_consumer(place: Guarded) -> None:
     worker = await login(place.server.url, "worker_payment")
     for number in range(3):

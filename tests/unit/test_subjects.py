@@ -47,6 +47,11 @@ def test_these_types_may_be_named_for_an_event_store(pattern: str) -> None:
     assert EventstoreSection(event_types=(pattern,)).event_types == (pattern,)
 
 
+def test_a_flag_names_several_with_commas() -> None:
+    given = EventstoreSection.model_validate({"event_types": "ORDERS.*, BILLS.sent"})
+    assert given.event_types == ("ORDERS.*", "BILLS.sent")
+
+
 @pytest.mark.parametrize("pattern", ["", "*", ">", "*.created", "saga.*", "saga", "$JS.API", "a..b", "a.>.b", "a b"])
 def test_these_would_open_too_much_or_name_nothing(pattern: str) -> None:
     with pytest.raises(ValidationError, match="must be a subject, as in"):

@@ -25,17 +25,17 @@ def upgrade(frame: Frame, output: Format) -> None:
 
     Safe to repeat, and from several processes at once.
     """
-    _, rows = upgraded(frame, output)
+    settings, found = project_databases(frame)
+    rows = upgraded(settings, found, output)
     if output is not Format.TEXT:
         write_rows(rows, output)
 
 
-def upgraded(frame: Frame, output: Format) -> tuple[Settings, Sequence[Mapping[str, str | list[str]]]]:
-    """Upgrade all databases, each told as text when it is done; a row for each."""
+def upgraded(settings: Settings, found: Sequence[Database], output: Format) -> Sequence[Mapping[str, str | list[str]]]:
+    """Upgrade these databases, each told as text when it is done; a row for each."""
     from saga_engine import databases
     from saga_engine.settings import shown_url
 
-    settings, found = _databases(frame)
     rows: list[dict[str, str | list[str]]] = []
     for number, one in enumerate(found, start=1):
         with progress(f"upgrading {one.branch}, database {number} of {len(found)}"):
@@ -44,7 +44,7 @@ def upgraded(frame: Frame, output: Format) -> tuple[Settings, Sequence[Mapping[s
         if output is Format.TEXT:
             done = Styled(f"applied {', '.join(applied)}", "green") if applied else "is up to date"
             write([f"{one.branch}: ", done])
-    return settings, rows
+    return rows
 
 
 @click.command("status")
@@ -58,7 +58,7 @@ def status(frame: Frame, output: Format) -> None:
     from saga_engine import databases
     from saga_engine.settings import shown_url
 
-    settings, found = _databases(frame)
+    settings, found = project_databases(frame)
     known = [(one.branch, shown_url(one.url.get_secret_value()), databases.status(settings, one)) for one in found]
     if output is Format.TEXT:
         rows = [(name, ", ".join(far.current) or "none", _pending(far.pending), url) for name, url, far in known]
@@ -73,7 +73,8 @@ def status(frame: Frame, output: Format) -> None:
         )
 
 
-def _databases(frame: Frame) -> tuple[Settings, list[Database]]:
+def project_databases(frame: Frame) -> tuple[Settings, list[Database]]:
+    """All databases of the project, the event store's last."""
     from saga_engine.databases import databases, eventstore_databases
     from saga_engine.handlers import load_participants, load_projections
     from saga_engine.participant.registry import merge
