@@ -16,6 +16,7 @@ PAPER: Final = "#ffffff"
 FILL: Final[Mapping[Tone, str]] = {
     Tone.PLAIN: "#eef4fb",
     Tone.TIMER: "#f5f0fa",
+    Tone.EVENT: "#e9f6f5",
     Tone.PENDING: "#ffffff",
     Tone.RUNNING: "#d6e8ff",
     Tone.DONE: "#d5f0dc",
@@ -27,6 +28,7 @@ FILL: Final[Mapping[Tone, str]] = {
 STROKE: Final[Mapping[Tone, str]] = {
     Tone.PLAIN: "#5b7fa6",
     Tone.TIMER: "#8a6fb0",
+    Tone.EVENT: "#3d8a85",
     Tone.PENDING: "#9aa5b1",
     Tone.RUNNING: "#2563c9",
     Tone.DONE: "#2f8f4e",

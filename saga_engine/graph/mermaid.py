@@ -23,7 +23,7 @@ def _lines(shown: Picture) -> Iterator[str]:
     yield "---"
     yield "flowchart TD"
     for box in shown.boxes:
-        left, right = ("{{", "}}") if box.pivot else ("[", "]")
+        left, right = ("{{", "}}") if box.pivot else ("([", "])") if box.tone is Tone.EVENT else ("[", "]")
         yield f'    {names[box.place]}{left}"{_label(box)}"{right}:::{box.tone}'
     back: list[int] = []
     drawn = 0

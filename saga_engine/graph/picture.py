@@ -12,7 +12,7 @@ from typing import Final
 
 from saga_engine.core.plan import Leaf, Node, Plan
 from saga_engine.definition.durations import format_duration
-from saga_engine.definition.model import Call, Kind, Sleep
+from saga_engine.definition.model import Call, Kind, Sleep, Wait
 
 
 class Tone(StrEnum):
@@ -20,6 +20,7 @@ class Tone(StrEnum):
 
     PLAIN = "plain"
     TIMER = "timer"
+    EVENT = "event"
     PENDING = "pending"
     RUNNING = "running"
     DONE = "done"
@@ -49,7 +50,7 @@ _TONES: Final[Mapping[str, Tone]] = {
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One step. `lines` stand below its name; `badge` is its kind, where that is not the usual one."""
+    """One step, or the event that starts the saga. `lines` stand below its name; `badge`: an unusual kind."""
 
     place: str
     lines: tuple[str, ...]
@@ -77,7 +78,10 @@ class Picture:
 
 
 def picture(plan: Plan, statuses: Mapping[str, str] | None = None, status: str = "") -> Picture:
-    """The picture of a definition; of a saga with the `statuses` of its steps and its own `status`."""
+    """The picture of a definition; of a saga with the `statuses` of its steps and its own `status`.
+
+    The event of others that may start a saga is shown for a definition: which way a saga was started, nobody records.
+    """
     definition = plan.definition
     title = f"{definition.saga} version {definition.version}" + (f" · {status}" if status else "")
     boxes = tuple(
@@ -87,7 +91,11 @@ def picture(plan: Plan, statuses: Mapping[str, str] | None = None, status: str =
     arrows = tuple(
         Arrow(source, target, source in undoable and target not in final) for source, target in _direct(plan)
     )
-    return Picture(title, boxes, arrows)
+    if definition.on is None or statuses is not None:
+        return Picture(title, boxes, arrows)
+    started = Box(f"✉ {definition.on.subject}", ("starts the saga",), "", False, Tone.EVENT)
+    first = (Arrow(started.place, node.place, False) for node in plan.nodes.values() if not node.needs)
+    return Picture(title, (started, *boxes), (*first, *arrows))
 
 
 def _direct(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -129,6 +137,8 @@ def _box(node: Node, status: str | None) -> Box:
             lines.append(f"for each {action.for_each.as_name}, {action.for_each.max_parallel} at a time")
         if action.compensation is not None:
             lines.append(f"↶ {action.compensation.participant}.{action.compensation.command}")
+    if isinstance(action, Wait) and action.on is not None:
+        lines.append(f"or ✉ {action.on.subject}")
     lines += [f"if {_condition(str(condition.source))}" for scope, condition in node.guards if scope is node.scope]
     if status is not None:
         lines.append(status.replace("_", " "))

@@ -117,7 +117,7 @@ def _path(turns: Sequence[Turn], *, down: bool) -> str:
 def _drawn(box: Box, x: float, y: float, width: float, height: float) -> Iterator[str]:
     stroke, weight = (TEXT, 3.0) if box.pivot else (STROKE[box.tone], 1.3)
     dashed = ' stroke-dasharray="5 4"' if box.tone is Tone.SKIPPED else ""
-    round_by = height / 2 if box.tone is Tone.TIMER else 8
+    round_by = height / 2 if box.tone in (Tone.TIMER, Tone.EVENT) else 8
     whole = " · ".join((box.place, *box.lines))
     yield f"<g><title>{escape(whole)}</title>"
     yield (

@@ -46,7 +46,7 @@ def plan(frame: Frame, id_or_key: str, supposed: str, saga: str | None, output: 
         write_json({**named, **foresight_json(foreseen)}, output)
         return
     write([Styled(state.saga, bold=True), f"  {state.key}  if {supposed}"])
-    for line in foresight_lines(foreseen):
+    for line in foresight_lines(foreseen, view.plan):
         write(line)
 
 

@@ -9,19 +9,22 @@ from collections.abc import Mapping
 from typing import Final
 
 from saga_engine.cli.output import Part, Styled, brief_json
+from saga_engine.cli.views.hearing import heard
 from saga_engine.cli.views.saga import status_part
 from saga_engine.core.events import Direction
 from saga_engine.core.foresight import ForeseenCommand, Foresight, Wave
-from saga_engine.definition.model import Json
+from saga_engine.core.plan import Plan
+from saga_engine.definition.model import Json, Wait
 
 _MOST_CAUSES: Final = 6
 
 
-def foresight_lines(foresight: Foresight) -> list[list[Part]]:
+def foresight_lines(foresight: Foresight, plan: Plan) -> list[list[Part]]:
     """Each wave with what it follows from and what it sends, then how the saga would be."""
+    ways = _ways(plan)
     lines: list[list[Part]] = [[Styled(f"note: {note}", "yellow")] for note in foresight.notes]
     for number, wave in enumerate(foresight.waves, start=1):
-        lines.append([Styled(f"{number}. ", bold=True), f"when {_causes(wave)}{_later(wave)}"])
+        lines.append([Styled(f"{number}. ", bold=True), f"when {_causes(wave, ways)}{_later(wave)}"])
         lines += [_command(command) for command in wave.commands]
         lines += [[f"   ✉ {event}"] for event in wave.events]
     lines.append(["the saga would be ", status_part(foresight.status)])
@@ -33,8 +36,18 @@ def foresight_json(foresight: Foresight) -> Mapping[str, Json]:
     return {"status": str(foresight.status), "notes": foresight.notes, "waves": [_wave(w) for w in foresight.waves]}
 
 
-def _causes(wave: Wave) -> str:
-    shown, more = wave.after[:_MOST_CAUSES], len(wave.after) - _MOST_CAUSES
+def _ways(plan: Plan) -> Mapping[str, str]:
+    """By a cause as the core words it, the way in which it comes about, where there is more than one."""
+    waits = ((place, plan.nodes[place].action, subject) for place, subject in heard(plan).items())
+    return {
+        f"{wait.event} comes for {place}": f" (a signal, or an event on {subject})"
+        for place, wait, subject in waits
+        if isinstance(wait, Wait)
+    }
+
+
+def _causes(wave: Wave, ways: Mapping[str, str]) -> str:
+    shown, more = [cause + ways.get(cause, "") for cause in wave.after[:_MOST_CAUSES]], len(wave.after) - _MOST_CAUSES
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 

@@ -5,8 +5,9 @@ Owns the wording. What is waited for is told by the core.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import assert_never
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, assert_never
 
 from saga_engine.cli.output import Part, Styled, rfc3339
 from saga_engine.core.events import Direction
@@ -22,10 +23,17 @@ from saga_engine.core.waits import (
     AwaitedTime,
 )
 
+NOT_HEARD: Final[Mapping[str, str]] = MappingProxyType({})
 
-def waits_lines(waits: Sequence[Awaited], state: SagaState, now: int) -> list[list[Part]]:
-    """A line for each thing that is waited for, times as seen from `now`, and one for the verbs."""
-    lines: list[list[Part]] = [[Styled("  waits    ", dim=True), _words(one, state.key, now)] for one in waits]
+
+def waits_lines(
+    waits: Sequence[Awaited], state: SagaState, now: int, heard: Mapping[str, str] = NOT_HEARD
+) -> list[list[Part]]:
+    """A line for each thing that is waited for, times as seen from `now`, and one for the verbs.
+
+    `heard`: by step that waits, the subject on which an event of others ends its wait as well.
+    """
+    lines: list[list[Part]] = [[Styled("  waits    ", dim=True), _words(one, state.key, now, heard)] for one in waits]
     verbs = verbs_for(state.status)
     if verbs:
         lines.append([Styled("  possible ", dim=True), ", ".join(verbs)])
@@ -42,7 +50,7 @@ def _next_step(key: str) -> str:
     return f"saga retry {key}, or skip or resolve it with --why"
 
 
-def _words(one: Awaited, key: str, now: int) -> str:
+def _words(one: Awaited, key: str, now: int, heard: Mapping[str, str]) -> str:
     match one:
         case AwaitedReply():
             what = f"{_place(one.step, one.item)}: for {_whose(one.direction)} of {one.participant}.{one.command}"
@@ -56,7 +64,8 @@ def _words(one: Awaited, key: str, now: int) -> str:
             return f"{_place(one.step, one.item)}: to go on {_in(one.until, now)}"
         case AwaitedSignal():
             until = "" if one.until is None else f", until its time is up {_in(one.until, now)}"
-            return f"{one.step}: for the signal {one.event}{until} → saga signal {key} {one.event}"
+            other = f", or an event on {heard[one.step]}" if one.step in heard else ""
+            return f"{one.step}: for the signal {one.event}{other}{until} → saga signal {key} {one.event}"
         case AwaitedOperator():
             error = _error(one.code, one.message)
             return f"{_place(one.step, one.item)}: blocked {_doing(one.direction)}, {error} → {_next_step(key)}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from saga_engine.cli.output import Part
+from saga_engine.cli.views.hearing import heard
 from saga_engine.cli.views.saga import saga_heading
 from saga_engine.cli.views.steps import steps_lines
 from saga_engine.cli.views.timeline import timeline
@@ -22,7 +23,7 @@ def state_lines(view: SagaView, now: int, *, bars: bool) -> list[list[Part]]:
     """How the saga is: heading, what it waits for and what can be done about it, its steps."""
     return [
         *saga_heading(view.state, now),
-        *waits_lines(waits_for(view.plan, view.state, now), view.state, now),
+        *waits_lines(waits_for(view.plan, view.state, now), view.state, now, heard(view.plan)),
         [],
         *steps_lines(view.plan, view.state, view.events, now, bars=bars),
     ]

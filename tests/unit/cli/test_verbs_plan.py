@@ -9,7 +9,7 @@ import pytest
 
 from saga_engine.core.state import Status
 from tests.unit.cli.conftest import Saga
-from tests.unit.cli.trips import PAID, Trips, confirmed, succeeds, suspended, write_trip
+from tests.unit.cli.trips import DEFINITION, PAID, Trips, confirmed, succeeds, suspended, write_trip
 
 FLIGHT_AND_HOTEL = """
 saga: travel
@@ -46,6 +46,7 @@ steps:
   - {step: close, kind: retriable, call: clerk.close}
   - {step: peek, kind: read_only, call: clerk.peek}
 """
+HEARD = '{subject: TRIPS.confirmed, key: "${{ event.data.id }}"}'
 PART = """
 saga: part
 version: 1
@@ -140,6 +141,19 @@ def test_a_signal_comes_before_a_step_that_waits_behind_it(trips: Trips, saga: S
         (["pay is rejected"], ["hotel.release"]),
         (["reserve is undone"], []),
     ]
+
+
+def test_a_wait_that_an_event_ends_as_well_says_on_which_subject(project: Path, trips: Trips, saga: Saga) -> None:
+    text = DEFINITION.replace("saga: trip", "saga: heard").replace("timeout: 1h", f"timeout: 1h, on: {HEARD}")
+    (project / "definitions" / "heard.yaml").write_text(text, encoding="utf-8")
+    saga("start", "heard", "--input", '{"id": "h-1"}')
+    shown = saga("plan", "h-1", "--if", "fail@pay").out
+    assert "Confirmed comes for confirm (a signal, or an event on TRIPS.confirmed)" in " ".join(shown.split())
+    trips.give("h-1", succeeds("reserve"))
+    waits = "confirm: for the signal Confirmed, or an event on TRIPS.confirmed, until"
+    assert waits in " ".join(saga("show", "h-1").out.split())
+    trips.start("t-1")
+    assert "an event on" not in saga("plan", "t-1", "--if", "fail@pay").out
 
 
 def test_a_wait_fails_when_its_time_is_over(trips: Trips, saga: Saga) -> None:

@@ -52,6 +52,29 @@ def test_mermaid_draws_both_ways_and_marks_the_pivot() -> None:
     assert "    linkStyle 1 stroke:#974208" in lines
 
 
+HEARING = """
+saga: ship
+on: {subject: ORDERS.approved, key: "${{ event.data.id }}"}
+steps:
+  - {step: pack, call: w.pack, compensate: none}
+  - {step: collected, wait: {event: Collected, on: {subject: CARRIER.collected, key: "${{ event.data.id }}"}}}
+"""
+
+
+def test_what_others_tell_is_drawn_where_it_starts_a_saga_and_where_it_ends_a_wait() -> None:
+    shown = picture(compile_plan(define(HEARING)))
+    lines = mermaid(shown).splitlines()
+    assert '    s0(["<b>✉ ORDERS.approved</b><br/>starts the saga"]):::event' in lines
+    assert '    s2["<b>collected</b><br/>wait for Collected<br/>or ✉ CARRIER.collected"]:::timer' in lines
+    assert [line for line in lines if "->" in line] == ["    s0 --> s1", "    s1 --> s2"]
+    assert {"✉ ORDERS.approved", "starts the saga", "or ✉ CARRIER.collected"} <= set(texts(svg(shown)))
+
+
+def test_a_saga_that_runs_is_drawn_without_what_may_have_started_it() -> None:
+    shown = picture(compile_plan(define(HEARING)), {}, "running")
+    assert [box.place for box in shown.boxes] == ["pack", "collected"]
+
+
 def test_what_mermaid_would_read_as_syntax_is_escaped() -> None:
     text = """
 saga: quoted
