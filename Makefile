@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DOCS_VENV := .venv-docs
 
-.PHONY: proto bugs simulate simulate-calls setup demo check test lint types layers soak chaos ambiguous docs docs-reference pictures format clean links bench bench-full bench-peers projections
+.PHONY: api-fuzz proto bugs simulate simulate-calls setup demo check test lint types layers soak chaos ambiguous docs docs-reference pictures format clean links bench bench-full bench-peers projections
 
 setup: $(STAMP)
 
@@ -62,6 +62,11 @@ chaos: setup
 # Ten thousand commits whose outcome nobody tells, on each of SQLite, PostgreSQL, and that through CockroachDB's dialect.
 ambiguous: setup
 	@$(BIN)/python -m tests.chaos.ambiguous_run
+
+# Whatever the HTTP API's document allows, and what it does not: so many of each for every operation, on two stores.
+EXAMPLES ?= 300
+api-fuzz: setup
+	@API_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q tests/integration/api/test_document.py --timeout=7200
 
 # What each seed does is the same every time: a failing one is run again with SEEDS=1 FROM=<seed>.
 SEEDS ?= 1000

@@ -136,7 +136,7 @@ def _order_id(request: Request) -> str:
     Raises:
         Problem: the key is no key.
     """
-    key = request.http.headers.get("idempotency-key")
+    key = request.header("idempotency-key")
     if key is None:
         return str(uuid4())
     if not (0 < len(key) <= _MOST_KEY and key.isascii() and key.isprintable()):
@@ -176,7 +176,7 @@ async def show(request: Request) -> Answer:
 
 
 async def of_customer(request: Request) -> Answer:
-    customer = request.http.path_params["customer_id"]
+    customer = request.path["customer_id"]
     database = request.desk.settings.participant("order").database
     sagas = await request.desk.read(database, lambda db: orders.of_customer(db, customer))
 
@@ -192,7 +192,7 @@ async def events(request: Request) -> Answer:
 
 
 async def _view(request: Request) -> SagaView:
-    order_id = request.http.path_params["order_id"]
+    order_id = request.path["order_id"]
     try:
         view = await request.desk.ask(lambda client: client.view(client.find(order_id, SAGA)))
     except NotFoundError:

@@ -82,11 +82,17 @@ class Access:
 
 def _from_here(headers: Headers) -> Problem | None:
     """Without tokens, a name that resolves to this machine by somebody's trick must not be taken for it."""
-    host = headers.get("host", "")
-    if host and is_local(urlsplit(f"//{host}").hostname or "."):
+    if _is_here(headers.get("host", "")):
         return None
     return Problem(
         HTTPStatus.MISDIRECTED_REQUEST,
         "host",
         "without tokens this API answers only what is asked of localhost or 127.0.0.1",
     )
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return is_local(urlsplit(f"//{host}").hostname or ".")
+    except ValueError:  # An address that begins like one of IPv6, and is none.
+        return False

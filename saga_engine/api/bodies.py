@@ -36,6 +36,9 @@ async def body(request: Request, model: type[M], *, empty: bool = False) -> M:
         # Also what keeps other sites' forms away: a browser asks before it sends JSON elsewhere.
         said = "expected the header `Content-Type: application/json`"
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media_type", said)
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        said = "expected the body as it is, without Content-Encoding"
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media_type", said)
     value = parse_json(raw)
     if isinstance(value, InputRejected):
         errors = [{"at": problem.json_path, "message": problem.message} for problem in value.problems]

@@ -17,6 +17,16 @@ from saga_engine.api.problems import MEDIA_TYPE, ProblemDocument
 from saga_engine.definition.model import Json
 
 _REF: Final = "#/components/schemas/{model}"
+_EVENT: Final[Json] = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"type": "string"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "retry": {"type": "integer"},
+    },
+}
+"""One event of a stream: that is what tools check one by one."""
 _ALWAYS: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.MISDIRECTED_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE)
 _WITH_BODY: Final = (
     HTTPStatus.BAD_REQUEST,
@@ -108,7 +118,7 @@ def _responses(one: Operation) -> Json:
     responses: dict[str, Json] = {}
     for status, model in one.gives.items():
         kind = "text/event-stream" if model is None else "application/json"
-        schema: Json = {"type": "string"} if model is None else _ref(model)
+        schema = _EVENT if model is None else _ref(model)
         responses[str(status.value)] = {"description": status.phrase, "content": {kind: {"schema": schema}}}
     checked = _WITH_BODY if one.takes is not None else (HTTPStatus.UNPROCESSABLE_ENTITY,)
     problems = {*one.problems, *_ALWAYS, *(checked if one.takes or one.query or one.headers else ())}

@@ -9,17 +9,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from http import HTTPMethod, HTTPStatus
 from typing import TYPE_CHECKING, TypeAlias, get_origin
+from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from saga_engine.api.bodies import misfit
 from saga_engine.api.exchange import Exchange, exchange_of
 from saga_engine.api.problems import Problem
 from saga_engine.definition.model import Json
+from saga_engine.errors import NotFoundError
 
 if TYPE_CHECKING:
     from saga_engine.bootstrap.desk import Desk
@@ -27,10 +30,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request to an operation. `query`: its parameters, checked."""
+    """A request to an operation. `path`: what stands in the places of its path; `query`: its parameters, checked."""
 
     http: HttpRequest
     desk: Desk
+    path: Mapping[str, str]
     query: BaseModel | None
     exchange: Exchange
 
@@ -43,6 +47,15 @@ class Request:
     def traceparent(self) -> str | None:
         """The trace context to go on from, as in a start: the request's own span, or, untraced, the caller's."""
         return self.exchange.traceparent
+
+    def header(self, name: str) -> str | None:
+        """A header that means something to the operation; None without it.
+
+        Raises:
+            Problem: it is given more than once, so that nobody knows which is meant.
+        """
+        values = self.http.headers.getlist(name)
+        return _only(values, name) if values else None
 
     def concerns(self, saga_id: UUID) -> UUID:
         """Say that it is about this saga, to the log and to its span; the same id."""
@@ -90,7 +103,16 @@ def routes(desk: Desk, operations: Sequence[Operation]) -> list[Route]:
     paths: dict[str, list[Operation]] = {}
     for one in operations:
         paths.setdefault(one.path, []).append(one)
-    return [Route(path, _endpoint(desk, those), methods=[one.method for one in those]) for path, those in paths.items()]
+    return [
+        _Route(path, _endpoint(desk, those), methods=[one.method for one in those]) for path, those in paths.items()
+    ]
+
+
+class _Route(Route):
+    """Matches the path as it was sent, so that an encoded slash is part of a name, as RFC 3986 (2.2) has it."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return super().matches({**scope, "path": scope["raw_path"].decode("latin-1")})
 
 
 def _endpoint(desk: Desk, operations: Sequence[Operation]) -> Callable[[HttpRequest], Awaitable[Response]]:
@@ -101,13 +123,25 @@ def _endpoint(desk: Desk, operations: Sequence[Operation]) -> Callable[[HttpRequ
         operation = by_method[HTTPMethod.GET if http.method == HTTPMethod.HEAD else http.method]
         exchange = exchange_of(http.scope)
         exchange.asks(operation.name, operation.path)
-        answer = await operation.does(Request(http, desk, _query(http, operation), exchange))
+        answer = await operation.does(Request(http, desk, _path(http), _query(http, operation), exchange))
         if isinstance(answer.body, AsyncIterator):
             kept = {"Cache-Control": "no-store", **answer.headers}
+            if http.method == HTTPMethod.HEAD:
+                return Response(None, answer.status, kept, "text/event-stream")  # There is no end to wait for.
             return StreamingResponse(answer.body, answer.status, kept, "text/event-stream")
         return JSONResponse(answer.body, answer.status, answer.headers)
 
     return endpoint
+
+
+def _path(http: HttpRequest) -> Mapping[str, str]:
+    try:
+        found = {name: unquote_to_bytes(text).decode() for name, text in http.path_params.items()}
+    except UnicodeDecodeError:
+        raise NotFoundError("nothing has that name: it is no UTF-8") from None
+    if any("\x00" in text for text in found.values()):
+        raise NotFoundError("nothing has that name: it holds the character NUL")
+    return found
 
 
 def _query(http: HttpRequest, operation: Operation) -> BaseModel | None:

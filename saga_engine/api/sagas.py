@@ -56,9 +56,8 @@ def saga_id(request: Request) -> UUID:
     Raises:
         NotFoundError: it is none, so that there is no such saga.
     """
-    text = request.http.path_params["saga_id"]
     try:
-        return request.concerns(UUID(text))
+        return request.concerns(UUID(request.path["saga_id"]))
     except ValueError:
         raise NotFoundError("no saga with that id: it is no UUID; by its key a saga is found with ?key=") from None
 

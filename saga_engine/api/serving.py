@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 
 from saga_engine.api.access import refuse_exposure
 from saga_engine.api.app import ENGINE, application
+from saga_engine.api.connection import Connection
 from saga_engine.api.counters import ApiCounters
 from saga_engine.api.project import project_operations
 from saga_engine.bootstrap.desk import at_hand
@@ -67,7 +68,7 @@ async def serve_api(settings: Settings, stop: asyncio.Event, ready: Callable[[st
                 looks.close()
 
 
-def server(app: Starlette, settings: Settings) -> Server:
+def server(app: Starlette, settings: Settings, connection: type[Connection] = Connection) -> Server:
     """uvicorn with our limits, to be run on a socket that listens."""
     api = settings.api
     return Server(
@@ -78,7 +79,7 @@ def server(app: Starlette, settings: Settings) -> Server:
             lifespan="off",
             server_header=False,
             ws="none",
-            http="h11",
+            http=connection,
             h11_max_incomplete_event_size=HEAD_BYTES,
             limit_concurrency=MOST_AT_ONCE,
             timeout_graceful_shutdown=FINISH_S,

@@ -41,7 +41,7 @@ def last_event_id(request: Request) -> int:
     Raises:
         Problem: it is no version.
     """
-    text = request.http.headers.get("last-event-id", "").strip()
+    text = (request.header("last-event-id") or "").strip()
     if text and not (text.isascii() and text.isdecimal() and len(text) <= 16 and int(text) <= _MOST_VERSION):
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", f"Last-Event-ID: {text[:50]!r} is no version")
     return int(text or 0)

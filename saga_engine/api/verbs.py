@@ -38,7 +38,8 @@ from saga_engine.words import MOST_WORDS
 def _who(request: Request, said: str | None) -> str:
     """Who is recorded: whom the caller names, and always by which token."""
     by = "the API" if request.caller is None else f"the API's token {request.caller}"
-    return by if said is None else f"{said} by {by}"[:MOST_WORDS]
+    # Where it is too long, what the caller says of himself is cut off, never which token it was.
+    return by if said is None else f"{said[: MOST_WORDS - len(f' by {by}')]} by {by}"
 
 
 async def _done(request: Request, act: Act, *, dry_run: bool) -> Answer:
