@@ -88,7 +88,8 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "E404": "Input: against the definition's schema.",
     "W301": "Warning: a result that is null when its step is skipped.",
     "W302": "Warning: a field that the schema does not require, read without `has(...)`.",
-    "W303": "Warning: a command that the exported handlers do not have.",
+    "W303": "Warning: a command that the exported handlers do not have, or, with `saga validate --strict`, that no "
+    "handler of the project serves.",
     "W304": "Warning: a payload that does not fit the command's schema.",
     "W305": "Warning: a compensation at another participant than the step, whose inbox cannot fence it.",
     "W310": "Warning: an `sla` that the saga's own time-out always comes before.",

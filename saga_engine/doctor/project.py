@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from saga_engine.bootstrap.definitions import DefinitionFile, load_project
+from saga_engine.bootstrap.served import commands_served
 from saga_engine.definition.catalogue import load_catalogue
 from saga_engine.definition.model import Call, Child, Definition
 from saga_engine.doctor.finding import Finding, Severity, fine, several
@@ -35,13 +36,8 @@ class Project:
 
     @property
     def served(self) -> Set[str]:
-        """Every command that somebody is known to serve, as `participant.command`.
-
-        Of participants that are here by their handlers alone: the catalogue may be older than they are.
-        """
-        here = self.participants or {}
-        own = {f"{one.name}.{command}" for one in here.values() for command in one.handlers}
-        return own | {command for command in self.catalogued if command.partition(".")[0] not in here}
+        """Every command that somebody is known to serve, as `participant.command`."""
+        return commands_served(self.participants or {}, self.catalogued)
 
 
 def read_project(settings: Settings) -> tuple[Project, Sequence[Finding]]:

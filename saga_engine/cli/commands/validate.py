@@ -22,14 +22,20 @@ if TYPE_CHECKING:
 
 @click.command("validate")
 @click.argument("files", nargs=-1, metavar="[FILE]...")
+@click.option("--strict", is_flag=True, help="Check commands against the handlers too; exit with 1 on any warning.")
 @output_option
 @pass_frame
-def validate(frame: Frame, files: tuple[str, ...], output: Format) -> None:
+def validate(frame: Frame, files: tuple[str, ...], strict: bool, output: Format) -> None:
     """Check definitions and report every mistake.
 
     Without FILE, all definitions of the project are checked; `-` reads one from stdin. Exit code 2 if one is wrong.
+
+    With --strict the handlers are imported, and a command of the project's definitions that none of them serves is a
+    warning, unless the catalogue names it as another project's.
     """
-    results = {name: _check(name) for name in files or _all_definitions(frame)}
+    results: Mapping[str, Loaded | Problems] = {name: _check(name) for name in files or _all_definitions(frame)}
+    if strict:
+        results = _against_handlers(results, frame.root())
     if output is Format.TEXT:
         for name, result in results.items():
             for line in _lines(name, result):
@@ -38,6 +44,24 @@ def validate(frame: Frame, files: tuple[str, ...], output: Format) -> None:
         write_rows([_row(name, result) for name, result in results.items()], output)
     if any(isinstance(result, Problems) for result in results.values()):
         click.get_current_context().exit(2)
+    if strict and any(result.warnings for result in results.values() if not isinstance(result, Problems)):
+        click.get_current_context().exit(1)
+
+
+def _against_handlers(results: Mapping[str, Loaded | Problems], root: Path) -> Mapping[str, Loaded | Problems]:
+    """The same, with a warning for each command of the project's own definitions that nobody is known to serve."""
+    from dataclasses import replace
+
+    from saga_engine.bootstrap.served import project_commands, unserved
+
+    served, own = project_commands(root), {path.resolve() for path in definition_files(root)}
+
+    def checked(name: str, result: Loaded | Problems) -> Loaded | Problems:
+        if isinstance(result, Problems) or Path(name).resolve() not in own:
+            return result
+        return replace(result, warnings=tuple(sorted({*result.warnings, *unserved(result, served)})))
+
+    return {name: checked(name, result) for name, result in results.items()}
 
 
 def _all_definitions(frame: Frame) -> list[str]:

@@ -101,6 +101,60 @@ def test_an_exported_catalogue_lets_validate_and_start_find_a_misspelt_path(hote
         assert "rom" in refused.out + refused.err
 
 
+STRAY = """
+saga: stay
+version: 1
+steps:
+  - {step: reserve, call: hotel.resrve, with: {id: a}, compensate: {call: mail.send}}
+"""
+
+
+def test_strictly_a_command_that_no_handler_serves_is_a_warning_with_its_place(hotel: Path, saga: Saga) -> None:
+    assert saga("validate", "--strict").code == 0
+    (hotel / "definitions" / "stay.yaml").write_text(STRAY, encoding="utf-8")
+    assert saga("validate").code == 0
+    done = saga("validate", "--strict")
+    assert done.code == 1
+    told = [line for line in done.out.splitlines() if "W303" in line]
+    assert [line.partition("; expected")[0] for line in told] == [
+        "definitions/stay.yaml:5:27: W303 no handler serves hotel.resrve",
+        "definitions/stay.yaml:5:75: W303 no handler serves mail.send",
+    ]
+    assert 'did you mean "hotel.reserve"? (warning)' in told[0]
+    rows = json.loads(saga("validate", "--strict", "-o", "json").out)
+    assert [(row["valid"], len([one for one in row["warnings"] if one["code"] == "W303"])) for row in rows] == [
+        (True, 2)
+    ]
+
+
+def test_strictly_a_command_of_another_project_is_fine_once_the_catalogue_names_it(hotel: Path, saga: Saga) -> None:
+    text = STRAY.replace("resrve", "reserve").replace("compensate: {call: mail.send}", "compensate: {call: hotel.wake}")
+    elsewhere = "  - {step: tell, call: mail.send, with: {}, compensate: none}\n"
+    (hotel / "definitions" / "stay.yaml").write_text(text + elsewhere, encoding="utf-8")
+    assert saga("validate", "--strict").code == 1
+    named: dict[str, object] = {"mail.send": {}, "hotel.reserve": {}, "hotel.wake": {}}
+    (hotel / "definitions" / "participants.json").write_text(json.dumps(named), encoding="utf-8")
+    assert saga("validate", "--strict").code == 0
+
+
+def test_strictly_any_warning_counts_and_other_files_are_not_held_against_the_handlers(hotel: Path, saga: Saga) -> None:
+    late = "saga: late\ntimeout: 1m\nsla: 2m\nsteps: [{step: a, call: far.away, compensate: none}]\n"
+    (hotel / "late.yaml").write_text(late, encoding="utf-8")
+    done = saga("validate", "--strict", "late.yaml")
+    assert done.code == 1
+    assert "W310" in done.out
+    assert "far.away" not in done.out
+    (hotel / "late.yaml").write_text(late.replace("2m", "30s"), encoding="utf-8")
+    assert saga("validate", "--strict", "late.yaml").code == 0
+
+
+def test_strictly_handlers_that_do_not_import_are_an_error_with_their_place(hotel: Path, saga: Saga) -> None:
+    (hotel / "participants" / "wrong.py").write_text("import nothing_of_that_name\n", encoding="utf-8")
+    done = saga("validate", "--strict")
+    assert done.code == 2
+    assert "participants/wrong.py:1" in done.err
+
+
 def test_an_export_goes_where_it_is_asked_to(hotel: Path, saga: Saga) -> None:
     assert saga("participants", "export", "--output", "deep/down/commands.json").code == 0
     printed = saga("participants", "export", "--output", "-")

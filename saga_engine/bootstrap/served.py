@@ -1,0 +1,58 @@
+"""Which commands somebody is known to serve, and which of a definition nobody is: by the handlers, which are imported.
+
+Owns what counts as served. Asks no worker: `saga doctor` knows who lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from pathlib import Path
+
+from saga_engine.definition.catalogue import load_catalogue
+from saga_engine.definition.loader import Loaded
+from saga_engine.definition.model import Call, Definition
+from saga_engine.definition.problems import Finding, Problem, nearest
+from saga_engine.handlers import load_participants
+from saga_engine.participant.registry import MergedParticipant, merge
+from saga_engine.project import CATALOGUE, DEFINITIONS
+
+
+def commands_served(here: Mapping[str, MergedParticipant], catalogued: Set[str]) -> Set[str]:
+    """Every command that somebody is known to serve, as `participant.command`.
+
+    Of participants that are here by their handlers alone: the catalogue may be older than they are.
+    """
+    own = {f"{one.name}.{command}" for one in here.values() for command in one.handlers}
+    return own | {command for command in catalogued if command.partition(".")[0] not in here}
+
+
+def project_commands(root: Path) -> Set[str]:
+    """What the project's handlers serve, and what its catalogue says of workers elsewhere.
+
+    Raises `UsageError` for handlers that do not import and for a catalogue that is not of its form.
+    """
+    path = root / DEFINITIONS / CATALOGUE
+    catalogued = frozenset(load_catalogue(path).commands) if path.is_file() else frozenset()
+    return commands_served(merge(load_participants(root)), catalogued)
+
+
+def unserved(loaded: Loaded, served: Set[str]) -> Sequence[Problem]:
+    """A warning for each place where a definition asks for a command that nobody is known to serve."""
+    said = {(one.line, one.column) for one in loaded.warnings if one.code == _CODE}
+    found = loaded.place(_findings(loaded.definition, served)).problems
+    return [one for one in found if (one.line, one.column) not in said]
+
+
+_CODE = "W303"
+_EXPECTED = f"a handler in participants/ or compensations/, or its name in {DEFINITIONS}/{CATALOGUE} if it is elsewhere"
+
+
+def _findings(definition: Definition, served: Set[str]) -> Iterator[Finding]:
+    for index, step in enumerate(definition.steps):
+        call = step.action if isinstance(step.action, Call) else None
+        for asked, path in ((call, ()), (call and call.compensation, ("compensate",))):
+            if asked is None or f"{asked.participant}.{asked.command}" in served:
+                continue
+            name = f"{asked.participant}.{asked.command}"
+            place = ("steps", index, *path, "call")
+            yield Finding(_CODE, place, f"no handler serves {name}", _EXPECTED, nearest(name, served))
