@@ -28,15 +28,23 @@ class TooManyFollowersError(Exception):
 
 
 class Follower:
-    """One who follows the aggregates of an id. `reached`: by type, the version up to which it has been told."""
+    """One who follows the aggregates of an id, or of these only the one of a `type`, if it is not empty.
 
-    def __init__(self) -> None:
+    `reached`: by type, the version up to which it has been told.
+    """
+
+    def __init__(self, type: str) -> None:
+        self._type = type
         self.reached: dict[str, int] = {}
         self._news = asyncio.Event()
 
     def seen(self) -> None:
         """To be called before the store is read, so that what comes while it is read is not missed."""
         self._news.clear()
+
+    def lacks(self, aggregate: Aggregate, version: int) -> bool:
+        """Whether it wants to be told of that aggregate, and has not been up to that version."""
+        return self._type in ("", aggregate.type) and version > self.reached.get(aggregate.type, 0)
 
     def wake(self) -> None:
         self._news.set()
@@ -66,11 +74,11 @@ class Feed:
         """Set when the server shuts down: followers end."""
 
     @contextmanager
-    def follow(self, aggregate_id: str) -> Iterator[Follower]:
-        """Follow the aggregates of that id. Raises `TooManyFollowersError`."""
+    def follow(self, aggregate_id: str, type: str = "") -> Iterator[Follower]:
+        """Follow the aggregates of that id, or the one of a type among them. Raises `TooManyFollowersError`."""
         if self._count >= self._most:
             raise TooManyFollowersError
-        follower = Follower()
+        follower = Follower(type)
         self._count += 1
         self._followers[aggregate_id].add(follower)
         try:
@@ -109,5 +117,5 @@ class Feed:
             complained = False
             for aggregate, version in found.items():
                 for follower in self._followers.get(aggregate.id, ()):
-                    if version > follower.reached.get(aggregate.type, 0):
+                    if follower.lacks(aggregate, version):
                         follower.wake()

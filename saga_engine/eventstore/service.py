@@ -105,7 +105,7 @@ class EventStoreService:
                 yield await self._one(request, context)
                 return
             wanted = await _wanted(request, context)
-            with self._feed.follow(wanted.aggregate_id) as follower:
+            with self._feed.follow(wanted.aggregate_id, wanted.aggregate_type) as follower:
                 while not self._feed.closed:
                     follower.seen()
                     async for stored in self._new(wanted, follower):

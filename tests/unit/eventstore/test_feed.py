@@ -53,6 +53,19 @@ async def test_the_look_at_the_store_wakes_who_has_not_been_told_all_also_after_
     await end_tasks([looking])
 
 
+async def test_the_look_at_the_store_wakes_nobody_for_a_type_that_was_not_asked_for() -> None:
+    versions = Versions()
+    versions.known |= {ORDER: 1, Aggregate("o-1", "payment"): 1}
+    feed = Feed(versions, inline, interval=0.005)
+    looking = asyncio.create_task(feed.run())
+    with feed.follow("o-1", "order") as told, feed.follow("o-1") as behind:
+        told.reached["order"] = behind.reached["order"] = 1
+        await asyncio.wait_for(behind.news(), 30)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(told.news(), 0.05)
+    await end_tasks([looking])
+
+
 async def test_what_comes_while_the_store_is_read_is_not_missed() -> None:
     feed = Feed(Versions(), inline)
     with feed.follow("o-1") as follower:
