@@ -6,7 +6,7 @@ Looks at settings only: what a server offers today, somebody in between may take
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -33,14 +33,7 @@ def refuse_plain_text(settings: Settings) -> None:
 
 def plain_text(settings: Settings) -> Iterator[str]:
     """Each connection beyond loopback that may be in plain text, where it is configured, and what to do about it."""
-    urls = {settings.database.get_secret_value(): "database"}
-    if settings.eventstore is not None and settings.eventstore.database is not None:
-        urls.setdefault(settings.eventstore.database.get_secret_value(), "eventstore.database")
-    for name, one in settings.participants.items():
-        urls.setdefault(one.database.get_secret_value(), f"participants.{name}.database")
-    for name, view in settings.projections.items():
-        urls.setdefault(view.database.get_secret_value(), f"projections.{name}.database")
-    for url, place in urls.items():
+    for url, place in database_urls(settings).items():
         host, mode = database_host(url), sslmode(url)
         if host is not None and not is_local(host) and mode not in ENCRYPTED:
             yield (
@@ -53,6 +46,18 @@ def plain_text(settings: Settings) -> Iterator[str]:
             f"nats.url: {shown_url(broker.get_secret_value())}: the connection may be in plain text; set nats.tls "
             f"(ca: FILE), or write tls:// in nats.url, or allow it with {_ALLOW}"
         )
+
+
+def database_urls(settings: Settings) -> Mapping[str, str]:
+    """Each database once, and where it is configured first."""
+    urls = {settings.database.get_secret_value(): "database"}
+    if settings.eventstore is not None and settings.eventstore.database is not None:
+        urls.setdefault(settings.eventstore.database.get_secret_value(), "eventstore.database")
+    for name, one in settings.participants.items():
+        urls.setdefault(one.database.get_secret_value(), f"participants.{name}.database")
+    for name, view in settings.projections.items():
+        urls.setdefault(view.database.get_secret_value(), f"projections.{name}.database")
+    return urls
 
 
 def nats_in_plain_text(url: str) -> bool:
@@ -68,10 +73,12 @@ def database_host(url: str) -> str | None:
         return None
     parts = urlsplit(url)
     options = _options(parts.query)
-    # The order in which PostgreSQL's library looks for it; its service files may name any host.
-    said = options.get("hostaddr") or options.get("host") or parts.hostname or os.environ.get("PGHOST", "")
-    if not said and ("service" in options or "PGSERVICE" in os.environ):
+    # As the library of PostgreSQL looks for it: an address before a name, and what a service file says, which
+    # may be any host, before the environment.
+    name, address = options.get("host") or parts.hostname, options.get("hostaddr")
+    if not name and not address and ("service" in options or "PGSERVICE" in os.environ):
         return "the host of a service file"
+    said = address or os.environ.get("PGHOSTADDR") or name or os.environ.get("PGHOST", "")
     hosts = [host.rpartition(":")[0] if host.count(":") == 1 else host for host in unquote(said).split(",")]
     return next((host for host in hosts if not is_local(host)), hosts[0])
 

@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from saga_engine.doctor.finding import Finding, Severity, fine
-from saga_engine.exposure import ENCRYPTED, database_host, is_local, nats_in_plain_text, sslmode
+from saga_engine.exposure import ENCRYPTED, database_host, database_urls, is_local, nats_in_plain_text, sslmode
 from saga_engine.settings import NatsSection, Settings, shown_url
 
 _CHECKED: Final = "verify-full"
@@ -27,12 +27,7 @@ def exposures(settings: Settings, insecure: bool) -> Iterator[Finding]:
 
 
 def _all(settings: Settings, severity: Severity) -> Iterator[Finding]:
-    urls = {settings.database.get_secret_value(): "database"}
-    for name, one in settings.participants.items():
-        urls.setdefault(one.database.get_secret_value(), f"participants.{name}.database")
-    for name, view in settings.projections.items():
-        urls.setdefault(view.database.get_secret_value(), f"projections.{name}.database")
-    for url, place in urls.items():
+    for url, place in database_urls(settings).items():
         yield from _database(url, place, severity)
     if settings.nats.url is not None:
         yield from _nats(settings.nats, settings.nats.url.get_secret_value(), severity)

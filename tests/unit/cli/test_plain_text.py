@@ -79,6 +79,9 @@ def test_the_doctor_connects_to_nothing_that_reads_along(tmp_path: Path, capsys:
         ("postgresql:///saga?service=far", {}, True),
         ("postgresql:///saga?host=localhost,db.example.com:5432", {}, True),
         ("postgresql://localhost/saga?hostaddr=192.0.2.1", {}, True),
+        ("postgresql://localhost/saga", {"PGHOSTADDR": "192.0.2.1"}, True),
+        ("postgresql://db.example.com/saga", {"PGHOSTADDR": "127.0.0.1"}, False),
+        ("postgresql:///saga?service=far", {"PGHOST": "localhost"}, True),
         ("postgresql://%2Ftmp%2Fpg/saga", {}, False),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from saga_engine.doctor.databases import version_findings
 from saga_engine.doctor.exposure import exposures
 from saga_engine.doctor.finding import Severity
 from saga_engine.doctor.machine import disks, room, sqlite_findings
-from saga_engine.settings import Config, Settings, settle
+from saga_engine.settings import Config, EventstoreSection, Settings, settle
 
 GIB = 1 << 30
 
@@ -137,6 +138,12 @@ def test_a_broker_beyond_this_machine_has_to_be_encrypted_and_to_ask_who_we_are(
     found = [one for one in exposures(settings_of("sqlite:///engine.db", nats), insecure=False) if one.why]
     assert [word for word, one in zip(words, found, strict=True) if word in one.what] == words
     assert "secret" not in str(found)
+
+
+def test_the_database_of_the_event_store_is_looked_at_too() -> None:
+    far = EventstoreSection(database=SecretStr("postgresql://app@db.example/events"))
+    found = exposures(replace(settings_of("sqlite:///engine.db"), eventstore=far), insecure=False)
+    assert [(str(one.severity), one.where.split(":")[0]) for one in found] == [("error", "eventstore.database")]
 
 
 def test_what_is_meant_to_be_open_is_a_warning() -> None:
