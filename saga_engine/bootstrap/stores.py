@@ -52,6 +52,12 @@ def open_store(settings: Settings, *, new: bool = False) -> SqlEventStore:
     return store
 
 
+def is_there(settings: Settings) -> bool:
+    """Whether there is a database to be asked: a file may not have been made yet, of a server only it can tell."""
+    file = file_of(settings.database.get_secret_value())
+    return file is None or file.exists()
+
+
 def _no_database(file: Path) -> StoreUnavailableError:
     """An empty answer would pass for a system in which nothing goes on."""
     return StoreUnavailableError(

@@ -138,13 +138,16 @@ def diff(frame: Frame, before: str, after: str | None, output: Format) -> None:
 
 
 def _known(frame: Frame) -> Sequence[Known]:
-    """Every version there is, by saga and version."""
+    """Every version there is, by saga and version. Where there is no database yet, none is made: nothing is known."""
     from saga_engine.bootstrap.definitions import load_project
+    from saga_engine.bootstrap.stores import is_there
 
     settings = frame.settings()
     files = {(one.definition.saga, one.definition.version): one for one in load_project(settings.root)}
-    with frame.client(settings, new=True) as client:
-        records = {(one.saga, one.version): one for one in client.registered() if one.version is not None}
+    records: dict[tuple[str, int], DefinitionRecord] = {}
+    if is_there(settings):
+        with frame.client(settings) as client:
+            records = {(one.saga, one.version): one for one in client.registered() if one.version is not None}
     return [Known(*place, records.get(place), files.get(place)) for place in sorted({*records, *files})]
 
 

@@ -43,6 +43,14 @@ def test_a_list_says_what_is_registered_and_what_the_project_says(project_file: 
     assert text[2].endswith("definitions/trip.yaml")
 
 
+def test_looking_at_definitions_makes_no_database(project_file: Path, saga: Saga) -> None:
+    before = sorted(project_file.parents[1].rglob("*"))
+    assert states(saga) == [("trip", 1, "not registered", False)]
+    for arguments in (("show", "trip"), ("diff", "trip")):
+        assert saga("definitions", *arguments).code == 0
+    assert sorted(project_file.parents[1].rglob("*")) == before
+
+
 def test_a_project_without_definitions_says_so(project: Path, saga: Saga) -> None:
     done = saga("definitions", "list")
     assert (done.code, done.out, done.err) == (0, "", "No definitions found.\n")
