@@ -11,18 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from saga_engine import databases
+from saga_engine.bootstrap.prepared import opened_files, prepare
 from saga_engine.bootstrap.serving import START_WAIT_S, keep_time, keep_to, patiently
-from saga_engine.bootstrap.stores import is_embedded, open_store
+from saga_engine.bootstrap.stores import open_store
 from saga_engine.bootstrap.transports import transport
 from saga_engine.clock import StoreClock
-from saga_engine.errors import SchemaMissingError, UsageError
+from saga_engine.errors import UsageError
 from saga_engine.eventstore.store import SqlDomainEvents
 from saga_engine.exposure import is_local
 from saga_engine.participant.threads import HandlerThreads
-from saga_engine.ports import RunSync
-from saga_engine.settings import EventstoreSection, Listening, Settings
+from saga_engine.settings import EventstoreSection, Settings
 from saga_engine.sql.engine import open_engine
-from saga_engine.sql.files import OpenedFile, file_of
 
 if TYPE_CHECKING:
     from saga_engine.eventstore.server import Endpoint
@@ -45,7 +44,8 @@ async def run_eventstore(settings: Settings, stop: asyncio.Event, ready: Callabl
     from saga_engine.eventstore.server import serve
 
     threads = HandlerThreads("store", _THREADS)
-    await _prepare(settings, threads)
+    used = _databases(settings)
+    await prepare(settings, used, threads)
     store = await patiently(partial(open_store, settings, new=True), threads)
     engine = open_engine((section.database or settings.database).get_secret_value())
     clock = StoreClock(store.now)
@@ -62,7 +62,7 @@ async def run_eventstore(settings: Settings, stop: asyncio.Event, ready: Callabl
                 lambda port: ready(
                     f"Running the event store at {replace(section.listen, port=port)}. Stop with Ctrl-C."
                 ),
-                alongside=(keep_time(clock, threads), keep_to(_files(settings), clock)),
+                alongside=(keep_time(clock, threads), keep_to(opened_files(used), clock)),
             )
     finally:
         threads.close()
@@ -70,31 +70,8 @@ async def run_eventstore(settings: Settings, stop: asyncio.Event, ready: Callabl
         store.close()
 
 
-def _ready_line(listening: Listening) -> str:
-    return f"Running the event store at {listening}. Stop with Ctrl-C."
-
-
-def _files(settings: Settings) -> list[OpenedFile]:
-    paths = {file_of(one.url.get_secret_value()) for one in _databases(settings)}
-    return [OpenedFile.of(path) for path in paths if path is not None]
-
-
 def _databases(settings: Settings) -> list[databases.Database]:
     return [*databases.databases(settings, ()), *databases.eventstore_databases(settings)]
-
-
-async def _prepare(settings: Settings, run_sync: RunSync) -> None:
-    """Set up what is embedded; ask for `saga db upgrade` where somebody else's database is behind."""
-    for database in _databases(settings):
-        if is_embedded(database.url.get_secret_value()):
-            await run_sync(partial(databases.upgrade, settings, database))
-            continue
-        far = await patiently(partial(databases.status, settings, database), run_sync)
-        if far.pending:
-            raise SchemaMissingError(
-                f"the database of {database.branch} is not set up for this release "
-                f"(pending: {', '.join(far.pending)}): run `saga db upgrade`"
-            )
 
 
 def _endpoint(section: EventstoreSection, insecure: bool) -> Endpoint:

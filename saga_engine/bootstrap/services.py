@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -13,21 +13,23 @@ import structlog
 from sqlalchemy import Engine
 
 from saga_engine import databases
+from saga_engine.adapters.nats.transport import NatsTransport
 from saga_engine.adapters.sql.store import SqlEventStore
 from saga_engine.bootstrap.access import parties
 from saga_engine.bootstrap.collector import seldom_collecting
 from saga_engine.bootstrap.definitions import difference, project_definitions
 from saga_engine.bootstrap.listeners import listener
 from saga_engine.bootstrap.names import orchestrator_name
+from saga_engine.bootstrap.prepared import opened_files, prepare
 from saga_engine.bootstrap.projections import chosen, follower, open_projection
 from saga_engine.bootstrap.serving import START_WAIT_S, keep_time, keep_to, patiently
-from saga_engine.bootstrap.stores import is_embedded, open_for_its_clock, open_store
+from saga_engine.bootstrap.stores import open_for_its_clock, open_store
 from saga_engine.bootstrap.telling import tell_of, telling
 from saga_engine.bootstrap.tracing import tracing
 from saga_engine.bootstrap.transports import transport
 from saga_engine.clock import StoreClock
 from saga_engine.databases import Database
-from saga_engine.errors import SchemaMissingError, UsageError
+from saga_engine.errors import UsageError
 from saga_engine.handlers import load_participants
 from saga_engine.orchestrator.listener import Listener
 from saga_engine.orchestrator.service import Orchestrator
@@ -37,12 +39,11 @@ from saga_engine.orchestrator.tuning import Tuning
 from saga_engine.participant.registry import MergedParticipant, merge
 from saga_engine.participant.threads import HandlerThreads
 from saga_engine.participant.worker import Worker
-from saga_engine.ports import Clock, RunSync, Transport
+from saga_engine.ports import Clock, RunSync
 from saga_engine.projections.follower import Follower
 from saga_engine.projections.projection import Projection
 from saga_engine.settings import Settings
 from saga_engine.sql.engine import open_engine
-from saga_engine.sql.files import OpenedFile, file_of
 from saga_engine.sql.patience import HANDLERS
 from saga_engine.tasks import end_tasks
 
@@ -83,54 +84,73 @@ async def run(settings: Settings, roles: Roles, stop: asyncio.Event, ready: Call
         await _run(settings, roles, stop, ready, tell)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What everything that a process does stands on. `closing`: closed at the end, before the store."""
+
+    settings: Settings
+    store: SqlEventStore
+    clock: Clock
+    threads: HandlerThreads
+    connected: NatsTransport
+    traced: Tracing | None
+    closing: ExitStack
+
+
 async def _run(
     settings: Settings, roles: Roles, stop: asyncio.Event, ready: Callable[[str], None], tell: Telling | None
 ) -> None:
-    traced = tracing()
     participants = merge(load_participants(settings.root))
     names = _worker_names(roles, participants)
     projections = chosen(settings, roles.projections)
     threads = HandlerThreads("store", _STORE_THREADS + len(projections))
     used = _databases(settings, [participants[name] for name in names], projections, engine=roles.orchestrator)
-    await _prepare(settings, used, threads)
+    await prepare(settings, used, threads)
     reading = open_store if projections else open_for_its_clock
     opened = partial(open_store, new=True) if roles.orchestrator else reading
     store = await patiently(lambda: opened(settings), threads)
-    engines: dict[str, Engine] = {}
-    place = ExitStack()
-    try:
+    with closing(store), closing(threads), ExitStack() as at_the_end:
         clock = StoreClock(store.now)
         await patiently(clock.sample, threads)
         if roles.orchestrator:
             await _register(store, settings, threads)
         async with transport(settings, START_WAIT_S) as connected:
-            workers = [_worker(settings, participants[name], connected, clock, engines, traced) for name in names]
-            orchestrator, listeners = None, list[Listener]()
-            if roles.orchestrator:
-                name = place.enter_context(orchestrator_name(settings.data_folder / "orchestrators"))
-                tokens = Tokens(await patiently(store.reply_keys, threads))
-                orchestrator = Orchestrator(
-                    name, store, connected, tokens, clock, threads, _tuning(settings), store.reply_keys, traced
-                )
-                ear = await listener(settings, store, connected.event_feed(), connected, clock, threads, traced)
-                listeners = [] if ear is None else [ear]
-            views = [open_projection(settings, one, store) for one in projections]
-            for view in views:
-                place.callback(view.taker.engine.dispose)
-            bell, subjects = connected.event_bell(), parties(settings).event_subjects if views else ()
-            followers = [follower(settings, view, bell, subjects, threads) for view in views]
+            ground = _Ground(settings, store, clock, threads, connected, tracing(), at_the_end)
+            engines: dict[str, Engine] = {}
+            workers = [_worker(ground, participants[name], engines) for name in names]
+            orchestrator, listeners = await _orchestration(ground) if roles.orchestrator else (None, [])
+            followers = _followers(ground, projections)
             if tell is not None:
-                place.callback(tell_of(tell, store, connected, orchestrator, workers, engines).close)
+                at_the_end.callback(tell_of(tell, store, connected, orchestrator, workers, engines).close)
             ready(_ready_line(roles, names, projections))
-            kept = (keep_time(clock, threads), keep_to(_files(used), clock))
+            kept = (keep_time(clock, threads), keep_to(opened_files(used), clock))
             with seldom_collecting():
                 await _serve(orchestrator, [*workers, *listeners, *followers], kept, stop)
-    finally:
-        place.close()
-        threads.close()
-        for engine in engines.values():
-            engine.dispose()
-        store.close()
+
+
+async def _orchestration(ground: _Ground) -> tuple[Orchestrator, Sequence[Listener]]:
+    settings, store, connected = ground.settings, ground.store, ground.connected
+    name = ground.closing.enter_context(orchestrator_name(settings.data_folder / "orchestrators"))
+    tokens = Tokens(await patiently(store.reply_keys, ground.threads))
+    orchestrator = Orchestrator(
+        name, store, connected, tokens, ground.clock, ground.threads, _tuning(settings), store.reply_keys, ground.traced
+    )
+    ear = await listener(
+        settings, store, connected.event_feed(), connected, ground.clock, ground.threads, ground.traced
+    )
+    return orchestrator, [] if ear is None else [ear]
+
+
+def _followers(ground: _Ground, projections: Sequence[type[Projection]]) -> Sequence[Follower]:
+    if not projections:
+        return []
+    bell, subjects = ground.connected.event_bell(), parties(ground.settings).event_subjects
+    followers: list[Follower] = []
+    for one in projections:
+        view = open_projection(ground.settings, one, ground.store)
+        ground.closing.callback(view.taker.engine.dispose)
+        followers.append(follower(ground.settings, view, bell, subjects, ground.threads))
+    return followers
 
 
 async def _serve(
@@ -188,20 +208,16 @@ def _worker_names(roles: Roles, participants: Mapping[str, MergedParticipant]) -
     return list(dict.fromkeys(roles.workers))
 
 
-def _worker(
-    settings: Settings,
-    participant: MergedParticipant,
-    connected: Transport,
-    clock: Clock,
-    engines: dict[str, Engine],
-    traced: Tracing | None,
-) -> Worker:
-    own = settings.participant(participant.name)
+def _worker(ground: _Ground, participant: MergedParticipant, engines: dict[str, Engine]) -> Worker:
+    """`engines` is given the one that it works with."""
+    own = ground.settings.participant(participant.name)
     engine = None
     if participant.fenced:
-        engine = open_engine(own.database.get_secret_value(), HANDLERS)
-        engines[participant.name] = engine
-    return Worker(participant, connected, engine, own.settings, clock, own.concurrency, tracing=traced)
+        engine = engines[participant.name] = open_engine(own.database.get_secret_value(), HANDLERS)
+        ground.closing.callback(engine.dispose)
+    return Worker(
+        participant, ground.connected, engine, own.settings, ground.clock, own.concurrency, tracing=ground.traced
+    )
 
 
 def _tuning(settings: Settings) -> Tuning:
@@ -226,28 +242,9 @@ def _databases(
     return [one for one in found if engine or one.inbox or one.checkpoints]
 
 
-async def _prepare(settings: Settings, used: Sequence[Database], run_sync: RunSync) -> None:
-    """Set up what is embedded; ask for `saga db upgrade` where somebody else's database is behind."""
-    for database in used:
-        if is_embedded(database.url.get_secret_value()):
-            await asyncio.to_thread(databases.upgrade, settings, database)
-            continue
-        far = await patiently(partial(databases.status, settings, database), run_sync)
-        if far.pending:
-            raise SchemaMissingError(
-                f"the database of {database.branch} is not set up for this release "
-                f"(pending: {', '.join(far.pending)}): run `saga db upgrade`"
-            )
-
-
 async def _register(store: SqlEventStore, settings: Settings, run_sync: RunSync) -> None:
     """Make the project's definitions known. Changed content under a version that exists is refused, and shown."""
     definitions = [one for versions in project_definitions(settings.root).values() for one in versions.values()]
     changed = await patiently(lambda: register(store, definitions), run_sync)
     if changed:
         raise UsageError("\n".join(difference(one) for one in changed))
-
-
-def _files(used: Sequence[Database]) -> Sequence[OpenedFile]:
-    paths = [file_of(one.url.get_secret_value()) for one in used]
-    return [OpenedFile.of(path) for path in paths if path is not None]
