@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from saga_engine.cli.frame import Frame, pass_frame
+from saga_engine.cli.viewing import view_of
 
 if TYPE_CHECKING:
     from saga_engine.graph.picture import Picture
@@ -54,6 +55,6 @@ def _of_saga(frame: Frame, id_or_key: str, saga: str | None) -> Picture:
     from saga_engine.graph.picture import picture
 
     with frame.client() as client:
-        view = client.view(client.find(id_or_key, saga))
+        view = view_of(client, id_or_key, saga)
     statuses = {place: step_status(view.state, place) for place in view.plan.nodes}
     return picture(view.plan, statuses, str(view.state.status))

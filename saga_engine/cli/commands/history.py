@@ -8,6 +8,7 @@ import click
 
 from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.output import Format, Part, Styled, brief_json, output_option, write_rows, write_table
+from saga_engine.cli.viewing import view_of
 from saga_engine.definition.model import Json
 from saga_engine.documents.history import history_rows
 
@@ -23,7 +24,7 @@ def history(frame: Frame, id_or_key: str, saga: str | None, output: Format) -> N
     With -o jsonl a line each: version, type, at, data; and `emits`, the name of the domain event that it published.
     """
     with frame.client() as client:
-        view = client.view(client.find(id_or_key, saga))
+        view = view_of(client, id_or_key, saga)
     rows = history_rows(view)
     if output is not Format.TEXT:
         write_rows(rows, output)

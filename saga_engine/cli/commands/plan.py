@@ -6,6 +6,7 @@ import click
 
 from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.output import Format, Styled, output_option, write, write_json
+from saga_engine.cli.viewing import view_of
 from saga_engine.core.plan import Plan
 from saga_engine.definition.problems import nearest
 from saga_engine.errors import SagaEngineError, UsageError
@@ -32,7 +33,7 @@ def plan(frame: Frame, id_or_key: str, supposed: str, saga: str | None, output: 
     if supposed != "cancel" and not supposed.startswith(_FAIL):
         raise click.UsageError(f"--if {supposed}: expected cancel, or fail@ and the name of a step")
     with frame.client() as client:
-        view = client.view(client.find(id_or_key, saga))
+        view = view_of(client, id_or_key, saga)
         if supposed == "cancel":
             foreseen = foresee_cancel(view.plan, view.state, client.now)
         else:

@@ -8,6 +8,7 @@ import click
 
 from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.output import Format, output_option, write, write_json
+from saga_engine.cli.viewing import view_of
 from saga_engine.cli.views.whole import saga_lines
 from saga_engine.core.verbs import verbs_for
 from saga_engine.core.waits import waits_for
@@ -29,7 +30,7 @@ def show(frame: Frame, id_or_key: str, saga: str | None, output: Format) -> None
     A KEY finds its newest saga.
     """
     with frame.client() as client:
-        view = client.view(client.find(id_or_key, saga))
+        view = view_of(client, id_or_key, saga)
         now = client.now
     if output is not Format.TEXT:
         waits = waits_for(view.plan, view.state, now)
