@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Final, TypeAlias
 
-from saga_engine.audit.history import Fault
+from saga_engine.audit.history import ClientAnswered, ClientCalled, Fault, Record
 from tests.chaos.faults import Act
 from tests.chaos.fleet import CLIENT, ENGINE, Fleet
 from tests.chaos.processes import Process
@@ -24,6 +24,10 @@ PROGRESS_LIMIT_S: Final = 5.0
 _KIB_IN_MIB: Final = 1024.0
 _SETTLED_S: Final = 10.0
 _ENOUGH_SAMPLES: Final = 24
+_SILENT_S: Final = 1.0
+
+Silence: TypeAlias = tuple[float, float]
+"""From when to when, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,9 @@ class Life:
 class Progress:
     """How long each start of an orchestrator took to its first commit, in seconds, where nothing else was wrong.
 
-    `disturbed`: starts while a server or a link of theirs was, or another orchestrator stood still; `short`: ended
-    before they could be judged. `late`: undisturbed lives that had not committed within the limit.
+    `disturbed`: starts while a server or a link of theirs was, another orchestrator stood still, or the client waited
+    for an answer and gave nothing to commit; `short`: ended before they could be judged. `late`: undisturbed lives that
+    had not committed within the limit.
     """
 
     undisturbed: Sequence[float]
@@ -70,8 +75,27 @@ def first_commits(fleet: Fleet) -> Mapping[str, float]:
     return {str(application): float(str(at)) for application, at in rows}
 
 
-def progress(lives: Iterable[Life], faults: Sequence[Fault], commits: Mapping[str, float]) -> Progress:
-    """Judge every life of an orchestrator by its first commit."""
+def silences(client: Iterable[Record]) -> list[Silence]:
+    """When the client waited for one answer, and so started nothing: on a link that was cut half-open, up to 30 s."""
+    asked: dict[str, float] = {}
+    found: list[Silence] = []
+    for record in client:
+        match record:
+            case ClientCalled(call_id, at=at):
+                asked[call_id] = at / 1e6
+            case ClientAnswered(call_id, at=at) if call_id in asked:
+                began = asked.pop(call_id)
+                if at / 1e6 - began > _SILENT_S:
+                    found.append((began, at / 1e6))
+            case _:
+                pass
+    return found
+
+
+def progress(
+    lives: Iterable[Life], faults: Sequence[Fault], commits: Mapping[str, float], silent: Sequence[Silence] = ()
+) -> Progress:
+    """Judge every life of an orchestrator by its first commit. `silent`: when the client asked for nothing."""
     undisturbed: list[float] = []
     late: list[str] = []
     disturbed = short = 0
@@ -80,7 +104,9 @@ def progress(lives: Iterable[Life], faults: Sequence[Fault], commits: Mapping[st
         judged_until = first if first is not None else life.began + PROGRESS_LIMIT_S
         if first is None and life.ended is not None and life.ended < judged_until:
             short += 1
-        elif any(_touches(fault, life, judged_until) for fault in faults):
+        elif any(_touches(fault, life, judged_until) for fault in faults) or any(
+            began < judged_until and ended > life.began for began, ended in silent
+        ):
             disturbed += 1
         else:
             taken = (first if first is not None else float("inf")) - life.began

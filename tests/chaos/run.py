@@ -16,13 +16,13 @@ from typing import Final
 
 import psycopg
 
-from saga_engine.audit.files import Writer
+from saga_engine.audit.files import Writer, read
 from saga_engine.audit.history import Fault, Kept, ProcessChange, ProcessChanged, Record, Section
 from saga_engine.core.state import Status
 from tests.chaos.evidence import waiting_messages, write_evidence
 from tests.chaos.faults import Act, Faults, Pace
 from tests.chaos.fleet import ENGINE, Fleet, Member
-from tests.chaos.measures import Life, Progress, Sample, first_commits, progress, sample
+from tests.chaos.measures import Life, Progress, Sample, first_commits, progress, sample, silences
 from tests.chaos.nemesis import Done, Nemesis
 
 PROGRESS_EVERY_S: Final = 10.0
@@ -73,6 +73,7 @@ class Run:
         self._faults: list[Fault] = []
         self._lives: list[Life] = []
         self._history = settings.folder / "harness.jsonl"
+        self._client_history = settings.folder / "client.jsonl"
         self._writer = Writer(self._history)
         self._writer.write(Kept((Section.FAULTS, Section.PROCESSES)))
         self._fleet = Fleet(settings.folder, self._report)
@@ -134,15 +135,21 @@ class Run:
         )
 
     async def _start_client(self) -> Member:
-        path = self._settings.folder / "client.jsonl"
-        self._outcome.histories.append(path)
+        self._outcome.histories.append(self._client_history)
         return await self._fleet.start_client(
-            ("--history", str(path), "--seed", str(self._settings.seed), "--rate", str(self._settings.rate))
+            (
+                "--history",
+                str(self._client_history),
+                "--seed",
+                str(self._settings.seed),
+                "--rate",
+                str(self._settings.rate),
+            )
         )
 
     async def _first_saga(self) -> None:
         """Wait until the load has begun."""
-        history = self._settings.folder / "client.jsonl"
+        history = self._client_history
         await _eventually(
             lambda: history.exists() and b"ClientAnswered" in history.read_bytes(), _READY_TIMEOUT_S, "the first saga"
         )
@@ -200,7 +207,8 @@ class Run:
         path = self._settings.folder / "stores.jsonl"
         await write_evidence(self._fleet, path)
         self._outcome.histories.append(path)
-        self._outcome.progress = progress(self._lives, self._faults, first_commits(self._fleet))
+        silent = silences(read(self._client_history))
+        self._outcome.progress = progress(self._lives, self._faults, first_commits(self._fleet), silent)
 
     async def _bury_the_dead(self) -> None:
         """A process that ends by itself is a defect: it is told, and another takes its place."""

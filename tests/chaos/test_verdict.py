@@ -22,7 +22,7 @@ from saga_engine.audit.history import (
 from saga_engine.core.events import Direction
 from saga_engine.envelope import StreamHead
 from tests.chaos.faults import NETWORK_FAULTS, Act
-from tests.chaos.measures import Life, Sample, progress, resources
+from tests.chaos.measures import Life, Sample, progress, resources, silences
 from tests.chaos.nemesis import Done
 from tests.chaos.run import Outcome
 from tests.chaos.servers import DATABASE
@@ -122,6 +122,19 @@ def test_a_server_that_grows_is_shown_and_not_judged() -> None:
 def test_a_start_without_work_or_without_its_servers_is_not_judged(target: str) -> None:
     cut = Fault("network", target, 99_000_000, 103_000_000, detail="cut")
     assert progress([LIFE], [cut], {"orchestrator-0.2": 109.0}).disturbed == 1
+
+
+def test_a_start_while_the_client_waits_for_an_answer_has_nothing_to_commit() -> None:
+    history: list[Record] = [
+        ClientCalled("c-1", ClientVerb.START, 90_000_000),
+        ClientAnswered("c-1", ClientAnswer.DONE, 101_000_000),
+        ClientCalled("c-2", ClientVerb.START, 101_000_000),
+        ClientAnswered("c-2", ClientAnswer.DONE, 101_500_000),
+    ]
+    silent = silences(history)
+    assert silent == [(90.0, 101.0)]
+    assert progress([LIFE], [], {}, silent).disturbed == 1
+    assert progress([replace(LIFE, began=101.0)], [], {}, silent).late
 
 
 def test_a_start_under_an_outage_or_of_no_length_is_not_judged() -> None:

@@ -53,11 +53,24 @@ def services(definitions: Sequence[Definition]) -> Sequence[Service]:
 
 
 class Outside:
-    """What handlers without a database act upon: it knows the idempotency keys it was called with."""
+    """What handlers without a database act upon: it knows the idempotency keys it was called with.
+
+    Same key, same answer, as the contract of such handlers wants it: a command that it has declined it declines
+    whenever that comes again. Another attempt, past the point of no return, is another question.
+    """
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._known: dict[str, None] = {}
+        self._declined: dict[tuple[str, int], None] = {}
+
+    def decline(self, ctx: Context) -> None:
+        """Never do this, if it has not been done."""
+        if ctx.idempotency_key not in self._known:
+            self._declined[ctx.idempotency_key, ctx.attempt] = None
+
+    def has_declined(self, ctx: Context) -> bool:
+        return (ctx.idempotency_key, ctx.attempt) in self._declined
 
     def act(self, ctx: Context, participant: str) -> None:
         key = ctx.idempotency_key
@@ -107,6 +120,9 @@ def _unfenced(
     async def run(ctx: Context, _payload: object) -> Json:
         manner = conduct.run(ctx.idempotency_key, ctx.direction, asyncio.get_running_loop().time())
         if manner.act is Act.REJECT:
+            outside.decline(ctx)
+            raise Rejected("declined")
+        if outside.has_declined(ctx):
             raise Rejected("declined")
         if manner.early:
             _answer(manner.act)
