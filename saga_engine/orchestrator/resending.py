@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from saga_engine.envelope import DomainEvent, StreamHead
+from saga_engine.errors import SagaEngineError, UnavailableError
 from saga_engine.immutable import dataclass
 from saga_engine.orchestrator.client import Client
 from saga_engine.ports import StreamFilter, Transport
@@ -21,10 +22,11 @@ _PAGE: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A saga, and what it has published since a time, in order."""
+    """A saga, and what it has published since a time, in order. `trouble`: why that cannot be known."""
 
     saga_id: UUID
     events: Sequence[DomainEvent]
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +40,16 @@ class Resent:
 def published_since(client: Client, since: int, saga: str | None = None) -> Iterator[Sequence[Published]]:
     """Page by page, newest saga first, the sagas that have published something since then (microseconds).
 
+    Among them are those that cannot be read: what is missing at the broker must not wait for them.
+
     Raises:
-        SagaEngineError: a saga cannot be read.
+        StoreUnavailableError: the store does not answer.
     """
     before: UUID | None = None
     while page := client.list(StreamFilter(saga=saga, before=before, limit=_PAGE)):
         before = page[-1].stream_id
         found = (_of(client, head, since) for head in page if head.ended_at is None or head.ended_at >= since)
-        if some := [one for one in found if one.events]:
+        if some := [one for one in found if one.events or one.trouble]:
             yield some
 
 
@@ -65,7 +69,12 @@ async def resend(transport: Transport, page: Sequence[Published]) -> AsyncIterat
 
 
 def _of(client: Client, head: StreamHead, since: int) -> Published:
-    view = client.view(head.stream_id)
+    try:
+        view = client.view(head.stream_id)
+    except UnavailableError:
+        raise
+    except SagaEngineError as error:
+        return Published(head.stream_id, (), str(error))
     events = [
         DomainEvent(
             head.stream_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import closing
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,7 @@ import click
 from saga_engine.cli.confirming import confirmed
 from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.lazy import Lazy, lazy_group
-from saga_engine.cli.output import Format, output_option, write_json, write_table
+from saga_engine.cli.output import Format, output_option, plain, write_json, write_table
 from saga_engine.cli.progress import progress
 from saga_engine.definition.durations import parse_duration
 
@@ -60,21 +61,24 @@ def resend(frame: Frame, since: str, saga: str | None, yes: bool, output: Format
     frame.log()
     with closing(open_client(settings)) as client:
         begin = _begin(client, since)
-        names = _count(client, begin, saga)
-        total = sum(names.values())
+        found = _count(client, begin, saga)
+        total = found.names.total()
         if output is Format.TEXT:
-            write_table(("EVENT", "PUBLISHED"), [(name, f"{number:,}") for name, number in sorted(names.items())])
+            write_table(("EVENT", "PUBLISHED"), [(name, f"{number:,}") for name, number in sorted(found.names.items())])
+        for trouble in found.troubles:
+            click.echo(f"Error: what it has published cannot be known: {plain(trouble)}", err=True)
         many = f"{total:,} event{'' if total == 1 else 's'}"
         going = yes or (output is Format.TEXT and confirmed(total, f"send {many} again"))
-        sent = asyncio.run(_send(settings, client, begin, saga, total)) if going and total else 0
+        sent = asyncio.run(_send(settings, client, begin, saga, found)) if going and total else 0
     if output is not Format.TEXT:
-        rows: dict[str, Json] = dict(sorted(names.items()))
-        write_json({"published": total, "sent": sent if going else None, "events": rows}, output)
-    if not going:
+        rows: dict[str, Json] = dict(sorted(found.names.items()))
+        told: dict[str, Json] = {"published": total, "sent": sent if going else None, "events": rows}
+        write_json({**told, "unreadable": len(found.troubles)}, output)
+    if going:
+        click.echo(f"resend: {sent:,} sent, {total - sent:,} not sent{_hint(settings, total - sent)}", err=True)
+    else:
         click.echo(f"{many} would be sent{'; nothing was sent: add --yes' if total else ''}", err=True)
-        return
-    click.echo(f"resend: {sent:,} sent, {total - sent:,} not sent", err=True)
-    if sent < total:
+    if found.troubles or (going and sent < total):
         click.get_current_context().exit(FAILED)
 
 
@@ -97,27 +101,49 @@ def _begin(client: Client, since: str) -> int:
     return client.now - ago if ago is not None else _time(since) or 0
 
 
-def _count(client: Client, begin: int, saga: str | None) -> Counter[str]:
+@dataclass(slots=True)
+class _Found:
+    """What was published: how often by name, on which subjects; and why that of some sagas cannot be known."""
+
+    names: Counter[str] = field(default_factory=Counter)
+    subjects: set[str] = field(default_factory=set)
+    troubles: list[str] = field(default_factory=list)
+
+
+def _count(client: Client, begin: int, saga: str | None) -> _Found:
     from saga_engine.orchestrator.resending import published_since
 
-    names: Counter[str] = Counter()
+    found = _Found()
     with progress("counting events") as bar:
         for page in published_since(client, begin, saga):
-            names.update(event.name for one in page for event in one.events)
-            bar.report(f"counting events: {names.total():,}")
-    return names
+            for one in page:
+                found.names.update(event.name for event in one.events)
+                found.subjects |= {event.subject for event in one.events if event.subject}
+                found.troubles += [one.trouble] if one.trouble else []
+            bar.report(f"counting events: {found.names.total():,}")
+    return found
 
 
-async def _send(settings: Settings, client: Client, begin: int, saga: str | None, total: int) -> int:
+async def _send(settings: Settings, client: Client, begin: int, saga: str | None, found: _Found) -> int:
     from saga_engine.bootstrap.transports import transport
     from saga_engine.orchestrator.resending import published_since, resend
 
-    sent = 0
+    sent, total = 0, found.names.total()
     with progress("send") as bar:
         async with transport(settings, _WAIT_S) as connected:
+            if settings.nats.provision:
+                # A broker that has lost its streams has forgotten which subjects they took.
+                await connected.keep_events(sorted(found.subjects))
             # Read here: there is nothing else that this loop has to do meanwhile.
             for page in published_since(client, begin, saga):
                 async for one in resend(connected, page):
                     sent += one.sent
                 bar.report(f"send {sent:,} of {total:,}", sent, total)
     return sent
+
+
+def _hint(settings: Settings, left: int) -> str:
+    if not left:
+        return ""
+    made = "" if settings.nats.provision else "`saga nats provision` makes what is missing there; "
+    return f": the broker did not take them; {made}the same again sends what it lacks"
