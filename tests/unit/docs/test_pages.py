@@ -47,6 +47,23 @@ def test_no_page_names_a_path_of_one_machine(page: Path) -> None:
     assert [str(place) for place in machine if f"{place}/" in text] == []
 
 
+def test_the_readme_is_short_and_says_first_how_to_try_and_how_to_test() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert 100 <= len(lines) <= 180
+    assert {"make demo", "make test"} <= {line.partition("  ")[0] for line in lines[:45]}
+
+
+@pytest.mark.parametrize("page", pages(), ids=_name)
+def test_every_file_of_the_repository_that_a_page_names_is_there(page: Path) -> None:
+    named = re.findall(
+        r"`((?:[\w-]+/)+[\w.-]+\.(?:py|yaml|yml|json|proto|mjs|toml))`", page.read_text(encoding="utf-8")
+    )
+    folders = (ROOT, ROOT / "saga_engine", page.parent)
+    written = {block.title for block in blocks(page)}  # by the reader, while following the page
+    missing = [name for name in named if not any((folder / name).is_file() for folder in folders)]
+    assert set(missing) - written == set()
+
+
 def test_every_page_under_docs_is_reached_from_the_readme() -> None:
     reached: set[Path] = set()
     waiting = [ROOT / "README.md"]
