@@ -14,7 +14,7 @@ from uuid import UUID, uuid4, uuid5
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from saga_engine.api import Answer, Operation, Problem, Request, body
-from saga_engine.api.sagas import LAST_EVENT_ID, TRACEPARENT
+from saga_engine.api.sagas import LAST_EVENT_ID, TRACEPARENT, UNREADABLE
 from saga_engine.api.sse import Sent, follow, last_event_id
 from saga_engine.core.state import Status
 from saga_engine.definition.inputs import InputRejected
@@ -193,10 +193,13 @@ async def events(request: Request) -> Answer:
 
 async def _view(request: Request) -> SagaView:
     order_id = request.path["order_id"]
+    missing = NotFoundError(f"no order with id {order_id!r}")
     try:
         view = await request.desk.ask(lambda client: client.view(client.find(order_id, SAGA)))
     except NotFoundError:
-        raise NotFoundError(f"no order with id {order_id!r}") from None
+        raise missing from None
+    if (view.head.saga, view.head.key) != (SAGA, order_id):
+        raise missing  # The client takes the id of any saga for a key.
     request.concerns(view.state.saga_id)
     return view
 
@@ -261,7 +264,7 @@ OPERATIONS: Final = (
         show,
         {HTTPStatus.OK: Order},
         parameters={"order_id": {"schema": _TEXT}},
-        problems=(HTTPStatus.NOT_FOUND,),
+        problems=UNREADABLE,
         tag="orders",
     ),
     Operation(
@@ -272,7 +275,7 @@ OPERATIONS: Final = (
         of_customer,
         {HTTPStatus.OK: Orders},
         parameters={"customer_id": {"schema": _TEXT}},
-        problems=(HTTPStatus.NOT_FOUND,),
+        problems=UNREADABLE,
         tag="orders",
     ),
     Operation(
@@ -284,7 +287,7 @@ OPERATIONS: Final = (
         {HTTPStatus.OK: None},
         parameters={"order_id": {"schema": _TEXT}},
         headers=LAST_EVENT_ID,
-        problems=(HTTPStatus.NOT_FOUND,),
+        problems=UNREADABLE,
         tag="orders",
     ),
 )

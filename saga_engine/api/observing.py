@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _READS: Final = frozenset({"GET", "HEAD"})
 
+_METHOD_SHOWN: Final = 20
+"""Characters: it is the caller's to make up."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -56,7 +59,7 @@ class Observed:
         try:
             await self._app(scope, receive, sending)
         except Exception as error:
-            _log.error("a request failed", method=exchange.method, exc_info=error)
+            _log.error("a request failed", exc_info=error)
             if exchange.status is not None:
                 raise  # Half an answer is sent: only the server can still end it, by cutting it off.
             await DEFECT.response()(scope, receive, sending)
@@ -106,4 +109,5 @@ def _tell(exchange: Exchange, milliseconds: int) -> None:
     """What was done, or refused, is worth a line; what was only looked at is not."""
     refused = exchange.status is None or exchange.status >= HTTPStatus.BAD_REQUEST
     level = logging.INFO if refused or exchange.method not in _READS else logging.DEBUG
-    _log.log(level, "a request was answered", method=exchange.method, status=exchange.status, ms=milliseconds)
+    method = exchange.method[:_METHOD_SHOWN]
+    _log.log(level, "a request was answered", method=method, status=exchange.status, ms=milliseconds)

@@ -23,7 +23,7 @@ from saga_engine.definition.model import Json
 from saga_engine.documents.history import history_rows
 from saga_engine.documents.saga import saga_json
 from saga_engine.documents.waits import waits_json
-from saga_engine.errors import NotFoundError, SagaEngineError
+from saga_engine.errors import NotFoundError, SagaEngineError, UsageError
 from saga_engine.listing import Listed, listed
 from saga_engine.orchestrator.client import Client, SagaView
 from saga_engine.orchestrator.starting import KeyConflict, Started
@@ -41,6 +41,8 @@ TRACEPARENT: Final[Mapping[str, Mapping[str, Json]]] = {
 }
 """For `Operation.headers` of an operation that starts a saga: its OpenAPI description."""
 
+UNREADABLE: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+"""A saga is not there, or a newer release wrote to it what this one does not know."""
 LAST_EVENT_ID: Final[Mapping[str, Mapping[str, Json]]] = {
     "Last-Event-ID": {
         "schema": {"type": "string", "pattern": "^[0-9]{1,15}$"},
@@ -108,7 +110,12 @@ def _found(client: Client, wanted: models.ListSagas) -> Listed:
         head = client.status(client.find(wanted.key, wanted.saga))
     except NotFoundError:
         return Listed([], {})
-    return Listed([head] if not statuses or head.status in statuses else [], {})
+    except UsageError:
+        said = f"key: {wanted.key!r} belongs to sagas of several names; say which with the parameter saga"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", said) from None
+    # The client takes an id for a key, of whatever saga it is.
+    fits = head.key == wanted.key and (not statuses or head.status in statuses)
+    return Listed([head] if fits else [], {})
 
 
 async def show(request: Request) -> Answer:
@@ -168,7 +175,7 @@ OPERATIONS: Final = (
         show,
         {HTTPStatus.OK: models.Saga},
         parameters=ID,
-        problems=(HTTPStatus.NOT_FOUND,),
+        problems=UNREADABLE,
     ),
     Operation(
         HTTPMethod.GET,
@@ -179,7 +186,7 @@ OPERATIONS: Final = (
         {HTTPStatus.OK: models.History},
         query=models.After,
         parameters=ID,
-        problems=(HTTPStatus.NOT_FOUND,),
+        problems=UNREADABLE,
     ),
     Operation(
         HTTPMethod.GET,
@@ -190,6 +197,6 @@ OPERATIONS: Final = (
         {HTTPStatus.OK: None},
         parameters=ID,
         headers=LAST_EVENT_ID,
-        problems=(HTTPStatus.NOT_FOUND,),
+        problems=UNREADABLE,
     ),
 )

@@ -91,6 +91,24 @@ async def test_a_parameter_that_does_not_fit_is_told_by_its_name(http: httpx.Asy
         assert query.partition("=")[0] in str(document["detail"])
 
 
+async def test_the_id_of_a_saga_is_not_taken_for_the_id_of_an_order_or_a_key(shop: httpx.AsyncClient) -> None:
+    trip = await started(shop, "t-1")
+    order = (await shop.post("/api/orders", json=ORDER)).json()
+    for saga_id in (trip, order["saga_id"]):
+        problem(await shop.get(f"/api/orders/{saga_id}"), 404, "not_found")
+        assert (await shop.get("/api/sagas", params={"key": saga_id})).json()["sagas"] == []
+
+
+async def test_a_key_of_several_sagas_wants_the_name_of_one(shop: httpx.AsyncClient) -> None:
+    trip = await started(shop, "o-1")
+    wanted = {"saga": "place_order", "input": {"order_id": "o-1", "customer_id": "c-1", "amount": 1}}
+    assert (await shop.post("/api/sagas", json=wanted)).status_code == 201
+    document = problem(await shop.get("/api/sagas", params={"key": "o-1"}), 422, "invalid")
+    assert "with the parameter saga" in str(document["detail"])
+    found = (await shop.get("/api/sagas", params={"key": "o-1", "saga": "trip"})).json()["sagas"]
+    assert [row["id"] for row in found] == [trip]
+
+
 async def test_a_page_may_begin_below_any_id_whoever_made_it_up(http: httpx.AsyncClient) -> None:
     saga_id = await started(http, "t-1")
     for before, found in (("f" * 32, [saga_id]), ("0" * 32, []), (saga_id, [])):
