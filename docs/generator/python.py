@@ -75,7 +75,7 @@ SURFACE: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "http": {
         "saga_engine.api": ("Operation", "Request", "Answer", "body", "Problem", "ProblemDocument"),
         "saga_engine.api.sse": ("Sent", "follow", "last_event_id"),
-        "saga_engine.api.sagas": ("LAST_EVENT_ID", "TRACEPARENT"),
+        "saga_engine.api.sagas": ("LAST_EVENT_ID", "TRACEPARENT", "UNREADABLE"),
         "saga_engine.words": ("words_problem",),
     },
     "cli": {"saga_engine.cli": ("main",)},

@@ -127,20 +127,25 @@ def _following(body: Sequence[ast.stmt], i: int) -> str:
 def _source(root: Path, module: str) -> _Source:
     path = root.joinpath(*module.split("."))
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    lines = file.read_text(encoding="utf-8")
-    return _Source(lines, ast.parse(lines))
+    written = file.read_bytes()
+    return _Source(tuple(written.splitlines(keepends=True)), ast.parse(written))
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A module as it is written."""
+    """A module as it is written: its lines as bytes, in which the parser counts columns."""
 
-    lines: str
+    lines: tuple[bytes, ...]
     tree: ast.Module
 
     def text(self, node: ast.expr) -> str:
         """An expression as it is written, on one line."""
-        return " ".join((ast.get_source_segment(self.lines, node) or "").split())
+        # Not ast.get_source_segment, which splits the whole module anew each time.
+        assert node.end_lineno is not None
+        rows = list(self.lines[node.lineno - 1 : node.end_lineno])
+        rows[-1] = rows[-1][: node.end_col_offset]
+        rows[0] = rows[0][node.col_offset :]
+        return " ".join(b"".join(rows).decode().split())
 
     def variable(self, node: Variable, *, values: bool = False) -> str:
         """A field, an alias or a constant. The value of a constant is left out, unless `values`."""
