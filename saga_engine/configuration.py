@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, TypeAlias, cast, get_args
 
 from pydantic import BaseModel, JsonValue, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
@@ -23,6 +23,9 @@ from saga_engine.errors import UsageError
 from saga_engine.exposure import refuse_plain_text
 from saga_engine.project import CONFIG_FILE
 from saga_engine.settings import NAME_PATTERN, Config, EventstoreSection, Settings, settle, shown_url
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 Place: TypeAlias = tuple[str, ...]
 PREFIX = "SAGA_"
@@ -110,7 +113,15 @@ def _environment() -> Tree:
     class Environment(Config, BaseSettings):
         model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__")
 
-    tree = cast(Tree, EnvSettingsSource(Environment)())
+    class Source(EnvSettingsSource):
+        def decode_complex_value(self, field_name: str, field: FieldInfo, value: JsonValue) -> JsonValue:
+            """As JSON where it is JSON; other text is for the model to judge, as `0.0.0.0:3000` for `api.listen`."""
+            try:
+                return cast(JsonValue, super().decode_complex_value(field_name, field, value))
+            except ValueError:
+                return value
+
+    tree = cast(Tree, Source(Environment)())
     for section in _trees(tree.get("participants")):
         if isinstance(settings := section.get("settings"), dict):
             section["settings"] = _typed(settings)

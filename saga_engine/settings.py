@@ -93,20 +93,21 @@ def _listed(value: object) -> object:
     return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
 
-def _event_types(pattern: str) -> str:
-    if not re.fullmatch(r"(?!saga\b)[A-Za-z0-9][A-Za-z0-9_-]*(\.([A-Za-z0-9_-]+|\*))*(\.>)?", pattern):
-        raise ValueError(
-            "must be a subject, as in ORDERS.created or, with wildcards after its first word, ORDERS.* or ORDERS.>; "
-            "those that begin with `saga` are the engine's own"
-        )
-    return pattern
+def _event_types(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    for pattern in patterns:
+        if not re.fullmatch(r"(?!saga\b)[A-Za-z0-9][A-Za-z0-9_-]*(\.([A-Za-z0-9_-]+|\*))*(\.>)?", pattern):
+            raise ValueError(
+                f"{pattern[:80]!r} must be a subject, as in ORDERS.created or, with wildcards after its first word, "
+                "ORDERS.* or ORDERS.>; those that begin with `saga` are the engine's own"
+            )
+    return patterns
 
 
 DatabaseUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_database_url)]
 NatsUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_nats_url)]
 Duration: TypeAlias = Annotated[int, BeforeValidator(_duration), PlainSerializer(format_duration)]
 ListenOn: TypeAlias = Annotated[Listening, BeforeValidator(_listening), PlainSerializer(str)]
-EventTypes: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_event_types)], ...], BeforeValidator(_listed)]
+EventTypes: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_event_types)]
 ApiToken: TypeAlias = Annotated[SecretStr, AfterValidator(_api_token)]
 Name: TypeAlias = Annotated[str, Field(pattern=NAME_PATTERN)]
 

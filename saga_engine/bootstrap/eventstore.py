@@ -14,6 +14,7 @@ from saga_engine import databases
 from saga_engine.bootstrap.prepared import opened_files, prepare
 from saga_engine.bootstrap.serving import START_WAIT_S, keep_time, keep_to, patiently
 from saga_engine.bootstrap.stores import open_store
+from saga_engine.bootstrap.telling import tell_of_eventstore, telling
 from saga_engine.bootstrap.transports import transport
 from saga_engine.clock import StoreClock
 from saga_engine.errors import UsageError
@@ -25,6 +26,7 @@ from saga_engine.sql.engine import open_engine
 
 if TYPE_CHECKING:
     from saga_engine.eventstore.server import Endpoint
+    from saga_engine.metrics.process import Telling
 
 _THREADS: Final = 8
 """One appends, one publishes, the others read for clients."""
@@ -41,9 +43,22 @@ async def run_eventstore(settings: Settings, stop: asyncio.Event, ready: Callabl
     if section is None:
         raise UsageError("config.yaml has no section `eventstore`: add `eventstore: {}` to serve at 127.0.0.1:50051")
     endpoint = _endpoint(section, settings.insecure)
-    from saga_engine.eventstore.server import serve
+    async with telling(settings) as tell:
+        await _run(settings, section, endpoint, stop, ready, tell)
+
+
+async def _run(
+    settings: Settings,
+    section: EventstoreSection,
+    endpoint: Endpoint,
+    stop: asyncio.Event,
+    ready: Callable[[str], None],
+    tell: Telling | None,
+) -> None:
+    from saga_engine.eventstore.server import Work, serve
 
     threads = HandlerThreads("store", _THREADS)
+    looks: HandlerThreads | None = None
     used = _databases(settings)
     await prepare(settings, used, threads)
     store = await patiently(partial(open_store, settings, new=True), threads)
@@ -52,9 +67,16 @@ async def run_eventstore(settings: Settings, stop: asyncio.Event, ready: Callabl
     try:
         await patiently(clock.sample, threads)
         async with transport(settings, START_WAIT_S) as connected:
+            domain = SqlDomainEvents(engine, clock.now)
+
+            def works(work: Work) -> None:
+                nonlocal looks
+                if tell is not None:
+                    looks = tell_of_eventstore(tell, store, domain, connected, work)
+
             await serve(
                 endpoint,
-                SqlDomainEvents(engine, clock.now),
+                domain,
                 store,
                 connected,
                 threads,
@@ -63,8 +85,11 @@ async def run_eventstore(settings: Settings, stop: asyncio.Event, ready: Callabl
                     f"Running the event store at {replace(section.listen, port=port)}. Stop with Ctrl-C."
                 ),
                 alongside=(keep_time(clock, threads), keep_to(opened_files(used), clock)),
+                tell=works,
             )
     finally:
+        if looks is not None:
+            looks.close()
         threads.close()
         engine.dispose()
         store.close()

@@ -42,6 +42,7 @@ from saga_engine.participant.worker import Worker
 from saga_engine.ports import Clock, RunSync
 from saga_engine.projections.follower import Follower
 from saga_engine.projections.projection import Projection
+from saga_engine.projections.taking import Taker
 from saga_engine.settings import Settings
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.patience import HANDLERS
@@ -121,7 +122,8 @@ async def _run(
             orchestrator, listeners = await _orchestration(ground) if roles.orchestrator else (None, [])
             followers = _followers(ground, projections)
             if tell is not None:
-                at_the_end.callback(tell_of(tell, store, connected, orchestrator, workers, engines).close)
+                told = tell_of(tell, store, connected, orchestrator, workers, engines, listeners, followers)
+                at_the_end.callback(told.close)
             ready(_ready_line(roles, names, projections))
             kept = (keep_time(clock, threads), keep_to(opened_files(used), clock))
             with seldom_collecting():
@@ -141,15 +143,16 @@ async def _orchestration(ground: _Ground) -> tuple[Orchestrator, Sequence[Listen
     return orchestrator, [] if ear is None else [ear]
 
 
-def _followers(ground: _Ground, projections: Sequence[type[Projection]]) -> Sequence[Follower]:
+def _followers(ground: _Ground, projections: Sequence[type[Projection]]) -> Mapping[Follower, Taker]:
+    """A follower for each, with what it takes events in by."""
     if not projections:
-        return []
+        return {}
     bell, subjects = ground.connected.event_bell(), parties(ground.settings).event_subjects
-    followers: list[Follower] = []
+    followers: dict[Follower, Taker] = {}
     for one in projections:
         view = open_projection(ground.settings, one, ground.store)
         ground.closing.callback(view.taker.engine.dispose)
-        followers.append(follower(ground.settings, view, bell, subjects, ground.threads))
+        followers[follower(ground.settings, view, bell, subjects, ground.threads)] = view.taker
     return followers
 
 

@@ -15,6 +15,7 @@ import structlog
 from saga_engine.errors import UnavailableError
 from saga_engine.eventstore.event import AppendOutcome, Entry, Stored
 from saga_engine.ports import RunSync
+from saga_engine.tally import Tally
 
 MOST_WAITING: Final = 10_000
 """Appends that may wait for a commit; further ones are refused."""
@@ -48,6 +49,14 @@ class Appender:
         self._on_stored = on_stored
         self._waiting: list[_Waiting] = []
         self._news = asyncio.Event()
+        self.stored = 0
+        """Events that were stored; repetitions are not among them."""
+        self.committing = Tally()
+
+    @property
+    def waiting(self) -> int:
+        """Appends that wait for a commit."""
+        return len(self._waiting)
 
     async def append(self, entry: Entry) -> AppendOutcome:
         """Append one event with whatever else is there.
@@ -76,6 +85,7 @@ class Appender:
 
     async def _commit(self, batch: Sequence[_Waiting]) -> None:
         entries = [one.entry for one in batch]
+        begun = asyncio.get_running_loop().time()
         try:
             outcomes = await self._run_sync(lambda: self._append(entries))
         except asyncio.CancelledError:
@@ -89,11 +99,13 @@ class Appender:
             _log.exception("a batch of events could not be appended", events=len(batch))
             _settle(batch, error)
             return
+        self.committing.add(round((asyncio.get_running_loop().time() - begun) * 1_000_000))
         written = [
             entry
             for entry, outcome in zip(entries, outcomes, strict=True)
             if isinstance(outcome, Stored) and not outcome.repeated
         ]
+        self.stored += len(written)
         if written:
             self._on_stored(written)
         for one, outcome in zip(batch, outcomes, strict=True):

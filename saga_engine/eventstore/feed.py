@@ -73,6 +73,11 @@ class Feed:
         self.closed = False
         """Set when the server shuts down: followers end."""
 
+    @property
+    def followers(self) -> int:
+        """How many follow."""
+        return self._count
+
     @contextmanager
     def follow(self, aggregate_id: str, type: str = "") -> Iterator[Follower]:
         """Follow the aggregates of that id, or the one of a type among them. Raises `TooManyFollowersError`."""

@@ -40,6 +40,10 @@ class Relay:
         self._interval = interval
         self._bell = asyncio.Event()
         self._complained = False
+        self.published = 0
+        """Events that the broker has acknowledged."""
+        self.behind = 0
+        """Aggregates that had to be left behind at the last try."""
 
     def ring(self) -> None:
         """There is something to publish."""
@@ -50,7 +54,7 @@ class Relay:
         while True:
             self._bell.clear()
             try:
-                behind = await self.publish()
+                behind = self.behind = await self.publish()
             except UnavailableError as error:
                 self._complain(str(error))
             else:
@@ -96,6 +100,7 @@ class Relay:
             acknowledged = await self._transport.publish([message_of(stored) for stored in wave])
             for stored, taken in zip(wave, acknowledged, strict=True):
                 if taken:
+                    self.published += 1
                     reached[stored.event.aggregate] = stored.version
                 else:
                     refused.add(stored.event.aggregate)

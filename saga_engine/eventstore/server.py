@@ -21,6 +21,7 @@ from saga_engine.eventstore.relay import Relay
 from saga_engine.eventstore.service import EventStoreService
 from saga_engine.eventstore.store import SqlDomainEvents
 from saga_engine.ports import EventStore, RunSync, Transport
+from saga_engine.tally import Tally
 from saga_engine.tasks import end_tasks
 
 NAME: Final = "eventstore.EventStore"
@@ -53,6 +54,39 @@ class Endpoint:
     event_types: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a running event store has done and is at."""
+
+    appender: Appender
+    relay: Relay
+    feed: Feed
+
+    @property
+    def stored(self) -> int:
+        return self.appender.stored
+
+    @property
+    def appending(self) -> Tally:
+        return self.appender.committing
+
+    @property
+    def waiting(self) -> int:
+        return self.appender.waiting
+
+    @property
+    def published(self) -> int:
+        return self.relay.published
+
+    @property
+    def unpublished(self) -> int:
+        return self.relay.behind
+
+    @property
+    def followers(self) -> int:
+        return self.feed.followers
+
+
 async def serve(
     endpoint: Endpoint,
     domain: SqlDomainEvents,
@@ -62,8 +96,11 @@ async def serve(
     stop: asyncio.Event,
     ready: Callable[[int], None],
     alongside: Sequence[Awaitable[None]] = (),
+    tell: Callable[[Work], None] | None = None,
 ) -> None:
     """Serve until `stop` is set. `ready` is told the port once calls are taken. `alongside`: ends it all if it fails.
+
+    `tell` is given what the service does, before it takes calls.
 
     Raises `UsageError` when the address cannot be listened on, or the certificate cannot be used.
     """
@@ -78,6 +115,8 @@ async def serve(
     appender = Appender(domain.append, run_sync, stored)
     grpc_server = _server(endpoint, EventStoreService(library, appender, feed, run_sync, endpoint.event_types))
     port = _listen(grpc_server, endpoint)
+    if tell is not None:
+        tell(Work(appender, relay, feed))
     tasks = [asyncio.ensure_future(part) for part in (appender.run(), feed.run(), relay.run(), *alongside)]
     stopping = asyncio.create_task(stop.wait())
     try:

@@ -5,8 +5,9 @@ Owns the way from counts to the table. Counts nothing itself, and knows no metri
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from saga_engine.metrics import table
@@ -54,6 +55,48 @@ class Answering(Protocol):
     def following(self) -> int: ...
 
 
+class Heeding(Protocol):
+    """What is read of a listener for domain events. `counts`: by what came of them."""
+
+    @property
+    def counts(self) -> Mapping[str, int]: ...
+
+
+class Following(Protocol):
+    """What is read of a projection's follower."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def events(self) -> int: ...
+
+
+class Storing(Protocol):
+    """What is read of an event store service. `unpublished`: aggregates, when it was last tried."""
+
+    @property
+    def stored(self) -> int: ...
+    @property
+    def appending(self) -> Tally: ...
+    @property
+    def waiting(self) -> int: ...
+    @property
+    def published(self) -> int: ...
+    @property
+    def unpublished(self) -> int: ...
+    @property
+    def followers(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lagging:
+    """How far a projection is behind: sagas, those of them that are held back, and since when, in seconds."""
+
+    behind: int
+    held_back: int
+    seconds: float
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """What a process does, of which it tells. `losses`: how often its broker's streams were lost."""
@@ -62,15 +105,22 @@ class Told:
     workers: Sequence[Working] = ()
     api: Answering | None = None
     losses: Callable[[], int] = int
+    listeners: Sequence[Heeding] = ()
+    followers: Sequence[Following] = ()
+    eventstore: Storing | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What was found out for this reading. `open_sagas` None: the store could not be asked."""
+    """What was found out for this reading. `open_sagas` None: the store could not be asked.
+
+    `lags`: by projection, those that could be compared.
+    """
 
     ready: Mapping[str, bool]
     open_sagas: Mapping[tuple[str, str], int] | None
     losses: int
+    lags: Mapping[str, Lagging] = field(default_factory=dict)
 
 
 def of_process(version: str, looked: Looked) -> Mapping[Metric, Iterable[Reading]]:
@@ -132,4 +182,34 @@ def of_api(api: Answering) -> Mapping[Metric, Iterable[Reading]]:
         table.REQUESTS: api.answered.items(),
         table.REQUESTS_OPEN: [((), api.open)],
         table.FOLLOWERS: [((), api.following)],
+    }
+
+
+def of_listeners(listeners: Iterable[Heeding]) -> Mapping[Metric, Iterable[Reading]]:
+    """What an orchestrator tells of the events for which definitions listen."""
+    counted: Counter[str] = Counter()
+    for listener in listeners:
+        counted.update(listener.counts)
+    return {table.HEARD: [((result,), count) for result, count in counted.items()]}
+
+
+def of_followers(followers: Iterable[Following], lags: Mapping[str, Lagging]) -> Mapping[Metric, Iterable[Reading]]:
+    """What a process tells of the projections that it follows."""
+    return {
+        table.PROJECTED: [((one.name,), one.events) for one in followers],
+        table.BEHIND: [((name,), lag.behind) for name, lag in lags.items()],
+        table.LAG: [((name,), lag.seconds) for name, lag in lags.items()],
+        table.HELD_BACK: [((name,), lag.held_back) for name, lag in lags.items()],
+    }
+
+
+def of_eventstore(eventstore: Storing) -> Mapping[Metric, Iterable[Reading]]:
+    """What an event store service tells."""
+    return {
+        table.STORED: [((), eventstore.stored)],
+        table.APPENDING: [((), eventstore.appending)],
+        table.APPENDS_WAITING: [((), eventstore.waiting)],
+        table.PUBLISHED: [((), eventstore.published)],
+        table.UNPUBLISHED: [((), eventstore.unpublished)],
+        table.STREAMING: [((), eventstore.followers)],
     }

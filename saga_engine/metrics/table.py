@@ -144,10 +144,61 @@ REQUESTS_OPEN: Final = Metric(
 )
 FOLLOWERS: Final = Metric("saga_engine_followers", Kind.GAUGE, "Who follows a saga by server-sent events.")
 
+HEARD: Final = Metric(
+    "saga_engine_heard_events_total",
+    Kind.COUNTER,
+    "Deliveries of events for which definitions listen, by what came of each: `taken`, `ignored`, `put_back`, `dead`.",
+    ("result",),
+)
+
+PROJECTED: Final = Metric(
+    "saga_engine_projection_events_total",
+    Kind.COUNTER,
+    "Events of sagas that this process has taken into a projection.",
+    ("projection",),
+)
+BEHIND: Final = Metric(
+    "saga_engine_projection_behind_sagas",
+    Kind.GAUGE,
+    "Sagas with events that a projection has not seen, among the newest and those that have not ended; "
+    "`saga projections lag` looks at all. Absent while a database is away.",
+    ("projection",),
+)
+LAG: Final = Metric(
+    "saga_engine_projection_lag_seconds", Kind.GAUGE, "The age of the oldest of these events.", ("projection",)
+)
+HELD_BACK: Final = Metric(
+    "saga_engine_projection_held_back_sagas",
+    Kind.GAUGE,
+    "Those of these sagas whose next event could not be taken in.",
+    ("projection",),
+)
+
+STORED: Final = Metric(
+    "saga_engine_eventstore_events_total", Kind.COUNTER, "Domain events that this process has stored."
+)
+APPENDING: Final = Metric(
+    "saga_engine_eventstore_append_seconds",
+    Kind.HISTOGRAM,
+    "A batch of appends, from when it is taken until it is committed.",
+)
+APPENDS_WAITING: Final = Metric("saga_engine_eventstore_waiting_appends", Kind.GAUGE, "Appends that wait for a batch.")
+PUBLISHED: Final = Metric(
+    "saga_engine_eventstore_published_total", Kind.COUNTER, "Domain events that NATS has acknowledged."
+)
+UNPUBLISHED: Final = Metric(
+    "saga_engine_eventstore_unpublished_aggregates",
+    Kind.GAUGE,
+    "Aggregates with an event that NATS did not acknowledge when it was last tried.",
+)
+STREAMING: Final = Metric("saga_engine_eventstore_followers", Kind.GAUGE, "Open calls of GetEventsStream.")
+
 COMMON: Final = (INFO, READY)
 ORCHESTRATOR: Final = (
     ENDED, LASTED, OPEN, STEPS, OVER_SLA, LONG, EVENTS, APPENDS, BATCHES, COMMANDS_SENT, SENT_AGAIN, UNACKNOWLEDGED,
-    REPLIES, IGNORED, FORGED, REPLIES_UNREADABLE, FLOODED, WAITING, CACHED, PARTITIONS, LOSSES,
+    REPLIES, IGNORED, FORGED, REPLIES_UNREADABLE, FLOODED, WAITING, CACHED, PARTITIONS, LOSSES, HEARD,
 )  # fmt: skip
 WORKER: Final = (COMMANDS, RECEIVED, REDELIVERED, COMMANDS_UNREADABLE, UNSETTLED, HANGING)
 API: Final = (REQUESTS, REQUESTS_OPEN, FOLLOWERS)
+PROJECTION: Final = (PROJECTED, BEHIND, LAG, HELD_BACK)
+EVENTSTORE: Final = (STORED, APPENDING, APPENDS_WAITING, PUBLISHED, UNPUBLISHED, STREAMING)

@@ -77,6 +77,11 @@ class Follower:
         self.events = 0
         """Events that were taken in."""
 
+    @property
+    def name(self) -> str:
+        """The projection's."""
+        return self._taker.projection.name
+
     async def stop(self) -> None:
         """Finish the transaction under way, and end `run`."""
         self._stopping = True

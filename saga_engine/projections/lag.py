@@ -69,6 +69,27 @@ def lag_of(store: EventStore, taker: Taker, report: Callable[[int, int], None]) 
     return Lag(taker.projection.name, sagas, behind, events, oldest, troubled, held_back)
 
 
+@dataclass(frozen=True, slots=True)
+class RecentLag:
+    """As `Lag`, of the sagas that are looked at often: the newest, and those whose end was not seen."""
+
+    behind: int
+    troubled: int
+    oldest: int | None
+
+
+def recent_lag_of(store: EventStore, taker: Taker) -> RecentLag:
+    """Compare those. Blocking; costs as much as there is going on, as the follower's own look does.
+
+    Raises:
+        StoreUnavailableError: a database cannot be asked.
+    """
+    # One that is new and has not ended is looked at twice.
+    behind = {one.head.stream_id: one for page in Sweep(store, taker).recent() for one in page.behind}
+    troubled = [one for one in behind.values() if one.checkpoint is not None and one.checkpoint.trouble is not None]
+    return RecentLag(len(behind), len(troubled), min(_first_unseen(store, [*behind.values()]), default=None))
+
+
 def _first_unseen(store: EventStore, behind: Sequence[Behind]) -> list[int]:
     """When the first event happened that was not seen, of each saga."""
     begun = {one.head.stream_id: one.version for one in behind if one.version}

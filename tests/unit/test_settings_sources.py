@@ -51,6 +51,35 @@ def test_layers_are_merged_key_by_key(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
+    ("variable", "text", "place", "value"),
+    [
+        ("SAGA_API__LISTEN", "0.0.0.0:3000", "api.listen", "0.0.0.0:3000"),
+        ("SAGA_API__LISTEN", "3001", "api.listen", "127.0.0.1:3001"),
+        ("SAGA_EVENTSTORE__LISTEN", "[::1]:50051", "eventstore.listen", "[::1]:50051"),
+        ("SAGA_EVENTSTORE__EVENT_TYPES", "ORDERS.*, BILLS.sent", "eventstore.event_types", "ORDERS.*, BILLS.sent"),
+        ("SAGA_EVENTSTORE__EVENT_TYPES", '["ORDERS.*"]', "eventstore.event_types", "ORDERS.*"),
+        ("SAGA_METRICS", "0.0.0.0:9464", "metrics", "0.0.0.0:9464"),
+    ],
+)
+def test_what_has_a_form_of_its_own_is_written_in_the_environment_as_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, text: str, place: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, text)
+    loaded = load(written(tmp_path, "saga_engine: 1\n"))
+    assert next(one.value for one in loaded.values if one.place == place) == value
+    assert origin(loaded, place) == variable
+
+
+@pytest.mark.parametrize("variable", ["SAGA_API__LISTEN", "SAGA_EVENTSTORE__EVENT_TYPES", "SAGA_PARTICIPANTS"])
+def test_what_has_another_form_is_a_mistake_that_names_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "no such:thing")
+    (told,) = mistakes(written(tmp_path, "saga_engine: 1\n"))
+    assert told.startswith(variable), told
+
+
+@pytest.mark.parametrize(
     ("text", "value"), [("5", 5), ("true", True), ("plain", "plain"), ("[1, 2]", [1, 2]), ('"5"', "5"), ("", "")]
 )
 def test_a_free_form_setting_from_outside_is_json_where_it_is_json(

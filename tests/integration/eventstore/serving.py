@@ -16,7 +16,7 @@ from grpc.aio import AioRpcError, Channel, Metadata, UnaryStreamCall, insecure_c
 from saga_engine.adapters.memory.broker import MemoryBroker
 from saga_engine.adapters.memory.transport import MemoryTransport
 from saga_engine.eventstore import eventstore_pb2 as wire
-from saga_engine.eventstore.server import NAME, Endpoint, serve
+from saga_engine.eventstore.server import NAME, Endpoint, Work, serve
 from saga_engine.eventstore.store import SqlDomainEvents
 from tests.databases import Database
 
@@ -71,7 +71,10 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    database: Database, endpoint: Endpoint = LOCAL, broker: MemoryBroker | None = None
+    database: Database,
+    endpoint: Endpoint = LOCAL,
+    broker: MemoryBroker | None = None,
+    tell: Callable[[Work], None] | None = None,
 ) -> AsyncIterator[Running]:
     """A server on this database, ended at the end."""
     broker = broker or MemoryBroker()
@@ -83,7 +86,9 @@ async def running(
 
     with database.engine() as engine:
         domain = SqlDomainEvents(engine, sagas.now)
-        task = asyncio.create_task(serve(endpoint, domain, sagas, transport, run_sync, stop, port.put_nowait))
+        task = asyncio.create_task(
+            serve(endpoint, domain, sagas, transport, run_sync, stop, port.put_nowait, tell=tell)
+        )
         try:
             channel = insecure_channel(f"127.0.0.1:{await asyncio.wait_for(port.get(), 20)}")
             async with channel:

@@ -13,7 +13,7 @@ import pytest
 from saga_engine.envelope import EventRecord
 from saga_engine.eventstore import eventstore_pb2 as wire
 from saga_engine.eventstore.event import MOST_DATA_BYTES
-from saga_engine.eventstore.server import Endpoint
+from saga_engine.eventstore.server import Endpoint, Work
 from saga_engine.eventstore.service import MOST_BYTES
 from saga_engine.ports import Append, NewStream
 from tests.databases import SQLITE, Database, migrated
@@ -261,6 +261,22 @@ async def test_the_streams_of_sagas_are_read_and_followed_but_not_written(
     assert ids(await server.client.get(wire.GetEventsRequest(event_id=f"{SAGA_ID}/2"))) == [(f"{SAGA_ID}/2", 2)]
     status, _ = await refusal(server.client.create(event("e-1", aggregate_id=str(SAGA_ID), aggregate_type="saga")))
     assert status is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_it_tells_what_it_has_stored_and_published_and_who_follows(tmp_path: Path) -> None:
+    database = with_tables(migrated(Database(SQLITE, f"sqlite:///{tmp_path}/events.db")))
+    works: list[Work] = []
+    async with running(database, tell=works.append) as server:
+        (work,) = works
+        assert (work.stored, work.published, work.followers) == (0, 0, 0)
+        for _ in range(2):
+            await server.client.create(event("e-1"))
+        stream = server.client.stream(by_aggregate())
+        await stream.read()
+        await until(lambda: work.published == 1)
+        assert (work.stored, work.appending.count, work.waiting, work.unpublished, work.followers) == (1, 2, 0, 0, 1)
+        stream.cancel()
+        await until(lambda: work.followers == 0)
 
 
 async def test_a_type_that_is_not_among_those_of_this_event_store_is_refused(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import delete, select
 
 from saga_engine.errors import SagaEngineError
 from saga_engine.ports import EventStore
-from saga_engine.projections.lag import HeldBack, Lag, lag_of
+from saga_engine.projections.lag import HeldBack, Lag, RecentLag, lag_of, recent_lag_of
 from saga_engine.projections.rebuild import Progress, rebuild_at_once, rebuild_in_steps
 from saga_engine.projections.taking import Taker
 from saga_engine.projections.unseen import UnseenEvents
@@ -131,6 +131,10 @@ def test_lag_counts_what_was_not_seen_and_since_when(orders: Orders, view: View)
     assert (shown.behind, shown.events) == (1, 2)
     assert shown.oldest is not None
     assert shown.oldest > begun.oldest
+    # Both are new and have not ended: each counts once where only those are looked at.
+    assert recent_lag_of(view.store, view.taker) == RecentLag(1, 0, shown.oldest)
+    view.catch_up()
+    assert recent_lag_of(view.store, view.taker) == RecentLag(0, 0, None)
 
 
 def test_a_rebuild_keeps_the_checkpoints_of_other_projections(orders: Orders, view: View) -> None:

@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from saga_engine.adapters.memory.broker import MemoryBroker
 from saga_engine.adapters.memory.transport import MemoryTransport
 from saga_engine.metrics.process import TEXT_FRESH_S, Telling
-from saga_engine.metrics.readings import Told
-from saga_engine.metrics.table import API, COMMON, ORCHESTRATOR, WORKER, Kind
+from saga_engine.metrics.readings import Lagging, Told
+from saga_engine.metrics.table import API, COMMON, EVENTSTORE, ORCHESTRATOR, PROJECTION, WORKER, Kind
 from saga_engine.orchestrator.counters import Counters
 from saga_engine.participant.counters import WorkCounters
 from saga_engine.tally import BOUNDS_US, Tally
@@ -40,11 +40,25 @@ class Api:
         self.open, self.following = 2, 1
 
 
+class Listener:
+    counts: Mapping[str, int] = {"taken": 4, "put_back": 1}
+
+
+class Follower:
+    name, events = "takings", 12
+
+
+class Eventstore:
+    stored, waiting, published, unpublished, followers = 6, 2, 5, 1, 3
+    appending = Tally()
+
+
 class World:
     """What is looked at: each is there, or not."""
 
     def __init__(self) -> None:
         self.there = {"database": True, "nats": True}
+        self.lag: Lagging | None = Lagging(behind=3, held_back=1, seconds=2.5)
         self.counted: Mapping[tuple[str, str], int] | None = {("order", "blocked"): 2}
 
     async def database(self) -> bool:
@@ -52,6 +66,9 @@ class World:
 
     async def nats(self) -> bool:
         return self.there["nats"]
+
+    async def lagging(self) -> Lagging | None:
+        return self.lag
 
     async def open_sagas(self) -> Mapping[tuple[str, str], int] | None:
         return self.counted
@@ -80,8 +97,9 @@ def telling(world: World) -> Telling:
     tell = Telling("1.2.3")
     workers = [Worker("hotel"), Worker("bank")]
     checks = {"database": world.database, "nats": world.nats}
-    told = Told(Orchestrator(), workers, Api(), MemoryTransport(MemoryBroker()).losses)
-    tell.works(told, checks, world.open_sagas)
+    losses = MemoryTransport(MemoryBroker()).losses
+    told = Told(Orchestrator(), workers, Api(), losses, [Listener(), Listener()], [Follower()], Eventstore())
+    tell.works(told, checks, world.open_sagas, {"takings": world.lagging})
     return tell
 
 
@@ -112,7 +130,7 @@ async def test_every_metric_of_the_table_is_told_with_its_kind_and_no_other(tell
     }
     expected = {
         metric.name.removesuffix("_total"): (metric.kind.value, metric.meaning)
-        for metric in (*COMMON, *ORCHESTRATOR, *WORKER, *API)
+        for metric in (*COMMON, *ORCHESTRATOR, *WORKER, *PROJECTION, *API, *EVENTSTORE)
     }
     assert families == expected
 
@@ -128,6 +146,12 @@ async def test_values_come_from_what_is_counted_at_the_moment(telling: Telling, 
     assert found["saga_engine_request_seconds_count", asked_of_api] == 1
     assert (found["saga_engine_open_requests", frozenset()], found["saga_engine_followers", frozenset()]) == (2, 1)
     assert found["saga_engine_info", frozenset({("version", "1.2.3")})] == 1
+    assert found["saga_engine_heard_events_total", frozenset({("result", "taken")})] == 8
+    view = frozenset({("projection", "takings")})
+    names = ("events_total", "behind_sagas", "held_back_sagas", "lag_seconds")
+    assert [found[f"saga_engine_projection_{name}", view] for name in names] == [12, 3, 1, 2.5]
+    parts = ("events_total", "published_total", "waiting_appends", "unpublished_aggregates", "followers")
+    assert [found[f"saga_engine_eventstore_{part}", frozenset()] for part in parts] == [6, 5, 2, 1, 3]
 
 
 def test_whoever_asks_all_the_time_gets_the_same_for_a_second() -> None:
@@ -146,10 +170,12 @@ def test_whoever_asks_all_the_time_gets_the_same_for_a_second() -> None:
 
 async def test_a_store_that_does_not_answer_leaves_a_gap_and_no_zero(world: World) -> None:
     tell = Telling("1.2.3")
-    world.counted = None
-    tell.works(Told(Orchestrator()), {"database": world.database}, world.open_sagas)
+    world.counted = world.lag = None
+    told = Told(Orchestrator(), followers=[Follower()])
+    tell.works(told, {"database": world.database}, world.open_sagas, {"takings": world.lagging})
     found = samples((await asked(tell, "/metrics"))[1])
-    assert not [name for name, _ in found if name == "saga_engine_open_sagas"]
+    assert not [name for name, _ in found if name in ("saga_engine_open_sagas", "saga_engine_projection_lag_seconds")]
+    assert found["saga_engine_projection_events_total", frozenset({("projection", "takings")})] == 12
     assert found["saga_engine_events_total", frozenset()] == 7
 
 
@@ -172,9 +198,9 @@ async def test_a_histogram_counts_up_to_each_bound(telling: Telling) -> None:
 
 
 def test_names_follow_the_rules_of_prometheus() -> None:
-    metrics = (*COMMON, *ORCHESTRATOR, *WORKER, *API)
+    metrics = (*COMMON, *ORCHESTRATOR, *WORKER, *PROJECTION, *API, *EVENTSTORE)
     assert len({metric.name for metric in metrics}) == len(metrics)
     for metric in metrics:
         assert metric.name.startswith("saga_engine_")
         assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
-        assert metric.name.endswith("_seconds") == (metric.kind is Kind.HISTOGRAM)
+        assert metric.name.endswith("_seconds") or metric.kind is not Kind.HISTOGRAM

@@ -1,0 +1,1 @@
+"""The files that put the project into containers, checked without a Docker engine."""
