@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
-from saga_engine.definition.catalogue import load_catalogue
+from saga_engine.definition.catalogue import ParticipantCatalogue, load_catalogue
 from saga_engine.definition.loader import Loaded
 from saga_engine.definition.model import Call, Definition
 from saga_engine.definition.problems import Finding, Problem, nearest
+from saga_engine.errors import UsageError
 from saga_engine.handlers import load_participants
 from saga_engine.participant.registry import MergedParticipant, merge
 from saga_engine.project import CATALOGUE, DEFINITIONS
@@ -34,6 +35,18 @@ def project_commands(root: Path) -> Set[str]:
     path = root / DEFINITIONS / CATALOGUE
     catalogued = frozenset(load_catalogue(path).commands) if path.is_file() else frozenset()
     return commands_served(merge(load_participants(root)), catalogued)
+
+
+def with_those_elsewhere(exported: ParticipantCatalogue, path: Path) -> ParticipantCatalogue:
+    """What the handlers say, with what the catalogue at `path` says of participants that are not among them."""
+    try:
+        known = load_catalogue(path).commands if path.is_file() else {}
+    except UsageError:
+        # A file that nobody can read is what an export is to replace.
+        return exported
+    here = exported.participants()
+    elsewhere = {name: entry for name, entry in known.items() if name.partition(".")[0] not in here}
+    return ParticipantCatalogue({**exported.commands, **elsewhere})
 
 
 def unserved(loaded: Loaded, served: Set[str]) -> Sequence[Problem]:

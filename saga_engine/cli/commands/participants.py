@@ -58,16 +58,19 @@ def list_commands(frame: Frame, output: Format) -> None:
 def export(frame: Frame, target: Path | None) -> None:
     """Write what the handlers say about their commands to a file.
 
-    Definitions beside that file are checked against it: unknown commands, payloads and paths into results.
+    Definitions beside that file are checked against it: unknown commands, payloads and paths into results. What it
+    says of participants that have no handler here, since they are served elsewhere, stays.
     """
+    from saga_engine.bootstrap.served import with_those_elsewhere
     from saga_engine.participant.catalogue import catalogue_of
 
-    catalogue = catalogue_of(_participants(frame))
+    to_stdout = str(target) == "-"
+    path = target if target is not None and not to_stdout else frame.root() / DEFINITIONS / CATALOGUE
+    catalogue = with_those_elsewhere(catalogue_of(_participants(frame)), path)
     text = json.dumps(catalogue.to_json(), indent=2, ensure_ascii=False) + "\n"
-    if str(target) == "-":
+    if to_stdout:
         click.echo(text, nl=False)
         return
-    path = target or frame.root() / DEFINITIONS / CATALOGUE
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Whoever reads it meanwhile finds the old one or the new one, never half of it.

@@ -163,6 +163,18 @@ def test_an_export_goes_where_it_is_asked_to(hotel: Path, saga: Saga) -> None:
     assert not (hotel / "definitions" / "participants.json").exists()
 
 
+def test_an_export_keeps_what_is_known_of_participants_elsewhere_and_nothing_else(hotel: Path, saga: Saga) -> None:
+    path = hotel / "definitions" / "participants.json"
+    path.write_text(json.dumps({"parcel.reserve": {"fenced": True}, "hotel.burn": {}}), encoding="utf-8")
+    done = saga("participants", "export")
+    assert (done.code, done.err) == (0, "definitions/participants.json: 3 commands\n")
+    assert sorted(json.loads(path.read_text())) == ["hotel.reserve", "hotel.wake", "parcel.reserve"]
+    assert saga("participants", "export", "--output", "-").out == path.read_text()
+    path.write_text("[", encoding="utf-8")
+    assert saga("participants", "export").code == 0
+    assert sorted(json.loads(path.read_text())) == ["hotel.reserve", "hotel.wake"]
+
+
 def test_an_export_that_cannot_be_written_says_where(hotel: Path, saga: Saga) -> None:
     (hotel / "file").write_text("", encoding="utf-8")
     done = saga("participants", "export", "--output", "file/commands.json")
