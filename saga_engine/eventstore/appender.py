@@ -18,7 +18,8 @@ from saga_engine.ports import RunSync
 from saga_engine.tally import Tally
 
 MOST_WAITING: Final = 10_000
-"""Appends that may wait for a commit; further ones are refused."""
+MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
+"""Appends, and bytes of their data, that may wait for a commit; further ones are refused."""
 
 _MOST_AT_ONCE: Final = 200
 
@@ -48,6 +49,7 @@ class Appender:
         self._run_sync = run_sync
         self._on_stored = on_stored
         self._waiting: list[_Waiting] = []
+        self._bytes = 0
         self._news = asyncio.Event()
         self.stored = 0
         """Events that were stored; repetitions are not among them."""
@@ -64,10 +66,11 @@ class Appender:
         Raises `OverloadedError` when too many wait, `UnavailableError` when the store does not serve: then it is
         unknown whether the event was stored, and the same append may be repeated.
         """
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) >= MOST_WAITING or self._bytes >= MOST_WAITING_BYTES:
             raise OverloadedError
         waiting = _Waiting(entry, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
+        self._bytes += len(entry.event.data)
         self._news.set()
         return await waiting.outcome
 
@@ -75,9 +78,11 @@ class Appender:
         """Commit batch after batch, until cancelled."""
         while True:
             await self._news.wait()
-            # A client that has gone away before its turn wants nothing any more.
-            batch = [one for one in self._waiting[:_MOST_AT_ONCE] if not one.outcome.done()]
+            taken = self._waiting[:_MOST_AT_ONCE]
             del self._waiting[:_MOST_AT_ONCE]
+            self._bytes -= sum(len(one.entry.event.data) for one in taken)
+            # A client that has gone away before its turn wants nothing any more.
+            batch = [one for one in taken if not one.outcome.done()]
             if not self._waiting:
                 self._news.clear()
             if batch:

@@ -16,7 +16,7 @@ from grpc.aio import ServicerContext
 
 from saga_engine.errors import UnavailableError
 from saga_engine.eventstore import eventstore_pb2 as wire
-from saga_engine.eventstore.appender import MOST_WAITING, Appender, OverloadedError
+from saga_engine.eventstore.appender import Appender, OverloadedError
 from saga_engine.eventstore.event import (
     SAGA,
     Aggregate,
@@ -78,9 +78,7 @@ class EventStoreService:
         try:
             outcome = await self._appender.append(entry)
         except OverloadedError:
-            await _abort(
-                context, grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MOST_WAITING} events wait; send it again later"
-            )
+            await _abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "too many events wait; send it again later")
         except UnavailableError as error:
             await _abort(context, grpc.StatusCode.UNAVAILABLE, f"{error}; send the same event again")
         if not isinstance(outcome, Stored):

@@ -14,9 +14,11 @@ from saga_engine.eventstore.appender import Appender, OverloadedError
 from saga_engine.eventstore.event import Aggregate, AppendOutcome, Entry, NewEvent, Stored
 from saga_engine.tasks import end_tasks
 
+DATA = '{"amount": 5}'
+
 
 def entry(event_id: str) -> Entry:
-    return Entry(NewEvent(event_id, "ORDERS.created", Aggregate("o-1", "order"), "", ""))
+    return Entry(NewEvent(event_id, "ORDERS.created", Aggregate("o-1", "order"), DATA, ""))
 
 
 class Store:
@@ -70,6 +72,21 @@ async def test_a_batch_that_fails_fails_for_those_in_it_and_the_next_one_goes_on
         await appender.append(entry("a"))
     store.error = None
     assert await appender.append(entry("a")) == Stored(1, 0, False)
+    await end_tasks([running])
+
+
+async def test_no_more_bytes_wait_than_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_WAITING_BYTES", len(DATA))
+    store = Store()
+    store.may_go_on.set()
+    appender = Appender(store.append, asyncio.to_thread, lambda _entries: None)
+    waiting = asyncio.create_task(appender.append(entry("a")))
+    await asyncio.sleep(0)
+    with pytest.raises(OverloadedError):
+        await appender.append(entry("b"))
+    running = asyncio.create_task(appender.run())
+    assert await waiting == Stored(1, 0, False)
+    assert await appender.append(entry("b")) == Stored(1, 0, False)
     await end_tasks([running])
 
 
