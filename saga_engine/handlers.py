@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import importlib
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
+
+from sqlalchemy import Table
 
 from saga_engine.errors import SagaEngineError, UsageError
 from saga_engine.participant.registry import Participant
@@ -39,7 +41,8 @@ def load_participants(root: Path) -> list[Participant]:
 def load_projections(root: Path) -> Mapping[str, type[Projection]]:
     """Every `Projection` that a module of `store` defines, by name.
 
-    Raises `UsageError` that names file and line when a module does not import, and for two of one name.
+    Raises `UsageError` that names file and line when a module does not import, for two of one name, and for two that
+    keep the same table.
     """
     enter(root)
     found: dict[str, type[Projection]] = {}
@@ -50,7 +53,21 @@ def load_projections(root: Path) -> Mapping[str, type[Projection]]:
                 if known is not value:
                     what = f"two projections are named {value.name}"
                     raise UsageError(f"{what}: {known.defined_at} and {value.defined_at}; rename one or remove it")
+    _check_tables(found.values())
     return found
+
+
+def _check_tables(projections: Iterable[type[Projection]]) -> None:
+    keepers: dict[Table, type[Projection]] = {}
+    for one in projections:
+        for table in one.tables.tables.values():
+            known = keepers.setdefault(table, one)
+            if known is not one:
+                raise UsageError(
+                    f"projections {known.name} and {one.name} both keep the table {table.name}, which a rebuild of one "
+                    f"would empty for the other ({known.defined_at} and {one.defined_at}); give each a MetaData and "
+                    "tables of its own, or make them one projection"
+                )
 
 
 def modules(root: Path, package: str) -> Iterator[ModuleType]:

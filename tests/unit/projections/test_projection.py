@@ -156,6 +156,16 @@ def test_two_projections_of_one_name_are_refused(project: Callable[[str, str], P
         load_projections(root)
 
 
+def test_two_projections_that_keep_one_table_are_refused(project: Callable[[str, str], Path]) -> None:
+    project("one.py", PROJECTION.format(name="seen"))
+    own = 'metadata = MetaData()\nTable("seen", metadata, Column("id", Integer, primary_key=True))'
+    second = PROJECTION.format(name="other")
+    assert own in second
+    root = project("two.py", second.replace(own, "from store.one import metadata"))
+    with pytest.raises(UsageError, match=r"projections seen and other both keep the table \w+, which a rebuild"):
+        load_projections(root)
+
+
 def test_a_projection_may_not_have_the_name_of_a_participant(tmp_path: Path) -> None:
     order = MergedParticipant("order", {})
     own = made(name="order", tables=tables, one=on("Paid")(handler))
