@@ -1,6 +1,6 @@
 """Runs an asyncio service until a signal asks it to stop: once, and it finishes; twice, and it is interrupted.
 
-Owns the event loop and the signals. Knows nothing of the service.
+Owns the event loop, the signals and how a command that serves ends. Knows nothing of the service.
 """
 
 from __future__ import annotations
@@ -10,10 +10,42 @@ import signal
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import click
+
+if TYPE_CHECKING:
+    from saga_engine.cli.frame import Frame
+    from saga_engine.settings import Settings
+
+INTERRUPTED: Final = 130
+"""What a command ends with after Ctrl-C."""
 
 Service: TypeAlias = Callable[[asyncio.Event, Callable[[], None]], Awaitable[None]]
 """Ends soon after the event is set; calls the function once it works. Until then it has nothing to finish."""
+
+
+def serve_command(
+    frame: Frame,
+    noted: Sequence[signal.Signals],
+    run: Callable[[Settings, asyncio.Event, Callable[[str], None]], Awaitable[None]],
+) -> None:
+    """Run what serves the project until it is asked to stop, and end the command. `run` tells by a line that it works.
+
+    `noted` as in `serve`. Raises what `run` does.
+    """
+    settings = frame.configuration().settings
+    frame.log("info")
+
+    async def service(stop: asyncio.Event, works: Callable[[], None]) -> None:
+        def ready(line: str) -> None:
+            works()
+            click.echo(line, err=True)
+
+        await run(settings, stop, ready)
+
+    if serve(service, noted) is signal.SIGINT:
+        click.get_current_context().exit(INTERRUPTED)
 
 
 def serve(service: Service, noted: Sequence[signal.Signals] = ()) -> signal.Signals | None:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-from collections.abc import Callable
 from importlib.util import find_spec
 
 import click
 
-from saga_engine.cli.commands.run import INTERRUPTED
 from saga_engine.cli.early import noting_sigterm
 from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.errors import UsageError
@@ -28,18 +24,6 @@ def api(frame: Frame) -> None:
         raise UsageError(f"{' and '.join(missing)} not installed: pip install 'saga-engine[api]'")
     with noting_sigterm() as noted:
         from saga_engine.api.serving import serve_api
-        from saga_engine.cli.serving import serve
+        from saga_engine.cli.serving import serve_command
 
-        settings = frame.configuration().settings
-        frame.log("info")
-
-        async def service(stop: asyncio.Event, works: Callable[[], None]) -> None:
-            def ready(line: str) -> None:
-                works()
-                click.echo(line, err=True)
-
-            await serve_api(settings, stop, ready)
-
-        ended_by = serve(service, noted)
-    if ended_by is signal.SIGINT:
-        click.get_current_context().exit(INTERRUPTED)
+        serve_command(frame, noted, serve_api)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-from collections.abc import Callable
-
 import click
 
-from saga_engine.cli.commands.run import INTERRUPTED
 from saga_engine.cli.early import noting_sigterm
 from saga_engine.cli.frame import Frame, pass_frame
 
@@ -23,18 +18,6 @@ def eventstore(frame: Frame) -> None:
     """
     with noting_sigterm() as noted:
         from saga_engine.bootstrap.eventstore import run_eventstore
-        from saga_engine.cli.serving import serve
+        from saga_engine.cli.serving import serve_command
 
-        settings = frame.configuration().settings
-        frame.log("info")
-
-        async def service(stop: asyncio.Event, works: Callable[[], None]) -> None:
-            def ready(line: str) -> None:
-                works()
-                click.echo(line, err=True)
-
-            await run_eventstore(settings, stop, ready)
-
-        ended_by = serve(service, noted)
-    if ended_by is signal.SIGINT:
-        click.get_current_context().exit(INTERRUPTED)
+        serve_command(frame, noted, run_eventstore)

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-from collections.abc import Callable
-
 import click
 
 from saga_engine.cli.early import noting_sigterm
 from saga_engine.cli.frame import Frame, pass_frame
-
-INTERRUPTED = 130
 
 
 @click.command("run")
@@ -36,21 +30,9 @@ def run(frame: Frame, orchestrator: bool, workers: tuple[str, ...], projections:
     with noting_sigterm() as noted:
         from saga_engine.bootstrap.services import Roles
         from saga_engine.bootstrap.services import run as run_services
-        from saga_engine.cli.serving import serve
+        from saga_engine.cli.serving import serve_command
 
-        settings = frame.configuration().settings
-        frame.log("info")
         roles = Roles()
         if orchestrator or workers or projections:
             roles = Roles(orchestrator, workers, projections)
-
-        async def service(stop: asyncio.Event, works: Callable[[], None]) -> None:
-            def ready(line: str) -> None:
-                works()
-                click.echo(line, err=True)
-
-            await run_services(settings, roles, stop, ready)
-
-        ended_by = serve(service, noted)
-    if ended_by is signal.SIGINT:
-        click.get_current_context().exit(INTERRUPTED)
+        serve_command(frame, noted, lambda settings, stop, ready: run_services(settings, roles, stop, ready))
