@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ from saga_engine.bootstrap.desk import Desk, at_hand
 from saga_engine.configuration import load
 from saga_engine.settings import Settings
 
+LIMIT_S = 60.0
 TRIP = """
 saga: trip
 version: 1
@@ -65,3 +67,10 @@ async def started(http: httpx.AsyncClient, trip: str) -> str:
     response = await http.post("/api/sagas", json={"saga": "trip", "input": {"trip": trip}})
     assert response.status_code == httpx.codes.CREATED, response.text
     return str(response.json()["id"])
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    """Wait until it is so, within a bound."""
+    async with asyncio.timeout(LIMIT_S):
+        while not reached():  # noqa: ASYNC110 - the server tells nobody
+            await asyncio.sleep(0.01)

@@ -16,10 +16,8 @@ from saga_engine.api.serving import serve_api
 from saga_engine.api.sse import MOST_FOLLOWERS
 from saga_engine.errors import UsageError
 from saga_engine.settings import ApiSection, Listening, Settings
-from tests.integration.api.conftest import started
+from tests.integration.api.conftest import LIMIT_S, started
 from tests.integration.api.test_sagas import problem
-
-LIMIT_S = 60.0
 
 
 @dataclass

@@ -22,13 +22,11 @@ from saga_engine.settings import Settings
 from saga_engine.words import MOST_WORDS
 from store import orders
 from tests.databases import POSTGRES, SQLITE, Databases
-from tests.integration.api.conftest import started
+from tests.integration.api.conftest import LIMIT_S, started
 from tests.integration.api.statuses import ENDED, STAY, sagas
 from tests.integration.api.test_access import OPS, guarded  # noqa: F401 - a fixture
 from tests.integration.api.test_orders import ORDER, ROOT
 from tests.integration.api.test_sagas import places, problem
-
-LIMIT_S = 60.0
 
 
 @pytest.fixture(params=[SQLITE, POSTGRES])

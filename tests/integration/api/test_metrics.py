@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 
 from saga_engine.metrics.process import TEXT_FRESH_S
 from saga_engine.settings import Listening, Settings
-from tests.integration.api.conftest import started
-from tests.integration.api.test_following import LIMIT_S, sent, served
+from tests.integration.api.conftest import LIMIT_S, started, until
+from tests.integration.api.test_following import sent, served
 
 
 @pytest.fixture
@@ -23,8 +23,8 @@ async def telling(settings: Settings) -> AsyncIterator[tuple[httpx.AsyncClient, 
     telling = replace(settings, metrics=Listening("127.0.0.1", 0))
     with capture_logs() as logs:
         async with served(telling) as server, httpx.AsyncClient(base_url=server.url, timeout=LIMIT_S) as http:
-            [url] = [line["url"] for line in logs if line["event"] == "metrics are served"]
-            yield http, url
+            await until(lambda: "metrics are served" in [line["event"] for line in logs])
+            yield http, next(line["url"] for line in logs if line["event"] == "metrics are served")
 
 
 def values(text: str) -> Mapping[tuple[str, ...], float]:

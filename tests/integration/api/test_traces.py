@@ -29,6 +29,7 @@ from saga_engine.participant.registry import merge
 from saga_engine.participant.worker import Worker
 from saga_engine.settings import ApiSection, Settings
 from saga_engine.tracing import Tracing
+from tests.integration.api.conftest import LIMIT_S
 from tests.integration.api.test_sagas import problem
 from tests.unit.test_tracing import CALLER, TRACE, Exported, attribute, tree
 
@@ -41,7 +42,6 @@ steps:
     emit: Booked
     compensate: none
 """
-LIMIT_S = 60.0
 BELOW_THE_START = {
     "send hotel.book": "start stay",
     "process hotel.book": "send hotel.book",
