@@ -23,6 +23,8 @@ from saga_engine.bootstrap.projections import store_and_projections
 from saga_engine.bootstrap.stores import open_store
 from saga_engine.core.inputs import Cancel
 from saga_engine.definition.model import Json
+from saga_engine.doctor.databases import examine
+from saga_engine.doctor.finding import Severity
 from saga_engine.eventstore.event import SAGA, Aggregate, Entry, NewEvent, Stored
 from saga_engine.eventstore.library import Library
 from saga_engine.eventstore.store import SqlDomainEvents
@@ -147,6 +149,12 @@ def test_projections_are_made_anew_and_compared(place: Place) -> None:
         after = lag_of(view.store, view.taker, lambda _looked, _of: None)
     assert (done.looked, done.troubled) == (before.sagas, 0)
     assert (before.behind > 0, after.behind) == (True, 0)
+
+
+def test_the_doctor_looks_into_every_database_as_the_role_that_owns_them(place: Place) -> None:
+    found = [one for each in place.databases(MIGRATE) for one in examine(place.settings(MIGRATE), each)]
+    assert {one.severity for one in found} == {Severity.OK}, found
+    assert sum(one.check == "migrations" for one in found) == len(PLACES)
 
 
 DENIED = {
