@@ -60,6 +60,7 @@ class Refused:
 
 
 Decision: TypeAlias = Decided | Ignored | Refused
+"""What came of an input."""
 
 
 def decide(plan: Plan, state: SagaState, input: Input) -> Decision:

@@ -101,6 +101,7 @@ class Bounds:
 
 
 StartOutcome: TypeAlias = Started | AlreadyStarted | KeyConflict | StartRefused
+"""What came of a start whose input fits."""
 
 
 @dataclass(frozen=True, slots=True)
