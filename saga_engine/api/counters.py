@@ -6,7 +6,6 @@ Owns those counts. What metrics are made of them is `metrics`'.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Final
 
 from saga_engine.tally import Tally
@@ -29,7 +28,7 @@ class ApiCounters:
 
     def count(self, operation: str | None, status: int, microseconds: int) -> None:
         """An answer has begun."""
-        labels = (operation or NO_OPERATION, str(HTTPStatus(status).value))
+        labels = (operation or NO_OPERATION, str(status))
         tally = self.answered.get(labels)
         if tally is None:
             tally = self.answered[labels] = Tally()
