@@ -44,7 +44,7 @@ def test_the_test_files_of_the_pages_pass_in_a_project_that_has_them(tmp_path: P
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
         check=False,
     )
     assert told >= 3
