@@ -97,7 +97,7 @@ class Listener:
             await subscription.close()
 
     async def _settle(self, subscription: EventSubscription, heard: Sequence[HeardEvent]) -> None:
-        taken = await self._run_sync(lambda: self._take(heard))
+        taken = await self._taken(heard)
         judged = [(event, self._judged(event, verdict)) for event, verdict in zip(heard, taken, strict=True)]
         hopeless = [(event, verdict.reason) for event, verdict in judged if isinstance(verdict, Hopeless)]
         buried = await self._bury(hopeless)
@@ -111,6 +111,17 @@ class Listener:
         self.counts["ignored"] += len(done) - len(new)
         if new:
             await self._transport.ring(sorted({partition_of(saga_id) for saga_id in new}))
+
+    async def _taken(self, heard: Sequence[HeardEvent]) -> Sequence[Verdict]:
+        try:
+            return await self._run_sync(lambda: self._take(heard))
+        except Exception as error:  # noqa: BLE001 - a defect that one event uncovers must not stop all others
+            if len(heard) == 1:
+                subject = heard[0].delivery.message.subject
+                _log.error("an event cannot be taken", subject=subject, listening=heard[0].listening, exc_info=error)
+                return [Later(f"{type(error).__name__}: {error}")]
+        # Taking one twice does no harm: the second time it is a repetition.
+        return [verdict for one in heard for verdict in await self._taken([one])]
 
     def _judged(self, event: HeardEvent, verdict: Verdict) -> Verdict:
         """An event that was put back for long enough is hopeless."""

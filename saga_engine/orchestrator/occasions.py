@@ -151,6 +151,9 @@ def key_of(occasion: Occasion, event: Occurrence, input: Json) -> str | NoValue:
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         return NoValue(f"the business key {written.source} must be an integer or text that is not empty")
     key = str(value)
+    if "\x00" in key:
+        # A header may hold anything, and PostgreSQL's driver takes this for a mistake of the program.
+        return NoValue("the business key holds the character NUL")
     if len(key) > MOST_KEY:
         return NoValue(f"the business key has {len(key):,} characters, at most {MOST_KEY:,}")
     return key

@@ -191,6 +191,13 @@ def test_an_event_that_can_never_start_a_saga_is_hopeless_and_says_why() -> None
     assert len(desk.sagas()) == 1
 
 
+def test_a_key_that_no_database_keeps_is_hopeless() -> None:
+    desk = Desk(["{saga: s, on: {subject: A.b, key: '${{ event.id }}'}, steps: [{step: one, sleep: 1s}]}"])
+    told = [desk.heard("A.b", {}, ce_id=one) for one in ("a\x00b", "\x00")]
+    assert [isinstance(one, Hopeless) for one in desk.take(*told)] == [True, True]
+    assert desk.sagas() == []
+
+
 def test_a_wait_takes_a_domain_event_once_however_often_it_comes() -> None:
     desk = Desk()
     desk.take(desk.created(1))
@@ -421,6 +428,22 @@ async def test_events_beyond_the_open_sagas_that_are_allowed_wait_however_long_i
         desk.client.act(desk.sagas()[0], lambda at: Cancel(at, "me", "why"))
         await feed.deliver(second)
     assert feed.acked == [first, second]
+
+
+async def test_an_event_that_uncovers_a_defect_stops_no_other() -> None:
+    desk, broker = Desk(), MemoryBroker()
+    taken, poison = desk.taker.take, desk.created(2)
+
+    def take(heard: Sequence[HeardEvent]) -> Sequence[Verdict]:
+        if poison in heard:
+            raise ZeroDivisionError("a defect")
+        return taken(heard)
+
+    desk.taker.take = take  # type: ignore[method-assign]  # a defect, which there is none of to test with
+    feed = Feed([desk.created(1), poison, desk.created(3)])
+    await listened(desk, feed, broker)
+    assert feed.again == [(poison, 0.5)]
+    assert (len(feed.acked), len(desk.sagas()), broker.dead) == (2, 2, [])
 
 
 async def test_an_outage_buries_nothing_however_long_it_lasts() -> None:
