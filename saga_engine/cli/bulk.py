@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Row: TypeAlias = "Mapping[str, Json]"
 
 REFUSED = 1
+_AGAIN = "do it again: what is there already is not started twice"
+_NOT_AGAIN = "the definition has no `key`, so that doing it again starts all of them once more"
 
 
 @dataclass(slots=True)
@@ -64,10 +66,8 @@ def start_from(
 
         def rows() -> Iterator[Row]:
             rung = False
-            starting = start_lines(
-                client, name, read_lines(lines), version=version, again=again, traceparent=traceparent
-            )
-            for commit in starting:
+            inputs = read_lines(lines)
+            for commit in start_lines(client, name, inputs, version=version, again=again, traceparent=traceparent):
                 for line in commit:
                     yield from _rows(name, lines.name, line, tally, output, bar)
                 if tally.to_ring and not rung:
@@ -79,12 +79,7 @@ def start_from(
         try:
             write_rows(rows(), Format.JSONL if output is Format.TEXT else output)
         except (KeyboardInterrupt, SagaEngineError):
-            again_safely = (
-                "do it again: what is there already is not started twice"
-                if keyed
-                else ("the definition has no `key`, so that doing it again starts all of them once more")
-            )
-            click.echo(f"Stopped early: {tally}; {again_safely}", err=True)
+            click.echo(f"Stopped early: {tally}; {_AGAIN if keyed else _NOT_AGAIN}", err=True)
             raise
         finally:
             if tally.to_ring:
