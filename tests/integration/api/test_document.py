@@ -122,6 +122,8 @@ def hinted(known: Sequence[Saga]) -> SearchStrategy[Hints]:
         "input": [{"guest": f"guest 0 {known[0][0]}", "rooms": [1]}, {"guest": "another", "rooms": [1, 2]}],
         "key": [f"guest 0 {name}" for name, _ in known[:8]],
         "event": ["Confirmed"],
+        "items": [[{"code": "p-1", "name": "Pizza", "unit_price": 1250, "quantity": 2}]],
+        "order_items": [None, [{"code": "p-1", "name": "Pizza", "unit_price": 12.5, "quantity": 2}]],
         "step": ["book", "clean/0", "clean"],
         "before": ids,
         "status": [[str(status)] for status in Status],
