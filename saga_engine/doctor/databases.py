@@ -21,6 +21,7 @@ from saga_engine.doctor.clocks import skew
 from saga_engine.doctor.finding import Finding, Severity, fine
 from saga_engine.doctor.machine import sqlite_file
 from saga_engine.errors import SagaEngineError, StoreUnavailableError
+from saga_engine.eventstore.tables import BRANCH as EVENTSTORE_BRANCH
 from saga_engine.settings import Settings, shown_url
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.patience import Patience
@@ -163,12 +164,16 @@ def _migrations(settings: Settings, database: Database, where: str) -> Iterator[
         yield fine("migrations", where, f"at {', '.join(far.current)}")
         return
     embedded = sqlite_file(database.url.get_secret_value()) is not None
+    service = "saga eventstore" if database.branch == EVENTSTORE_BRANCH else "saga run"
+    if embedded and database.branch == EVENTSTORE_BRANCH and not far.current:
+        yield fine("migrations", where, f"`{service}` makes its tables when it is started first")
+        return
     yield Finding(
         "migrations",
         Severity.WARNING if embedded else Severity.ERROR,
         where,
         f"not set up for this release; pending: {', '.join(far.pending)}",
-        "`saga run` does it by itself." if embedded else "`saga run` does not start.",
+        f"`{service}` does it by itself." if embedded else f"`{service}` does not start.",
         "saga db upgrade",
     )
 
