@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import sqlite3
 import threading
@@ -236,8 +237,11 @@ def test_a_database_whose_clock_is_off_is_named_with_how_far(on_postgres: Projec
         "clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS "
         "$$ SELECT pg_catalog.clock_timestamp() + interval '10 minutes' $$",
     )
-    report = examined(on_postgres)
-    assert any(off in report.named("clock", "warning", "engine: ")["what"] for off in ("599.", "600.0 s ahead"))
+    what = examined(on_postgres).named("clock", "warning", "engine: ")["what"]
+    ahead = re.search(r"([\d.]+) s ahead", what)
+    assert ahead is not None, what
+    # Connecting counts for half of the way there, and takes a while on a busy machine.
+    assert 580 < float(ahead[1]) < 620
 
 
 # NATS
