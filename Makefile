@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DOCS_VENV := .venv-docs
 
-.PHONY: api-fuzz proto bugs simulate simulate-calls setup demo check test lint types layers soak chaos ambiguous docs docs-reference pictures format clean links bench bench-full bench-peers projections
+.PHONY: api-fuzz events proto bugs simulate simulate-calls setup demo check test lint types layers soak chaos ambiguous docs docs-reference pictures format clean links bench bench-full bench-peers projections
 
 setup: $(STAMP)
 
@@ -49,6 +49,12 @@ bench-peers: setup
 # The query model of 10,000 orders, dropped and made anew while its lag is looked at, on SQLite and on PostgreSQL.
 projections: setup
 	@PROJECTION_ORDERS=10000 $(BIN)/pytest -q tests/integration/projections/test_rebuild.py -k dropped --durations=4
+
+# So many orders while their orchestrator is killed so often: a service on ORDERS.* sees each event once, in order.
+ORDERS ?= 1000
+KILLS ?= 10
+events: setup
+	@$(BIN)/python -m tests.acceptance.order_events --orders $(ORDERS) --kills $(KILLS)
 
 # An engine under half load for so many minutes, each process sampled; fails when one of them grows. Linux only.
 MINUTES ?= 10

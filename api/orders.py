@@ -1,33 +1,38 @@
 """The order API: place an order, look at it, list a customer's, follow one. Orders are sagas: nothing else is written.
 
-Owns paths and the form of an order on the wire. Money is integer minor units; the example's amounts are converted.
+Owns paths and the form of an order on the wire, and that orders are read from the query model. Money is integer minor
+units; the example's amounts are converted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from http import HTTPMethod, HTTPStatus
-from typing import Annotated, Final, Literal, cast
+from typing import Annotated, Final, Literal, TypeVar
 from uuid import UUID, uuid4, uuid5
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from sqlalchemy import Connection
 
 from saga_engine.api import Answer, Operation, Problem, Request, body
 from saga_engine.api.sagas import LAST_EVENT_ID, TRACEPARENT, UNREADABLE
 from saga_engine.api.sse import Sent, follow, last_event_id
-from saga_engine.core.state import Status
 from saga_engine.definition.inputs import InputRejected
 from saga_engine.definition.model import Json
 from saga_engine.errors import NotFoundError, SagaEngineError
-from saga_engine.orchestrator.client import Client, SagaView
+from saga_engine.orchestrator.client import SagaView
 from saga_engine.orchestrator.starting import KeyConflict
 from saga_engine.refusals import refusal
 from saga_engine.wire import rfc3339
 from saga_engine.words import words_problem
-from store import orders
+from store import order_view
+
+T = TypeVar("T")
 
 SAGA: Final = "place_order"
+CREATED: Final = "OrderCreated"
+"""What the query model hears of an order first."""
 KEYS: Final = UUID("6f0c2b52-4d0e-5d0c-9f2e-6a1b7d3c8e90")
 """The namespace in which an idempotency key names an order."""
 MOST_ITEMS: Final = 500
@@ -147,52 +152,58 @@ def _order_id(request: Request) -> str:
 
 async def place(request: Request) -> Answer:
     order_id = _order_id(request)
-    wanted = await body(request.http, PlaceOrder)
-    started = {
-        "order_id": order_id,
-        "customer_id": wanted.customer_id,
-        "amount": wanted.total(),
-        "items": [one.model_dump() for one in wanted.exact_items()],
-        **({} if wanted.restaurant_id is None else {"restaurant_id": wanted.restaurant_id}),
-    }
-    outcome = await request.desk.ask(
-        lambda client: client.start(SAGA, cast(Json, started), traceparent=request.traceparent)
-    )
+    wanted = _wanted(order_id, await body(request.http, PlaceOrder))
+    started: Json = {**wanted, "created_on": rfc3339(request.desk.clock.now())}
+    outcome = await request.desk.ask(lambda client: client.start(SAGA, started, traceparent=request.traceparent))
+    location = {"Location": f"/api/orders/{order_id}"}
     if isinstance(outcome, KeyConflict):
-        said = "Idempotency-Key: another order was placed with this key; use a new one"
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency_key_reused", said)
+        # The input differs at least in when it was ordered.
+        await _refuse_another_order(request, outcome, wanted)
+        return Answer(await _order(request, order_id), HTTPStatus.CREATED, location)
     if isinstance(outcome, InputRejected):
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "input", str(outcome))
     begun = refusal(outcome)
     if isinstance(begun, SagaEngineError):
         raise Problem(HTTPStatus.CONFLICT, "refused", str(begun))
-    request.desk.bell.ring([request.concerns(begun.saga_id)])
-    view = await request.desk.ask(lambda client: client.view(begun.saga_id))
-    return Answer(_order(view), HTTPStatus.CREATED, {"Location": f"/api/orders/{order_id}"})
+    request.desk.bell.ring([begun.saga_id])
+    return Answer(_placed(await _view(request, order_id)), HTTPStatus.CREATED, location)
+
+
+def _wanted(order_id: str, order: PlaceOrder) -> Mapping[str, Json]:
+    return {
+        "order_id": order_id,
+        "customer_id": order.customer_id,
+        "restaurant_id": order.restaurant_id,
+        "amount": order.total(),
+        "items": [one.model_dump() for one in order.exact_items()],
+    }
+
+
+async def _refuse_another_order(request: Request, conflict: KeyConflict, wanted: Mapping[str, Json]) -> None:
+    """Raise `Problem` unless what was placed with the key is what is wanted now."""
+    placed = _data((await request.desk.ask(lambda client: client.view(conflict.saga_id))).state.input)
+    if any(placed.get(name) != value for name, value in wanted.items()):
+        said = "Idempotency-Key: another order was placed with this key; use a new one"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency_key_reused", said)
 
 
 async def show(request: Request) -> Answer:
-    return Answer(_order(await _view(request)))
+    return Answer(await _order(request, request.path["order_id"]))
 
 
 async def of_customer(request: Request) -> Answer:
     customer = request.path["customer_id"]
-    database = request.desk.settings.participant("order").database
-    sagas = await request.desk.read(database, lambda db: orders.of_customer(db, customer))
-
-    def found(client: Client) -> Json:
-        return {"orders": [_order(client.view(saga_id)) for saga_id in sagas]}
-
-    return Answer(await request.desk.ask(found))
+    found = await _read(request, lambda db: order_view.orders_of(db, customer))
+    return Answer({"orders": [_held(order) for order in found]})
 
 
 async def events(request: Request) -> Answer:
     after = last_event_id(request)
-    return Answer(follow(request, await _view(request), after, _published))
+    view = await _view(request, request.path["order_id"])
+    return Answer(follow(request, view, after, _published))
 
 
-async def _view(request: Request) -> SagaView:
-    order_id = request.path["order_id"]
+async def _view(request: Request, order_id: str) -> SagaView:
     missing = NotFoundError(f"no order with id {order_id!r}")
     try:
         view = await request.desk.ask(lambda client: client.view(client.find(order_id, SAGA)))
@@ -217,21 +228,53 @@ def _data(data: Json) -> Mapping[str, Json]:
     return data if isinstance(data, Mapping) else {}
 
 
-def _order(view: SagaView) -> Json:
-    """An order as its saga tells it: that is there as soon as it is placed."""
+async def _read(request: Request, query: Callable[[Connection], T]) -> T:
+    """Ask the query model. Raises `UnavailableError` as `Desk.read`."""
+    database = request.desk.settings.projection(order_view.OrderView.name).database
+    return await request.desk.read(database, query)
+
+
+async def _order(request: Request, order_id: str) -> Json:
+    """An order as the query model holds it, or until then as its saga tells it. Raises `NotFoundError`."""
+    held = await _read(request, lambda db: order_view.order(db, order_id))
+    if held is None:
+        return _placed(await _view(request, order_id))
+    request.concerns(held.saga_id)
+    return _held(held)
+
+
+def _held(order: order_view.Order) -> Json:
+    return {
+        "order_id": order.order_id,
+        "saga_id": str(order.saga_id),
+        "customer_id": order.customer_id,
+        "restaurant_id": order.restaurant_id,
+        "status": order.status,
+        "reason": order.reason,
+        "amount": order.amount,
+        "items": [item.model_dump() for item in order.items],
+        "created_on": order.created_on or rfc3339(order.placed_at),
+    }
+
+
+def _placed(view: SagaView) -> Json:
+    """An order of which the query model has not heard yet: pending, whatever else the saga knows meanwhile, so that
+
+    no reader sees an order that was approved be pending again. One that was never created it will never hear of.
+    """
     state = view.state
     said = _data(state.input)
-    status = {Status.COMPLETED: orders.APPROVED, Status.COMPENSATED: orders.REJECTED, Status.CLOSED: orders.REJECTED}
+    never = state.status.ended and CREATED not in {event.name for event in view.emitted.values()}
     return {
         "order_id": state.key,
         "saga_id": str(state.saga_id),
         "customer_id": said.get("customer_id"),
         "restaurant_id": said.get("restaurant_id"),
-        "status": status.get(state.status, orders.PENDING),
-        "reason": None if state.failure is None else state.failure.code,
+        "status": order_view.REJECTED if never else order_view.PENDING,
+        "reason": state.failure.code if never and state.failure is not None else None,
         "amount": said.get("amount"),
         "items": said.get("items") or [],
-        "created_on": rfc3339(state.started_at),
+        "created_on": said.get("created_on") or rfc3339(state.started_at),
     }
 
 

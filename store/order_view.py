@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import AliasChoices, BaseModel, Field
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -26,6 +27,8 @@ from sqlalchemy import (
 from saga_engine.projections import Context, Projection, on
 
 PENDING, APPROVED, REJECTED = "pending", "approved", "rejected"
+MOST = 100
+"""Orders of a customer that are shown without being asked for more."""
 
 metadata = MetaData()
 orders = Table(
@@ -39,6 +42,8 @@ orders = Table(
     Column("receipt", Text),
     Column("reason", Text),
     Column("placed_at", BigInteger, nullable=False),  # microseconds
+    Column("restaurant_id", Text),
+    Column("created_on", Text),
     Index("order_view_customer", "customer_id", "placed_at"),
 )
 items = Table(
@@ -61,10 +66,15 @@ class Item(BaseModel):
 
 
 class OrderCreated(BaseModel):
+    """`restaurant_id` and `created_on` are unknown of orders that were not placed over the order API."""
+
     order_id: str
     customer_id: str
+    restaurant_id: str | None = None
+    created_on: str | None = None
     amount: int
-    items: list[Item] = []
+    # Sagas of the definition's first version call them `items`.
+    order_items: Annotated[list[Item], Field(validation_alias=AliasChoices("order_items", "items"))] = []
 
 
 class OrderApproved(BaseModel):
@@ -96,13 +106,16 @@ class OrderView(Projection):
                 order_id=order.order_id,
                 saga_id=str(ctx.saga_id),
                 customer_id=order.customer_id,
+                restaurant_id=order.restaurant_id,
+                created_on=order.created_on,
                 amount=order.amount,
                 status=PENDING,
                 placed_at=ctx.at,
             )
         )
-        if order.items:
-            lines = [{"order_id": order.order_id, "line": n, **item.model_dump()} for n, item in enumerate(order.items)]
+        if order.order_items:
+            each = enumerate(order.order_items)
+            lines = [{"order_id": order.order_id, "line": line, **item.model_dump()} for line, item in each]
             ctx.db.execute(insert(items), lines)
 
     @on("OrderApproved")
@@ -116,10 +129,16 @@ class OrderView(Projection):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order as it is shown. Amounts are in minor units, `placed_at` in microseconds since 1970."""
+    """An order as it is shown. Amounts are in minor units, `placed_at` in microseconds since 1970.
+
+    `created_on`: when it was ordered, as RFC 3339, where whoever placed it said so.
+    """
 
     order_id: str
+    saga_id: UUID
     customer_id: str
+    restaurant_id: str | None
+    created_on: str | None
     amount: int
     status: str
     receipt: str | None
@@ -133,15 +152,16 @@ def order(db: Connection, order_id: str) -> Order | None:
     return next(iter(_read(db, orders.c.order_id == order_id)), None)
 
 
-def orders_of(db: Connection, customer_id: str) -> Sequence[Order]:
-    """The orders of a customer with their items, newest first."""
-    return _read(db, orders.c.customer_id == customer_id)
+def orders_of(db: Connection, customer_id: str, most: int = MOST) -> Sequence[Order]:
+    """The newest orders of a customer with their items, newest first, at most so many."""
+    return _read(db, orders.c.customer_id == customer_id, most)
 
 
-def _read(db: Connection, wanted: ColumnElement[bool]) -> list[Order]:
-    rows = db.execute(select(orders).where(wanted).order_by(orders.c.placed_at.desc(), orders.c.saga_id.desc())).all()
+def _read(db: Connection, wanted: ColumnElement[bool], most: int = 1) -> list[Order]:
+    newest = select(orders).where(wanted).order_by(orders.c.placed_at.desc(), orders.c.saga_id.desc()).limit(most)
+    rows = db.execute(newest).all()
     found: dict[str, list[Item]] = {row.order_id: [] for row in rows}
-    lines = select(items).join(orders, orders.c.order_id == items.c.order_id).where(wanted)
+    lines = select(items).where(items.c.order_id.in_(found))
     for line in db.execute(lines.order_by(items.c.order_id, items.c.line)).all():
         found[line.order_id].append(
             Item(code=line.code, name=line.name, unit_price=line.unit_price, quantity=line.quantity)
@@ -149,7 +169,10 @@ def _read(db: Connection, wanted: ColumnElement[bool]) -> list[Order]:
     return [
         Order(
             order_id=row.order_id,
+            saga_id=UUID(row.saga_id),
             customer_id=row.customer_id,
+            restaurant_id=row.restaurant_id,
+            created_on=row.created_on,
             amount=row.amount,
             status=row.status,
             receipt=row.receipt,

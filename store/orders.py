@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, Text, insert, select, update
@@ -49,12 +48,6 @@ def approve(db: Connection, saga_id: UUID, order_id: str, receipt: str) -> bool:
 def reject(db: Connection, saga_id: UUID, order_id: str, reason: str) -> bool:
     """Reject the order that this saga holds. False when it holds none."""
     return _close(db, saga_id, order_id, {"status": REJECTED, "reason": reason})
-
-
-def of_customer(db: Connection, customer_id: str, most: int = 100) -> Sequence[UUID]:
-    """The sagas that placed a customer's orders, newest first: their ids are ordered by time."""
-    own = select(orders.c.saga_id).where(orders.c.customer_id == customer_id)
-    return [UUID(saga_id) for saga_id in db.execute(own.order_by(orders.c.saga_id.desc()).limit(most)).scalars()]
 
 
 def _close(db: Connection, saga_id: UUID, order_id: str, values: dict[str, str]) -> bool:

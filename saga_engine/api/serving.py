@@ -20,6 +20,7 @@ from saga_engine.api.connection import Connection
 from saga_engine.api.counters import ApiCounters
 from saga_engine.api.project import project_operations
 from saga_engine.bootstrap.desk import at_hand
+from saga_engine.bootstrap.projections import chosen, set_up_embedded
 from saga_engine.bootstrap.telling import tell_of_api, telling
 from saga_engine.bootstrap.tracing import tracing
 from saga_engine.errors import UsageError
@@ -48,10 +49,14 @@ async def serve_api(settings: Settings, stop: asyncio.Event, ready: Callable[[st
         UnavailableError: the store was not there within half a minute.
     """
     refuse_exposure(settings)
+    project = project_operations(settings.root, ENGINE)
+    if project:
+        # What they read need not wait for the first `saga run`.
+        await asyncio.to_thread(set_up_embedded, settings, chosen(settings, None))
     counters = ApiCounters()
     async with telling(settings) as tell, at_hand(settings, tracing()) as desk:
         looks = None if tell is None else tell_of_api(tell, desk.store, counters)
-        uvicorn_server = server(application(desk, counters, project_operations(settings.root, ENGINE)), settings)
+        uvicorn_server = server(application(desk, counters, project), settings)
         listening = _bound(settings.api.listen)
         serving = asyncio.create_task(uvicorn_server.serve(sockets=[listening]))
         asked = asyncio.create_task(stop.wait())

@@ -74,7 +74,7 @@ def store_and_projections(settings: Settings, names: Sequence[str]) -> Iterator[
     if missing:
         raise NotFoundError(f"no projection named {missing[0][:80]!r}; there are: {', '.join(known) or 'none'}")
     wanted = [known[name] for name in dict.fromkeys(names or known)]
-    _bring_up_to_date(settings, wanted)
+    set_up_embedded(settings, wanted)
     store = open_store(settings)
     opened: list[Opened] = []
     try:
@@ -86,7 +86,8 @@ def store_and_projections(settings: Settings, names: Sequence[str]) -> Iterator[
         store.close()
 
 
-def _bring_up_to_date(settings: Settings, projections: Sequence[type[Projection]]) -> None:
+def set_up_embedded(settings: Settings, projections: Sequence[type[Projection]]) -> None:
+    """Make the tables of those that are embedded, or bring them up to date. Raises `StoreUnavailableError`."""
     from saga_engine import databases
 
     for one in databases.databases(settings, (), projections):

@@ -97,7 +97,8 @@ def test_a_saga_that_is_waited_for_tells_how_it_ended_by_its_exit_code(order_pro
 
 
 def test_parts_may_run_in_processes_of_their_own(order_project: Project) -> None:
-    for roles in (["--orchestrator"], ["--worker", "order"], ["--worker", "payment"]):
+    workers = [["--worker", name] for name in ("order", "payment", "review")]
+    for roles in (["--orchestrator"], *workers):
         order_project.run(*roles)
     inputs = [ORDER.replace("o-1", f"o-{number}") for number in range(2)]
     for one in inputs:

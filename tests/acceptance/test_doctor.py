@@ -436,7 +436,7 @@ def test_a_definition_that_was_edited_under_its_version_is_named(started: Projec
         "kind: retriable\n    timeout: {reply: 7s}",
     )
     report = examined(started)
-    found = report.named("definitions", "error", "place_order.yaml", "version 1 was changed after it was registered")
+    found = report.named("definitions", "error", "place_order.yaml", "version 2 was changed after it was registered")
     assert found["next"] == "saga definitions diff place_order"
 
 

@@ -33,7 +33,7 @@ def test_a_payment_worker_that_is_down_uses_up_no_attempt_and_compensates_nothin
     text = definition.read_text()
     assert text.count("reply: 30s") == 2
     definition.write_text(text.replace("reply: 30s", "reply: 300ms"))
-    made.run("--orchestrator", "--worker", "order")
+    made.run("--orchestrator", "--worker", "order", "--worker", "review")
     started = made.start_orders(SAGAS, declined_every=0)
     # Several reply time-outs pass in silence: each saga has asked for its payment at least four times.
     eventually(
@@ -48,6 +48,7 @@ def test_a_payment_worker_that_is_down_uses_up_no_attempt_and_compensates_nothin
             assert [(event.step, event.attempt) for event in issued] == [
                 ("create_order", 1),
                 ("debit_payment", 1),
+                ("review_order", 1),
                 ("approve_order", 1),
             ]
 

@@ -42,7 +42,7 @@ def test_the_order_view_follows_the_sagas_and_is_made_anew(project: MakeProject)
     (listed,) = rows(made, "projections", "list")
     assert (listed["projection"], listed["sagas"]) == ("order_view", ["place_order"])
     assert Path(listed["class"].rpartition(":")[0]).name == "order_view.py"
-    workers = made.run("--orchestrator", "--worker", "order", "--worker", "payment")
+    workers = made.run("--orchestrator", "--worker", "order", "--worker", "payment", "--worker", "review")
     made.wait_for_end(made.start_orders(5))
     (behind,) = rows(made, "projections", "lag")
     assert (behind["sagas"], behind["behind"], behind["oldest"] is None) == (5, 5, False)

@@ -37,13 +37,14 @@ from saga_engine.settings import Config, EventstoreSection, ParticipantSection, 
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.grants import MIGRATE, SqlRole
 from saga_engine.sql.transaction import run_query
-from store import orders
+from store import order_view
 from tests.acceptance.projects import REPOSITORY
 from tests.databases import NewDatabase
 from tests.security.guarded import run
 
 ORDER: dict[str, Json] = {"order_id": "o-1", "customer_id": "c-1", "amount": 100}
-PLACES = ("engine", "order", "payment", "order_view", "eventstore")
+PARTICIPANTS = ("order", "payment", "review")
+PLACES = ("engine", *PARTICIPANTS, "order_view", "eventstore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Place:
         return settle(
             Config(
                 database=at["engine"],
-                participants={name: ParticipantSection(database=at[name]) for name in ("order", "payment")},
+                participants={name: ParticipantSection(database=at[name]) for name in PARTICIPANTS},
                 projections={"order_view": ProjectionSection(database=at["order_view"])},
                 eventstore=EventstoreSection(database=at["eventstore"], event_types=("ORDERS.*",)),
             ),
@@ -109,12 +110,12 @@ def test_the_api_starts_shows_and_cancels_sagas_and_reads_what_the_project_keeps
         assert view.state.key == "o-1"
         assert sum(api.counts().values()) == 1
         assert api.start("place_order", ORDER) != started, "the saga there is"
-    engine = open_engine(place.url("saga_api", "order"))
+    engine = open_engine(place.url("saga_api", "order_view"))
     try:
-        assert run_query(engine, lambda connection: orders.of_customer(connection, "c-1")) == []
+        assert run_query(engine, lambda connection: order_view.orders_of(connection, "c-1")) == []
     finally:
         engine.dispose()
-    run(place.url("saga_api", "order_view"), "SELECT * FROM order_view")
+    run(place.url("saga_api", "order"), "SELECT * FROM orders")
 
 
 def test_the_event_store_keeps_events_and_reads_sagas(place: Place) -> None:
@@ -213,5 +214,5 @@ def test_in_a_database_that_is_shared_the_api_reads_nothing_but_the_streams(plac
     def shown(settings: Settings) -> list[str | None]:
         return [role.database for role in sql_roles(settings) if role.name == "saga_api"]
 
-    assert shown(place.settings()) == ["engine", "order", "payment", "order_view"]
+    assert shown(place.settings()) == ["engine", *PARTICIPANTS, "order_view"]
     assert shown(Place(dict.fromkeys(PLACES, place.urls["engine"])).settings()) == ["engine"]

@@ -37,7 +37,7 @@ from saga_engine.bootstrap.clients import client
 from saga_engine.bootstrap.desk import at_hand
 from saga_engine.core.state import Status
 from saga_engine.settings import Settings
-from store import orders
+from store.order_view import metadata
 from tests.databases import POSTGRES, SQLITE, Databases, migrated
 from tests.integration.api.statuses import ENDED, STAY, sagas
 
@@ -87,13 +87,13 @@ class Asked:
 @pytest.fixture(params=[SQLITE, POSTGRES] if LONG else [SQLITE])
 def asked(request: pytest.FixtureRequest, settings: Settings, databases: Databases, tmp_path: Path) -> Iterator[Asked]:
     database = migrated(databases.empty(request.param, tmp_path))
-    participants = databases.empty(request.param, tmp_path)
-    order = replace(settings.participant("order"), database=SecretStr(participants.url))
-    settings = replace(settings, database=SecretStr(database.url), participants={"order": order})
+    views = databases.empty(request.param, tmp_path)
+    order_view = replace(settings.projection("order_view"), database=SecretStr(views.url))
+    settings = replace(settings, database=SecretStr(database.url), projections={"order_view": order_view})
     shutil.copy(ROOT / "definitions" / "place_order.yaml", settings.root / "definitions")
     (settings.root / "definitions" / "stay.yaml").write_text(STAY, encoding="utf-8")
-    with participants.engine() as engine:
-        orders.metadata.create_all(engine)
+    with views.engine() as engine:
+        metadata.create_all(engine)
     with closing(client(settings)) as engine_client:
         known = [sagas(engine_client, f"guest {number}") for number in range(1 + EXAMPLES // 20)]
     with in_a_thread(settings) as url:

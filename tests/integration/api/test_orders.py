@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import Engine, insert, update
 
 from api.orders import OPERATIONS
 from saga_engine.api.app import application
 from saga_engine.api.counters import ApiCounters
-from saga_engine.bootstrap.desk import at_hand
+from saga_engine.bootstrap.desk import Desk, at_hand
+from saga_engine.core.decider import Decided
+from saga_engine.core.events import Direction, Effect
+from saga_engine.core.inputs import Outcome, ReplyReceived
 from saga_engine.settings import Settings
+from saga_engine.sql.engine import open_engine
+from store import order_view
 from tests.integration.api.test_sagas import places, problem
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -38,12 +45,27 @@ EXAMPLE = {
 
 
 @pytest.fixture
-async def shop(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+def view(settings: Settings) -> Iterator[Engine]:
+    """The query model's database, without tables."""
+    engine = open_engine(settings.projection("order_view").database.get_secret_value())
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+async def desk(settings: Settings, view: Engine) -> AsyncIterator[Desk]:
+    """A desk of a project that places orders, whose query model has heard of nothing yet."""
     shutil.copy(ROOT / "definitions" / "place_order.yaml", settings.root / "definitions")
+    order_view.metadata.create_all(view)
     async with at_hand(settings) as desk:
-        transport = httpx.ASGITransport(application(desk, ApiCounters(), OPERATIONS))
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            yield client
+        yield desk
+
+
+@pytest.fixture
+async def shop(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(application(desk, ApiCounters(), OPERATIONS))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        yield client
 
 
 async def test_an_order_is_pending_at_once_and_is_shown_where_the_answer_says(shop: httpx.AsyncClient) -> None:
@@ -107,8 +129,49 @@ async def test_an_order_that_was_cancelled_is_rejected_and_its_events_end(shop: 
     assert cancelled.json()["result"] == "done"
     # Its first command is under way, and what it did is not known: it is compensated, which takes a participant.
     shown = (await shop.get(f"/api/orders/{order['order_id']}")).json()
-    assert (shown["status"], shown["reason"]) == ("pending", "cancelled")
+    assert (shown["status"], shown["reason"]) == ("pending", None)
 
 
-async def test_orders_of_a_customer_need_the_database_of_orders(shop: httpx.AsyncClient) -> None:
+async def test_an_order_is_read_from_the_query_model_once_that_has_heard_of_it(
+    shop: httpx.AsyncClient, view: Engine
+) -> None:
+    order = (await shop.post("/api/orders", json=ORDER)).json()
+    assert (await shop.get("/api/customers/alice/orders")).json() == {"orders": []}, "it has heard of nothing yet"
+    with view.begin() as db:
+        own = {name: order[name] for name in ("order_id", "saga_id", "customer_id", "restaurant_id", "created_on")}
+        db.execute(insert(order_view.orders).values(**own, amount=order["amount"], status="pending", placed_at=1))
+        lines = [{"order_id": order["order_id"], "line": line, **item} for line, item in enumerate(ITEMS)]
+        db.execute(insert(order_view.items), lines)
+    assert (await shop.get(f"/api/orders/{order['order_id']}")).json() == order
+    with view.begin() as db:
+        db.execute(update(order_view.orders).values(status="approved"))
+    approved = {**order, "status": "approved"}
+    assert (await shop.get(f"/api/orders/{order['order_id']}")).json() == approved
+    assert (await shop.get("/api/customers/alice/orders")).json() == {"orders": [approved]}
+
+
+async def test_an_order_that_the_query_model_will_never_hear_of_is_rejected(
+    shop: httpx.AsyncClient, desk: Desk
+) -> None:
+    order = (await shop.post("/api/orders", json=ORDER)).json()
+    code, forward = "order_exists", Direction.FORWARD
+
+    def refused(at: int) -> ReplyReceived:
+        return ReplyReceived(
+            at, "create_order", None, forward, 1, 1, Outcome.REJECTED, None, code, code, Effect.UNDONE, True
+        )
+
+    (verdict,) = await desk.ask(lambda client: client.act_on_many([UUID(order["saga_id"])], refused))
+    assert isinstance(verdict, Decided)
+    shown = (await shop.get(f"/api/orders/{order['order_id']}")).json()
+    assert (shown["status"], shown["reason"]) == ("rejected", code)
+
+
+async def test_an_order_is_placed_while_the_query_model_is_away_and_read_when_it_is_back(
+    shop: httpx.AsyncClient, view: Engine
+) -> None:
+    order_view.metadata.drop_all(view)
+    order = await shop.post("/api/orders", json=ORDER)
+    assert (order.status_code, order.json()["status"]) == (httpx.codes.CREATED, "pending")
+    problem(await shop.get(order.headers["location"]), 503, "unavailable")
     problem(await shop.get("/api/customers/alice/orders"), 503, "unavailable")

@@ -83,6 +83,7 @@ class Orders:
         self._reply(sagas, "debit_payment", {"receipt": "R-1"})
 
     def approve(self, sagas: Sequence[UUID]) -> None:
+        self._reply(sagas, "review_order", None)
         self._reply(sagas, "approve_order", None)
 
     def decline(self, sagas: Sequence[UUID]) -> None:

@@ -49,6 +49,40 @@ def test_a_declined_card_rejects_the_order_and_refunds_nothing(saga_system: Saga
     assert [asked.command for asked in saga_system.participant("payment").received] == ["debit"]
 
 
+def test_an_order_that_the_review_refuses_is_refunded_and_rejected(saga_system: SagaSystem) -> None:
+    payment = saga_system.participant("payment")
+    payment.on("debit").succeeds(RECEIPT)
+    saga_system.participant("review").on("approve").rejects("review_refused")
+    saga = placed(saga_system)
+    assert saga.status == "compensated"
+    assert emitted(saga) == ["OrderCreated", "PaymentDebited", "PaymentRefunded", "OrderRejected"]
+    assert commands(payment.done) == ["debit", "refund"]
+    assert saga_system.participant("order").done[-1] == Done("reject", {"order_id": "o-1", "reason": "review_refused"})
+
+
+def test_what_is_published_has_the_subjects_and_names_that_services_on_them_know(saga_system: SagaSystem) -> None:
+    saga_system.participant("payment").on("debit").succeeds(RECEIPT)
+    items: Json = [{"code": "p-1", "name": "Pizza", "unit_price": 2100, "quantity": 2}]
+    said: dict[str, Json] = {"restaurant_id": "r-1", "created_on": "2026-11-23T12:00:00Z"}
+    saga = saga_system.start(
+        "place_order", {"order_id": "o-1", "customer_id": "alice", "amount": 4200, "items": items, **said}
+    )
+    debited = {"OrderID": "o-1", "CustomerID": "alice", "Amount": 4200, "receipt": "R-1"}
+    created = {
+        "order_id": "o-1",
+        "customer_id": "alice",
+        "status": "Pending",
+        "amount": 4200,
+        "order_items": items,
+        **said,
+    }
+    assert [(event.subject, event.data) for event in saga.emitted] == [
+        ("ORDERS.created", created),
+        ("ORDERS.paymentdebited", debited),
+        ("ORDERS.approved", {"order_id": "o-1", "receipt": "R-1"}),
+    ]
+
+
 def test_an_order_that_is_refused_leaves_nothing_to_undo(saga_system: SagaSystem) -> None:
     saga_system.participant("order").on("create").rejects("order_exists")
     saga = placed(saga_system)
@@ -157,7 +191,7 @@ def test_a_refund_that_is_skipped_closes_the_saga(saga_system: SagaSystem) -> No
     assert saga.ended() == "closed"
 
 
-def test_an_order_can_be_cancelled_until_it_is_approved(saga_system: SagaSystem) -> None:
+def test_an_order_can_be_cancelled_until_it_is_reviewed(saga_system: SagaSystem) -> None:
     saga_system.participant("payment").on("debit").is_silent(for_="10s").succeeds(RECEIPT)
     saga = placed(saga_system)
     assert isinstance(saga.cancel("changed her mind"), Decided)
@@ -167,7 +201,7 @@ def test_an_order_can_be_cancelled_until_it_is_approved(saga_system: SagaSystem)
     assert isinstance(saga.cancel(), Refused)
 
 
-def test_an_order_that_is_being_approved_can_no_longer_be_cancelled(saga_system: SagaSystem) -> None:
+def test_an_order_that_is_reviewed_with_a_yes_can_no_longer_be_cancelled(saga_system: SagaSystem) -> None:
     saga_system.participant("payment").on("debit").succeeds(RECEIPT)
     saga_system.participant("order").on("approve").is_silent(for_="10s")
     saga = placed(saga_system)
