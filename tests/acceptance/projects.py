@@ -210,7 +210,7 @@ def eventually(ask: Callable[[], T | None], what: str, patience: float = PATIENC
 
 
 def _copy(source: Path, folder: Path) -> None:
-    for name in ("definitions", "participants", "compensations", "store", "config.yaml", "cli.py"):
+    for name in ("definitions", "participants", "compensations", "store", "api", "config.yaml", "cli.py"):
         origin = source / name
         if origin.is_dir():
             shutil.copytree(origin, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
