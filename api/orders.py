@@ -159,6 +159,7 @@ async def place(request: Request) -> Answer:
     if isinstance(outcome, KeyConflict):
         # The input differs at least in when it was ordered.
         await _refuse_another_order(request, outcome, wanted)
+        request.desk.bell.ring([outcome.saga_id])
         return Answer(await _order(request, order_id), HTTPStatus.CREATED, location)
     if isinstance(outcome, InputRejected):
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "input", str(outcome))
@@ -173,7 +174,7 @@ def _wanted(order_id: str, order: PlaceOrder) -> Mapping[str, Json]:
     return {
         "order_id": order_id,
         "customer_id": order.customer_id,
-        "restaurant_id": order.restaurant_id,
+        "restaurant_id": order.restaurant_id or "",
         "amount": order.total(),
         "items": [one.model_dump() for one in order.exact_items()],
     }
@@ -264,17 +265,18 @@ def _placed(view: SagaView) -> Json:
     """
     state = view.state
     said = _data(state.input)
+    created = said.get("created_on")
     never = state.status.ended and CREATED not in {event.name for event in view.emitted.values()}
     return {
         "order_id": state.key,
         "saga_id": str(state.saga_id),
         "customer_id": said.get("customer_id"),
-        "restaurant_id": said.get("restaurant_id"),
+        "restaurant_id": said.get("restaurant_id") or None,
         "status": order_view.REJECTED if never else order_view.PENDING,
         "reason": state.failure.code if never and state.failure is not None else None,
         "amount": said.get("amount"),
         "items": said.get("items") or [],
-        "created_on": said.get("created_on") or rfc3339(state.started_at),
+        "created_on": rfc3339(state.started_at) if created in (None, order_view.UNKNOWN_TIME) else created,
     }
 
 

@@ -27,6 +27,8 @@ from sqlalchemy import (
 from saga_engine.projections import Context, Projection, on
 
 PENDING, APPROVED, REJECTED = "pending", "approved", "rejected"
+UNKNOWN_TIME = "0001-01-01T00:00:00Z"
+"""What an order says that does not say when it was ordered: services in Go read it as no time."""
 MOST = 100
 """Orders of a customer that are shown without being asked for more."""
 
@@ -66,8 +68,6 @@ class Item(BaseModel):
 
 
 class OrderCreated(BaseModel):
-    """`restaurant_id` and `created_on` are unknown of orders that were not placed over the order API."""
-
     order_id: str
     customer_id: str
     restaurant_id: str | None = None
@@ -106,8 +106,8 @@ class OrderView(Projection):
                 order_id=order.order_id,
                 saga_id=str(ctx.saga_id),
                 customer_id=order.customer_id,
-                restaurant_id=order.restaurant_id,
-                created_on=order.created_on,
+                restaurant_id=order.restaurant_id or None,
+                created_on=None if order.created_on == UNKNOWN_TIME else order.created_on,
                 amount=order.amount,
                 status=PENDING,
                 placed_at=ctx.at,

@@ -31,15 +31,20 @@ def test_an_order_is_completed_and_shown(running: Project) -> None:
     shown = json.loads(running.saga("show", "o-1", "-o", "json").stdout)
     assert {name: shown[name] for name in ("saga", "version", "key", "status", "failure")} == {
         "saga": "place_order",
-        "version": 1,
+        "version": 2,
         "key": "o-1",
         "status": "completed",
         "failure": None,
     }
-    assert shown["input"] == json.loads(ORDER) | {"items": []}
+    assert shown["input"] == json.loads(ORDER) | {
+        "restaurant_id": "",
+        "created_on": "0001-01-01T00:00:00Z",
+        "items": [],
+    }
     assert [(step["step"], step["status"], step["attempts"]) for step in shown["steps"]] == [
         ("create_order", "succeeded", 1),
         ("debit_payment", "succeeded", 1),
+        ("review_order", "succeeded", 1),
         ("approve_order", "succeeded", 1),
     ]
     assert shown["steps"][1]["result"]["receipt"].startswith("R-")

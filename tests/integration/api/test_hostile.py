@@ -20,7 +20,7 @@ from saga_engine.bootstrap.clients import client
 from saga_engine.bootstrap.desk import at_hand
 from saga_engine.settings import Settings
 from saga_engine.words import MOST_WORDS
-from store import orders
+from store.order_view import metadata
 from tests.databases import POSTGRES, SQLITE, Databases
 from tests.integration.api.conftest import LIMIT_S, started
 from tests.integration.api.statuses import ENDED, STAY, sagas
@@ -35,12 +35,12 @@ async def shop(
 ) -> AsyncIterator[httpx.AsyncClient]:
     """The engine's and the project's operations, on each store."""
     shutil.copy(ROOT / "definitions" / "place_order.yaml", settings.root / "definitions")
-    participants = databases.empty(request.param, settings.root)
-    with participants.engine() as engine:
-        orders.metadata.create_all(engine)
-    order = replace(settings.participant("order"), database=SecretStr(participants.url))
+    views = databases.empty(request.param, settings.root)
+    with views.engine() as engine:
+        metadata.create_all(engine)
+    order_view = replace(settings.projection("order_view"), database=SecretStr(views.url))
     with databases.migrated(request.param, settings.root) as database:
-        changed = replace(settings, database=SecretStr(database.url), participants={"order": order})
+        changed = replace(settings, database=SecretStr(database.url), projections={"order_view": order_view})
         async with at_hand(changed) as desk:
             transport = httpx.ASGITransport(application(desk, ApiCounters(), OPERATIONS))
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:

@@ -24,8 +24,8 @@ def test_the_order_saga_of_this_project_loads_without_a_warning() -> None:
     assert isinstance(result, Loaded), str(result)
     assert result.warnings == ()
     found = result.definition
-    assert [step.name for step in found.steps] == ["create_order", "debit_payment", "approve_order"]
-    assert [step.needs for step in found.steps] == [(), ("create_order",), ("debit_payment",)]
+    assert [step.name for step in found.steps] == ["create_order", "debit_payment", "review_order", "approve_order"]
+    assert [step.needs for step in found.steps] == [(), ("create_order",), ("debit_payment",), ("review_order",)]
     assert (found.timeout_us, found.sla_us) == (900 * SECOND, 120 * SECOND)
 
 
