@@ -8,7 +8,7 @@ secret() {
     printf '%s=s%s\n' "$1" "$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')"
 }
 
-for user in deploy orchestrator projections eventstore api cli operator doctor worker_order worker_payment; do
+for user in deploy orchestrator projections eventstore api cli operator doctor worker_order worker_payment worker_review; do
     secret "SAGA_NATS_$(printf '%s' "$user" | tr '[:lower:]' '[:upper:]')"
 done
 secret NATS_CLUSTER_PASSWORD

@@ -14,8 +14,10 @@ from saga_engine.sql.engine import open_engine
 from saga_engine.sql.transaction import run_query
 from store.payments import payments
 from tests.acceptance.conftest import MakeProject
-from tests.acceptance.projects import PATIENCE, REPOSITORY, Project, eventually
+from tests.acceptance.projects import REPOSITORY, Project, eventually
 
+PATIENT = 120.0
+"""Seconds, on a machine that does much else."""
 UNPROCESSABLE = httpx.codes.UNPROCESSABLE_ENTITY
 REUSED = "urn:saga-engine:problem:idempotency_key_reused"
 
@@ -40,7 +42,7 @@ class Caller:
             order = self._http.get(placed.headers["location"]).raise_for_status().json()
             return None if order["status"] == "pending" else (order["status"], order["reason"])
 
-        return eventually(decided, "the order to be approved or rejected")
+        return eventually(decided, "the order to be approved or rejected", PATIENT)
 
     def orders_of(self, customer: str) -> list[tuple[str, str]]:
         answer = self._http.get(f"/api/customers/{customer}/orders").raise_for_status()
@@ -56,8 +58,10 @@ def shop(project: MakeProject) -> Project:
 def caller(shop: Project) -> Iterator[Caller]:
     """Somebody who calls the shop's API, which is served before its first `saga run`."""
     api = shop.begin(command="api")
-    found = eventually(lambda: re.search(r"Serving (http://\S+)/api ", api.log), "the API to be served")
-    with httpx.Client(base_url=found[1], timeout=PATIENCE) as http:
+    eventually(lambda: "Serving" in api.log or api.process.poll() is not None, "the API to be served", PATIENT)
+    found = re.search(r"Serving (http://\S+)/api ", api.log)
+    assert found is not None, api.log
+    with httpx.Client(base_url=found[1], timeout=PATIENT) as http:
         yield Caller(http)
 
 
@@ -75,7 +79,7 @@ def ledger(shop: Project, order_id: str) -> list[str]:
         engine.dispose()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_orders_are_placed_once_approved_or_rejected_and_paid_back(shop: Project, caller: Caller) -> None:
     early = caller.place("alice", 4_200, "key-1")
     assert (early.json()["status"], caller.orders_of("alice")) == ("pending", []), "nobody works yet"
