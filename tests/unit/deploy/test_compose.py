@@ -75,12 +75,13 @@ def test_there_is_what_the_project_needs() -> None:
         "orchestrator": "saga run",
         "worker-order": "saga run",
         "worker-payment": "saga run",
+        "worker-review": "saga run",
         "projections": "saga run",
         "order-api": "saga api",
         "eventstore": "saga eventstore",
     }
     twice = {name for name, service in SERVICES.items() if service.get("deploy", {}).get("replicas") == 2}
-    assert twice == {"orchestrator", "worker-order", "worker-payment"}
+    assert twice == {"orchestrator", "worker-order", "worker-payment", "worker-review"}
     assert {name for name in SERVICES if name.startswith("cockroach-")} == {
         *(f"cockroach-{number}" for number in (1, 2, 3)),
         "cockroach-init",
@@ -107,7 +108,7 @@ def test_the_environment_of_each_process_is_a_configuration(settings: Settings) 
     assert settings.eventstore is not None
     assert settings.eventstore.database is not None
     urls = [url.get_secret_value() for url in (settings.database, *owned, settings.eventstore.database)]
-    assert len(set(urls)) == 5
+    assert len(set(urls)) == 6
     for url in urls:
         assert url.startswith("cockroachdb://root@cockroach-1,cockroach-2,cockroach-3:26257/")
         assert set(re.findall(r"cockroach-\d", url)) < SERVICES.keys()
