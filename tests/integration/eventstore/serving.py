@@ -90,11 +90,11 @@ async def running(
             serve(endpoint, domain, sagas, transport, run_sync, stop, port.put_nowait, tell=tell)
         )
         try:
-            channel = insecure_channel(f"127.0.0.1:{await asyncio.wait_for(port.get(), 20)}")
+            channel = insecure_channel(f"127.0.0.1:{await asyncio.wait_for(port.get(), 60)}")
             async with channel:
                 yield Running(Client(channel, endpoint.token), channel, broker, stop, task)
                 stop.set()
-                await asyncio.wait_for(task, 20)
+                await asyncio.wait_for(task, 60)
         finally:
             task.cancel()
             await asyncio.wait([task])

@@ -236,7 +236,7 @@ async def test_open_streams_end_when_the_server_stops_and_say_how_to_go_on(sqlit
     sqlite_server.stop.set()
     status, said = await refusal(told(stream))
     assert (status, "after_version" in said) == (grpc.StatusCode.UNAVAILABLE, True)
-    await asyncio.wait_for(sqlite_server.task, 10)
+    await asyncio.wait_for(sqlite_server.task, 60)
 
 
 async def test_the_streams_of_sagas_are_read_and_followed_but_not_written(

@@ -16,7 +16,7 @@ from saga_engine.sql.transaction import CommitUnknownError, run_query, run_trans
 from tests.databases import SERVER_LANES, Database
 
 SHORT = Patience(answer=1.0, idle=1.0)
-MARGIN_S = 10.0
+MARGIN_S = 30.0
 
 
 @pytest.fixture(params=[lane for lane in SERVER_LANES if lane != "postgres-serializable"])

@@ -38,7 +38,7 @@ class Store:
 
 
 async def begun(store: Store, count: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(store.batches) < count:  # noqa: ASYNC110 - the batch begins in a thread
             await asyncio.sleep(0.001)
 

@@ -34,7 +34,7 @@ async def test_the_bell_wakes_those_who_follow_that_aggregate_and_nobody_else() 
     feed = Feed(Versions(), inline)
     with feed.follow("o-1") as follower, feed.follow("o-2") as other:
         feed.ring({"o-1", "o-3"})
-        await asyncio.wait_for(follower.news(), 5)
+        await asyncio.wait_for(follower.news(), 30)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(other.news(), 0.01)
 
@@ -47,7 +47,7 @@ async def test_the_look_at_the_store_wakes_who_has_not_been_told_all_also_after_
         told.reached["order"], behind.reached["order"] = 2, 1
         versions.failures = 3
         versions.known[ORDER] = 2
-        await asyncio.wait_for(behind.news(), 5)
+        await asyncio.wait_for(behind.news(), 30)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(told.news(), 0.05)
     await end_tasks([looking])
@@ -71,7 +71,7 @@ async def test_what_comes_while_the_store_is_read_is_not_missed() -> None:
     with feed.follow("o-1") as follower:
         follower.seen()
         feed.ring({"o-1"})
-        await asyncio.wait_for(follower.news(), 5)
+        await asyncio.wait_for(follower.news(), 30)
 
 
 async def test_no_more_may_follow_than_there_is_room_for_and_who_ends_makes_room() -> None:
@@ -87,5 +87,5 @@ async def test_all_who_follow_are_woken_when_the_feed_closes() -> None:
     feed = Feed(Versions(), inline)
     with feed.follow("o-1") as one, feed.follow("o-2") as other:
         feed.close()
-        await asyncio.wait_for(asyncio.gather(one.news(), other.news()), 5)
+        await asyncio.wait_for(asyncio.gather(one.news(), other.news()), 30)
     assert feed.closed
