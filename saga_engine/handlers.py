@@ -97,7 +97,16 @@ def _import(name: str, root: Path) -> ModuleType:
     try:
         return importlib.import_module(name)
     except Exception as error:  # A user's module runs here: whatever it raises is told, with its place.
-        raise UsageError(f"{_place(error, name, root)}: {_message(error, name)}") from error
+        place, message = _place(error, name, root), _message(error, name)
+        # The SDK names the line itself, where a decorator refuses a handler.
+        said, _, rest = message.partition(": ")
+        again = isinstance(error, SagaEngineError) and _same_place(said, place, root)
+        raise UsageError(f"{place}: {rest if again else message}") from error
+
+
+def _same_place(said: str, place: str, root: Path) -> bool:
+    file, _, line = said.rpartition(":")
+    return line.isdecimal() and f"{_relative(Path(file), root)}:{line}" == place
 
 
 def _message(error: Exception, name: str) -> str:

@@ -46,7 +46,8 @@ class Verdict:
 class Act:
     """A verb as it is to be done: the input that it is, made for a time; why a saga can never take it (None: it may);
 
-    and what else is told with each verdict. `ready`: all is said that it takes, so that a person may be asked.
+    and what else is told with each verdict. `ready`: all is said that it takes, so that a person may be asked. `taken`:
+    whether a saga that refuses it has taken it before, so that a repetition is none the worse for coming late.
     """
 
     verb: str
@@ -54,6 +55,7 @@ class Act:
     hopeless: Callable[[Client, StreamHead], str | None] = lambda _client, _head: None
     details: Mapping[str, str] = field(default_factory=dict)
     ready: bool = True
+    taken: Callable[[SagaState], bool] = lambda _state: False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ def signal_act(signal_id: str, event: str, data: Json) -> Act:
         lambda at: Signal(at, signal_id, event, data),
         lambda client, head: _never_waited_for(client, head, event),
         {"signal_id": signal_id},
+        taken=lambda state: signal_id in state.signal_ids,
     )
 
 
@@ -95,6 +98,10 @@ def perform(client: Client, act: Act, heads: Sequence[StreamHead]) -> Performed:
             answers[head.stream_id] = Refused(reason)
     asked = [head.stream_id for head in heads if head.stream_id not in answers]
     answers |= dict(zip(asked, client.act_on_many(asked, act.make), strict=True))
+    refused = [saga_id for saga_id in asked if isinstance(answers[saga_id], Refused)]
+    if refused:
+        states = client.states(refused)
+        answers |= {saga_id: _repeated(act) for saga_id in refused if act.taken(states[saga_id])}
     changed = [saga_id for saga_id in asked if isinstance(answers[saga_id], Decided)]
     return Performed([_verdict(client, act.verb, head, answers[head.stream_id]) for head in heads], changed)
 
@@ -107,6 +114,8 @@ def rehearse(client: Client, act: Act, head: StreamHead) -> Rehearsed:
     reason = act.hopeless(client, head)
     view = client.view(head.stream_id)
     answer = Refused(reason) if reason is not None else decide(view.plan, view.state, act.make(client.now))
+    if isinstance(answer, Refused) and act.taken(view.state):
+        answer = _repeated(act)
     events = [type(event).__name__ for event in answer.events] if isinstance(answer, Decided) else []
     return Rehearsed(_verdict(client, act.verb, head, answer), events)
 
@@ -123,6 +132,10 @@ def verdict_json(act: Act, verdict: Verdict) -> Mapping[str, Json]:
         "message": verdict.message,
         **act.details,
     }
+
+
+def _repeated(act: Act) -> Ignored:
+    return Ignored(f"a repetition: the saga had taken this {act.verb} before it ended")
 
 
 def _never_waited_for(client: Client, head: StreamHead, event: str) -> str | None:

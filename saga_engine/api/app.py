@@ -27,6 +27,8 @@ from saga_engine.bootstrap.desk import Desk
 from saga_engine.errors import SagaEngineError
 
 DOCUMENT: Final = "/api/openapi.json"
+INDEX: Final = ("/", "/api")
+"""Where a person looks first."""
 VERSION: Final = "1"
 """Of the API's form, which is not the engine's."""
 
@@ -43,6 +45,10 @@ def application(desk: Desk, counters: ApiCounters, project: Sequence[Operation] 
         exchange_of(request.scope).asks("openapi", DOCUMENT)
         return JSONResponse(described)
 
+    async def index(request: Request) -> Response:
+        exchange_of(request.scope).asks("index", INDEX[-1])
+        return JSONResponse({"document": DOCUMENT, "sagas": "/api/sagas", "health": HEALTH})
+
     async def health(request: Request) -> Response:
         exchange_of(request.scope).asks("health", HEALTH)
         return PlainTextResponse("ok\n")
@@ -51,7 +57,12 @@ def application(desk: Desk, counters: ApiCounters, project: Sequence[Operation] 
     handled: tuple[type[Exception], ...] = (Problem, SagaEngineError, HTTPException)
     answering: Callable[[Request, Exception], Awaitable[Response]] = answer_problem
     return Starlette(
-        routes=[Route(HEALTH, health), Route(DOCUMENT, openapi), *routes(desk, operations)],
+        routes=[
+            *(Route(path, index) for path in INDEX),
+            Route(HEALTH, health),
+            Route(DOCUMENT, openapi),
+            *routes(desk, operations),
+        ],
         middleware=[
             Middleware(Observed, counters=counters),
             Middleware(Access, tokens=tokens),

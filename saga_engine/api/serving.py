@@ -15,7 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from saga_engine.api.access import refuse_exposure
-from saga_engine.api.app import ENGINE, application
+from saga_engine.api.app import DOCUMENT, ENGINE, application
 from saga_engine.api.connection import Connection
 from saga_engine.api.counters import ApiCounters
 from saga_engine.api.project import project_operations
@@ -106,4 +106,6 @@ def _ready_line(settings: Settings, port: int) -> str:
     api = settings.api
     scheme = "http" if api.certificate is None else "https"
     who = "without a token, from this machine" if not api.tokens else f"with a token ({', '.join(api.tokens)})"
-    return f"Serving {scheme}://{Listening(api.listen.host, port)}/api {who}. Stop with Ctrl-C."
+    return (
+        f"Serving {scheme}://{Listening(api.listen.host, port)}/api {who}; {DOCUMENT} describes it. Stop with Ctrl-C."
+    )

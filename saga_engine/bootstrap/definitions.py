@@ -78,7 +78,7 @@ def difference(changed: DefinitionChanged) -> str:
     lines = differing_lines(stored_form(changed.stored), stored_form(changed.offered), "stored", "here")
     return (
         f"saga {changed.saga} version {changed.version} was changed after it was registered; "
-        f"raise its version, or restore it:\n" + "\n".join(lines)
+        f"raise its version, or restore it:\n" + "\n".join(f"  {line}" for line in lines)
     )
 
 

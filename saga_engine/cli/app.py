@@ -137,7 +137,8 @@ def _run(args: Sequence[str] | None, project: Path | None) -> int:
     except click.ClickException as error:
         return _fail(error.format_message(), USAGE)
     except (click.Abort, KeyboardInterrupt):
-        return _fail("interrupted", INTERRUPTED)
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
     except SagaEngineError as error:
         return _fail(str(error), error.exit_code)
     except SystemExit as error:
@@ -162,7 +163,9 @@ def _fail(message: str, code: int) -> int:
     if os.environ.get("SAGA_DEBUG") and sys.exc_info()[1] is not None:
         traceback.print_exc()
     for line in message.splitlines():
-        click.echo(f"Error: {_shortened(plain(line))}", err=True)
+        # What is indented belongs to the error above it: the lines of a difference.
+        prefix = "" if line.startswith("  ") else "Error: "
+        click.echo(f"{prefix}{_shortened(plain(line))}", err=True)
     return code
 
 

@@ -37,6 +37,15 @@ _CONTROL: Final = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 _BIDI: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_TOKENS: Final = {
+    "<block end>": "the end of this block, or a line that is indented as those above",
+    "<block mapping start>": "a mapping",
+    "<block sequence start>": "a list",
+    "<document start>": "the start of a document",
+    "<stream end>": "the end of the file",
+    "<scalar>": "a value",
+}
+"""The YAML library's own words, and what they mean to a person."""
 _BEYOND_UNICODE: Final = re.compile(r"\\U(?!000|0010)[0-9a-fA-F]{8}")
 _HIDDEN: Final = re.compile("[\x00\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -254,6 +263,8 @@ class _Scanner:
             return self._problem(
                 "E108", line, column, "a tab in the indentation", "spaces", "replace the tab by spaces"
             )
+        for token, words in _TOKENS.items():
+            text = text.replace(f"'{token}'", words).replace(token, words)
         source = self.text.splitlines()[line - 1 : line]
         hint = 'quote the expression: "${{ ... }}"' if source and "${{" in source[0] else ""
         return self._problem("E109", line, column, f"not YAML: {text}", "", hint)

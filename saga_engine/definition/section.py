@@ -26,11 +26,17 @@ class Section:
         self.path = path
         self.what = what
 
+    @property
+    def _name(self) -> str:
+        """How it is called in a sentence: by the key that it stands under, if it stands under one."""
+        under = self.path[-1] if self.path else None
+        return f'"{under}"' if isinstance(under, str) else self.what
+
     def only(self, *known: str) -> None:
         """Note every other key, with the nearest known one."""
         for entry in self.node.entries:
             if entry.key.text not in known:
-                message = f"unknown key {shown(entry.key.text)} in {self.what}"
+                message = f"unknown key {shown(entry.key.text)} in {self._name}"
                 hint = nearest(entry.key.text, known)
                 self.report.at(entry.key.at, "E111", message, "one of " + ", ".join(known), hint)
 
@@ -45,7 +51,7 @@ class Section:
         """The value under a key that must be there."""
         node = self.node.get(key)
         if node is None and all(entry.key.text != key for entry in self.node.entries):
-            self.report.at(self.node.at, "E112", f'{self.what} has no "{key}"', expected)
+            self.report.at(self.node.at, "E112", f'{self._name} has no "{key}"', expected)
         return node
 
     def section(self, key: str, what: str) -> Section | None:

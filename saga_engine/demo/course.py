@@ -57,7 +57,9 @@ class Course:
                 next_start += PACE_S
             acts = [self._looked_at(act) for act in self._outage.look(self._scene.acts)]
             elapsed = self._timing.now() - began
-            self._scene = replace(self._scene, elapsed=elapsed, acts=acts, absence=self._outage.absence)
+            absence = self._outage.absence
+            since = self._scene.since if absence is self._scene.absence else elapsed
+            self._scene = replace(self._scene, elapsed=elapsed, acts=acts, absence=absence, since=since)
             yield self._scene
             if self._scene.elapsed > LONGEST_S:
                 keys = ", ".join(act.key for act in acts if not act.stopped)

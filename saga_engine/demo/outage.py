@@ -39,6 +39,8 @@ class Outage:
             return self._wait_for_the_moment(kill, acts)
         if self.absence is Absence.KILLED and self._now() >= self._back_at:
             return self._bring_back(kill, acts)
+        if self.absence is Absence.STARTING and self._stage.works(kill.participant):
+            self.absence = Absence.BACK
         return acts
 
     def _wait_for_the_moment(self, kill: DemoKill, acts: Sequence[Act]) -> Sequence[Act]:
@@ -59,5 +61,5 @@ class Outage:
         # A reply may have been on its way at the kill. It has been taken by now: who still waits was struck indeed.
         asked = self._stage.at_work(kill.participant, [act.saga_id for act in acts if act.struck is not None])
         self._stage.bring_back(kill.participant)
-        self.absence = Absence.BACK
+        self.absence = Absence.STARTING
         return [replace(act, struck=asked.get(act.saga_id)) for act in acts]

@@ -25,6 +25,8 @@ class Absence(StrEnum):
     """The demo kills nobody."""
     NOT_YET = "not yet"
     KILLED = "killed"
+    STARTING = "starting"
+    """A new process was started, and is not connected yet."""
     BACK = "back"
 
 
@@ -49,12 +51,16 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """How it stands `elapsed` seconds after the beginning; `total` sagas will be started."""
+    """How it stands `elapsed` seconds after the beginning; `total` sagas will be started.
+
+    `since`: at how many seconds after the beginning the absence became what it is.
+    """
 
     elapsed: float
     total: int
     acts: Sequence[Act]
     absence: Absence
+    since: float = 0.0
 
     @property
     def last(self) -> bool:
@@ -83,7 +89,11 @@ class Stage(Protocol):
         ...
 
     def bring_back(self, participant: str) -> None:
-        """Start the participant's worker again."""
+        """Start the participant's worker again, without waiting until it works."""
+        ...
+
+    def works(self, participant: str) -> bool:
+        """Whether the participant's worker is connected and takes commands."""
         ...
 
     def check(self) -> None:

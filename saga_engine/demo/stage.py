@@ -49,6 +49,8 @@ class ProcessStage:
     command: Sequence[str]
     logs: Path
     children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    begun: dict[str, int] = field(default_factory=dict)
+    """By child, how long its log was when it was started: what stands before was said by the one it follows."""
 
     def open(self, participants: Sequence[str], alone: str | None) -> None:
         """Start the orchestrator with all workers but `alone`, which gets a process of its own to be killed in.
@@ -92,6 +94,9 @@ class ProcessStage:
     def bring_back(self, participant: str) -> None:
         self._spawn(participant, ["--worker", participant])
 
+    def works(self, participant: str) -> bool:
+        return READY in self._said(participant)
+
     def check(self) -> None:
         for name, child in self.children.items():
             if (code := child.poll()) is not None:
@@ -114,6 +119,7 @@ class ProcessStage:
 
     def _spawn(self, name: str, arguments: Sequence[str]) -> None:
         with open(self._log(name), "ab", opener=open_private) as log:
+            self.begun[name] = log.tell()
             # A session of its own: Ctrl-C is for the demo, which then ends them in order.
             self.children[name] = subprocess.Popen(
                 [sys.executable, "-m", "saga_engine", *self.command, "run", *arguments],
@@ -126,7 +132,7 @@ class ProcessStage:
 
     def _await_ready(self, name: str) -> None:
         until = time.monotonic() + _START_S
-        while READY not in self._said(name):
+        while not self.works(name):
             self.check()
             if time.monotonic() > until:
                 raise UnavailableError(
@@ -135,7 +141,8 @@ class ProcessStage:
             time.sleep(0.05)
 
     def _said(self, name: str) -> str:
-        return self._log(name).read_text(encoding="utf-8", errors="replace")
+        """What the child that runs under this name has logged so far."""
+        return self._log(name).read_bytes()[self.begun[name] :].decode("utf-8", "replace")
 
     def _log(self, name: str) -> Path:
         return self.logs / f"{name}.log"

@@ -23,6 +23,7 @@ from saga_engine.doctor import (
     listeners,
     machine,
     orchestrators,
+    projections,
     sagas,
     streams,
     waiting,
@@ -37,6 +38,7 @@ from saga_engine.exposure import plain_text
 from saga_engine.orchestrator.plans import Plans
 from saga_engine.participant.threads import HandlerThreads
 from saga_engine.ports import Listening
+from saga_engine.projections.projection import Projection
 from saga_engine.settings import Settings
 from saga_engine.sql.engine import open_engine
 
@@ -104,14 +106,18 @@ async def _databases(project: Project, threads: HandlerThreads) -> Sequence[Find
     )
     told = [*engine, *(finding for findings in others for finding in findings)]
     if is_ready(engine):
-        return [*told, *await _store(project, found[0], threads)]
+        ready = {one.branch for one, findings in zip(found[1:], others, strict=True) if is_ready(findings)}
+        followed = [one for one in project.projections if one.name in ready]
+        return [*told, *await _store(project, found[0], threads, followed)]
     if all(one.severity is Severity.OK for one in engine):
         return told
     return [*told, skipped("sagas", _ABOUT_SAGAS, "not looked at: the engine's database is not usable")]
 
 
-async def _store(project: Project, database: Database, threads: HandlerThreads) -> Sequence[Finding]:
-    """What only the engine's database tells."""
+async def _store(
+    project: Project, database: Database, threads: HandlerThreads, followed: Sequence[type[Projection]]
+) -> Sequence[Finding]:
+    """What only the engine's database tells. `followed`: the projections that can be looked into."""
     url = database.url.get_secret_value()
     with closing(SqlEventStore(open_engine(url, PATIENCE))) as store:
 
@@ -132,6 +138,7 @@ async def _store(project: Project, database: Database, threads: HandlerThreads) 
             ("unpublished", lambda: sagas.unpublished(look())),
             ("waiting", lambda: waiting.unserved(look(), project)),
             ("waiting", lambda: waiting.unsignalled(look())),
+            (projections.CHECK, lambda: projections.unfollowed(project.settings, store, followed)),
         )
         told = await asyncio.gather(*(in_thread(threads, name, "sagas", check) for name, check in checks))
     return [finding for findings in told for finding in findings]

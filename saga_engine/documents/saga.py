@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from saga_engine.core.forward import GAVE_UP
 from saga_engine.core.state import Phase, SagaState, StepState, StepStatus, UndoStatus
 from saga_engine.definition.model import Json
 from saga_engine.envelope import StreamHead
@@ -23,6 +24,23 @@ _UNDO: Final[Mapping[UndoStatus, str]] = {
     UndoStatus.SKIPPED: "compensation_skipped",
 }
 _BEGUN: Final = (StepStatus.OPEN, StepStatus.ISSUED)
+_OVER_ITEMS: Final = (
+    "blocked",
+    "compensating",
+    "running",
+    "retrying",
+    "compensation_exhausted",
+    "compensation_skipped",
+    "resolved",
+    "compensated",
+    "unknown",
+    "rejected",
+    "without_effect",
+)
+"""Once a saga compensates, a `for_each` step is as the first of these that one of its items is: no event tells how the
+
+step as a whole ended.
+"""
 
 
 def saga_json(state: SagaState, steps: Sequence[str]) -> Mapping[str, Json]:
@@ -62,11 +80,27 @@ def step_status(state: SagaState, step: str) -> str:
     known = state.steps.get(step)
     if known is None:
         return "pending" if state.phase is Phase.FORWARD else "not_run"
+    if known.items is not None and state.compensation_began_at is not None:
+        return _status_over_items(state, step, known)
     if known.undo is not None and known.undo in _UNDO:
         return _UNDO[known.undo]
     if known.undo is UndoStatus.NOTHING and known.status is not StepStatus.REJECTED:
         return "without_effect"
+    if known.status is StepStatus.REJECTED and known.forward is None and known.code == GAVE_UP:
+        return "out_of_time"
     return "running" if known.status in _BEGUN else str(known.status)
+
+
+def _status_over_items(state: SagaState, step: str, known: StepState) -> str:
+    items = {step_status(state, f"{step}/{index}") for index in range(known.items_issued)}
+    done = known.status is StepStatus.SUCCEEDED
+    # Of a step that has succeeded, a tolerated failure may have been undone before; its other items stand.
+    if done and "succeeded" in items and not items & {"blocked", "compensating"}:
+        return "succeeded"
+    for word in _OVER_ITEMS:
+        if word in items:
+            return word
+    return "succeeded" if done else "unfinished" if items else "not_run"
 
 
 def _step_json(state: SagaState, step: str) -> Mapping[str, Json]:

@@ -40,6 +40,7 @@ _TONES: Final[Mapping[str, Tone]] = {
     "succeeded": Tone.DONE,
     "timed_out": Tone.DONE,
     "skipped": Tone.SKIPPED,
+    "unfinished": Tone.SKIPPED,
     "compensating": Tone.UNDOING,
     "compensated": Tone.UNDONE,
     "without_effect": Tone.UNDONE,

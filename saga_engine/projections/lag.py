@@ -58,7 +58,7 @@ def lag_of(store: EventStore, taker: Taker, report: Callable[[int, int], None]) 
         sagas += page.looked
         behind += len(page.behind)
         events += sum(one.head.version - one.version for one in page.behind)
-        times = _first_unseen(store, page.behind)
+        times = first_unseen(store, page.behind)
         oldest = min([*times, *([] if oldest is None else [oldest])], default=None)
         for one in page.behind:
             if one.checkpoint is not None and one.checkpoint.trouble is not None:
@@ -87,11 +87,11 @@ def recent_lag_of(store: EventStore, taker: Taker) -> RecentLag:
     # One that is new and has not ended is looked at twice.
     behind = {one.head.stream_id: one for page in Sweep(store, taker).recent() for one in page.behind}
     troubled = [one for one in behind.values() if one.checkpoint is not None and one.checkpoint.trouble is not None]
-    return RecentLag(len(behind), len(troubled), min(_first_unseen(store, [*behind.values()]), default=None))
+    return RecentLag(len(behind), len(troubled), min(first_unseen(store, [*behind.values()]), default=None))
 
 
-def _first_unseen(store: EventStore, behind: Sequence[Behind]) -> list[int]:
-    """When the first event happened that was not seen, of each saga."""
+def first_unseen(store: EventStore, behind: Sequence[Behind]) -> list[int]:
+    """When the first event happened that was not seen, of each saga, microseconds. Raises `StoreUnavailableError`."""
     begun = {one.head.stream_id: one.version for one in behind if one.version}
     times = [one.head.started_at for one in behind if not one.version]
     return times + [stream.events[0].at for stream in store.load(begun).values() if stream.events] if begun else times

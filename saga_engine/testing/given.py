@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from operator import methodcaller
 from typing import Final
 from uuid import UUID
 
@@ -36,6 +37,9 @@ from saga_engine.testing.expectations import (
 from saga_engine.testing.moves import Move
 from saga_engine.testing.sources import Source, load
 from saga_engine.testing.virtual_time import BEGIN
+
+# A failed expectation is shown at the line of the test that has it, not in here.
+__tracebackhide__ = methodcaller("errisinstance", AssertionError)
 
 _SAGA_ID: Final = UUID("01900000-0000-7000-8000-000000000001")
 _MOST_LOOKS: Final = 100_000
@@ -166,6 +170,10 @@ class Scenario:
     def stream(self) -> tuple[Event, ...]:
         """All events of the saga."""
         return tuple(event for happening in self.past for event in happening.events)
+
+    def __repr__(self) -> str:
+        saga = self.plan.definition.saga
+        return f"<scenario of {saga}: {self.state.status if self.past else 'not started'}, {len(self.stream)} events>"
 
     def _anew(self) -> Scenario:
         return replace(self, latest=(), commands=(), published=())

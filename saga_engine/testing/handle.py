@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import count
+from operator import methodcaller
 from uuid import UUID
 
 from saga_engine.core.decider import Decision
@@ -17,6 +18,9 @@ from saga_engine.core.state import Failure, SagaState, Status
 from saga_engine.definition.model import Json
 from saga_engine.testing.engine import InMemoryEngine, NeverEndsError
 from saga_engine.testing.expectations import brief
+
+# A failed expectation is shown at the line of the test that has it, not in here.
+__tracebackhide__ = methodcaller("errisinstance", AssertionError)
 
 WHO = "a test"
 _WHY = "the test says so"

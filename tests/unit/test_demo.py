@@ -37,6 +37,8 @@ class Theatre:
         self.due: dict[UUID, float] = {}
         self.asked: list[set[int]] = []
         self.away = False
+        self.starting_s = 0.0
+        self.works_at = 0.0
         self.broken = False
 
     def sleep(self, seconds: float) -> None:
@@ -68,7 +70,11 @@ class Theatre:
 
     def bring_back(self, participant: str) -> None:
         self.away = False
+        self.works_at = self.time + self.starting_s
         self.notes.append(f"bring back {participant} at {self.time:.1f}")
+
+    def works(self, participant: str) -> bool:
+        return self.time >= self.works_at
 
     def check(self) -> None:
         if self.broken:
@@ -120,6 +126,17 @@ def test_a_command_whose_reply_was_on_its_way_at_the_kill_was_not_struck() -> No
     theatre.asked = [{1, 2}, {1, 2}, {2}]
     scenes = list(course(theatre, KILL).scenes())
     assert [act.struck for act in scenes[-1].acts] == [None, "debit", None, None]
+
+
+def test_a_worker_is_back_only_when_its_new_process_works() -> None:
+    theatre = Theatre()
+    theatre.starting_s = 7.0
+    scenes = list(course(theatre, KILL).scenes())
+    starting = [scene for scene in scenes if scene.absence is Absence.STARTING]
+    back = next(scene for scene in scenes if scene.absence is Absence.BACK)
+    assert {scene.since for scene in starting} == {starting[0].elapsed}
+    assert 6.9 < back.since - starting[0].since < 7.2
+    assert back.since == back.elapsed
 
 
 def test_a_worker_that_is_never_at_work_is_killed_all_the_same_after_a_while() -> None:
@@ -188,12 +205,17 @@ def test_without_a_terminal_only_changes_are_told(capsys: pytest.CaptureFixture[
     lines.show(Scene(0.0, 1, [act(1, "good", Status.RUNNING)], Absence.NOT_YET))
     lines.show(Scene(0.5, 1, [act(1, "good", Status.RUNNING)], Absence.KILLED))
     lines.show(Scene(0.6, 1, [act(1, "good", Status.RUNNING)], Absence.KILLED))
-    lines.show(Scene(1.0, 1, [act(1, "good")], Absence.BACK))
+    for elapsed in (1.0, 2.0, 4.5, 5.0, 8.0):
+        lines.show(Scene(elapsed, 1, [act(1, "good", Status.RUNNING)], Absence.STARTING, since=1.0))
+    lines.show(Scene(9.0, 1, [act(1, "good")], Absence.BACK))
     assert capsys.readouterr().out.splitlines() == [
         "   0.0 s  o-1  running",
         "   0.5 s  worker payment was killed (kill -9); its sagas wait for it",
-        "   1.0 s  worker payment is back and catches up",
-        "   1.0 s  o-1  completed",
+        "   1.0 s  worker payment starts again, as a new process; a busy machine takes its time for that",
+        "   4.5 s  worker payment has been starting for 4 s",
+        "   8.0 s  worker payment has been starting for 7 s",
+        "   9.0 s  worker payment is back and catches up; what it was at comes again, 5 s after the kill",
+        "   9.0 s  o-1  completed",
     ]
 
 

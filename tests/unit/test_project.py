@@ -94,6 +94,13 @@ def test_a_project_without_handlers_has_no_participants(tmp_path: Path) -> None:
             {"compensations/order.py": "from saga_engine.participant.registry import Participant as P\nP('No!')\n"},
             "compensations/order.py:2: the participant name 'No!' must match",
         ),
+        (
+            {
+                "participants/order.py": "from saga_engine.participant import Participant as P\norder = P('order')\n"
+                "@order.command\ndef create(ctx, command): pass\n"
+            },
+            "participants/order.py:3: annotate 'command' of handler 'create'",
+        ),
         ({"participants/my-order.py": ""}, "participants/my-order.py: is no name for a module"),
     ],
 )

@@ -7,6 +7,8 @@ import secrets
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING
 
 import click
@@ -100,7 +102,15 @@ def _tell(client: Client, acts: Sequence[Act], section: DemoSection) -> None:
     if section.kill is not None:
         for line in recoveries(acts, {saga_id: view.state for saga_id, view in views.items()}, section.kill):
             write(line)
-    write([Styled("Look closer with `saga list`, `saga show KEY` and `saga history KEY`.", dim=True)])
+    saga = _program()
+    closer = f"Look closer with `{saga} list`, `{saga} show KEY` and `{saga} history KEY`."
+    write([Styled(closer, dim=True)])
+
+
+def _program() -> str:
+    """How this command line is called from here: `make demo` runs it where no shell finds it by its name."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "saga" and which("saga") is None else "saga"
 
 
 def _took(view: SagaView) -> float:

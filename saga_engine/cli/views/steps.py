@@ -26,6 +26,7 @@ _SIGNS: Final[Mapping[str, tuple[str, str | None]]] = {
     "without_effect": ("-", None),
     "compensating": ("←", "yellow"),
     "rejected": ("✗", "red"),
+    "out_of_time": ("✗", "red"),
     "unknown": ("?", "red"),
     "blocked": ("■", "red"),
     "compensation_exhausted": ("✗", "red"),
@@ -34,6 +35,7 @@ _SIGNS: Final[Mapping[str, tuple[str, str | None]]] = {
     "skipped": ("-", None),
     "pending": ("·", None),
     "not_run": ("·", None),
+    "unfinished": ("·", None),
 }
 _UNDER_WAY: Final = ("→", "cyan")
 _NOT_BEGUN: Final = ("pending", "not_run")

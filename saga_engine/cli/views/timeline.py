@@ -13,6 +13,7 @@ from typing import Final, TypeAlias, assert_never
 from saga_engine.cli.output import Part, Styled, brief_json, rfc3339
 from saga_engine.core import events as e
 from saga_engine.core.events import Direction, Effect, Event
+from saga_engine.core.forward import GAVE_UP
 from saga_engine.definition.durations import format_duration
 from saga_engine.definition.model import Json
 
@@ -48,14 +49,22 @@ class Entry:
 
 
 def timeline(
-    events: Sequence[Event], emitted: Mapping[int, str] = _NOTHING, *, after: int = 0, width: int = 0
+    events: Sequence[Event],
+    emitted: Mapping[int, str] = _NOTHING,
+    *,
+    after: int = 0,
+    width: int = 0,
+    unknown: Sequence[str] = (),
 ) -> list[list[Part]]:
     """The lines of a timeline, times counted from the first event. `emitted`: names of domain events, by version.
 
-    `after`: only those of later versions. `width`: at least so many characters for what a line is about.
+    `after`: only those of later versions. `width`: at least so many characters for what a line is about. `unknown`:
+    what may have been done all the same once the saga is compensated.
     """
+    waits = frozenset(event.step for event in events if isinstance(event, e.TimerSet))
     entries = [
-        _telling(entry(event), emitted.get(version)) for version, event in enumerate(events[after:], start=after + 1)
+        _telling(_in_its_course(event, waits, unknown), emitted.get(version))
+        for version, event in enumerate(events[after:], start=after + 1)
     ]
     width = max([width, *(len(one.subject) for one in entries)])
     start = events[0].at if events else 0
@@ -68,6 +77,18 @@ def timeline(
         ]
         for one in entries
     ]
+
+
+def _in_its_course(event: Event, waits: frozenset[str], unknown: Sequence[str]) -> Entry:
+    """How an event is told beside the others. `waits`: steps that are no command, and so are rejected by nobody."""
+    match event:
+        case e.StepRejected(code=code) if code == GAVE_UP and event.step in waits:
+            return replace(entry(event), text=f"out of time: {event.message}")
+        case e.SagaCompensated() if unknown:
+            doubt = f"whether {', '.join(unknown)} was done is unknown"
+            return replace(entry(event), text=f"compensated: what is known to be done is undone; {doubt}")
+        case _:
+            return entry(event)
 
 
 def _telling(entry: Entry, emitted: str | None) -> Entry:
@@ -123,7 +144,7 @@ def _step_entry(event: StepEvent) -> Entry:
         case e.StepSkipped():
             return told("-", "skipped: its condition is false")
         case e.ItemsFixed():
-            return told("≡", f"for each of {len(event.items)} items")
+            return told("≡", f"for each of {len(event.items)} item{'s' * (len(event.items) != 1)}")
         case e.TimerSet():
             return told("◷", "waits" if event.due is None else f"waits until {rfc3339(event.due)}")
         case e.TimerFired():

@@ -34,7 +34,8 @@ def waits_lines(
     `heard`: by step that waits, the subject on which an event of others ends its wait as well.
     """
     lines: list[list[Part]] = [[Styled("  waits    ", dim=True), _words(one, state.key, now, heard)] for one in waits]
-    verbs = verbs_for(state.status)
+    # The table allows what changes nothing, so that it may be repeated; here stands what is of use.
+    verbs = [verb for verb in verbs_for(state.status) if verb != "cancel" or state.compensation_began_at is None]
     if verbs:
         lines.append([Styled("  possible ", dim=True), ", ".join(verbs)])
     return lines

@@ -5,6 +5,7 @@ Owns the order of these parts. Each part is worded by a module of its own.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from saga_engine.cli.output import Part
@@ -13,7 +14,9 @@ from saga_engine.cli.views.saga import saga_heading
 from saga_engine.cli.views.steps import steps_lines
 from saga_engine.cli.views.timeline import timeline
 from saga_engine.cli.views.waits import waits_lines
+from saga_engine.core.state import StepStatus, split
 from saga_engine.core.waits import waits_for
+from saga_engine.definition.model import Kind
 
 if TYPE_CHECKING:
     from saga_engine.orchestrator.client import SagaView
@@ -33,7 +36,16 @@ def happened_lines(view: SagaView, *, after: int = 0) -> list[list[Part]]:
     """What happened to it, from the event behind version `after` on; aligned for all that may still happen."""
     emitted = {version: event.name for version, event in view.emitted.items()}
     width = max(map(len, ("saga", *view.plan.nodes)))
-    return timeline(view.events, emitted, after=after, width=width)
+    return timeline(view.events, emitted, after=after, width=width, unknown=tuple(_unknown(view)))
+
+
+def _unknown(view: SagaView) -> Iterator[str]:
+    """What was given up, and has no compensation that would have settled whether there was something to undo."""
+    for place, step in view.state.steps.items():
+        call = view.plan.nodes[split(place)[0]].call
+        effect = call is not None and call.kind is not Kind.READ_ONLY
+        if effect and step.status is StepStatus.UNKNOWN and step.undo is None:
+            yield place
 
 
 def saga_lines(view: SagaView, now: int, *, bars: bool) -> list[list[Part]]:

@@ -142,3 +142,17 @@ async def test_what_a_page_of_another_site_could_send_is_not_taken(http: httpx.A
 async def test_what_is_no_strict_json_is_malformed(http: httpx.AsyncClient, text: bytes) -> None:
     response = await http.post("/api/sagas", content=text, headers={"content-type": "application/json"})
     problem(response, 400, "malformed")
+
+
+async def test_whoever_looks_at_the_root_is_told_where_the_document_is(desk: Desk) -> None:
+    transport = httpx.ASGITransport(application(desk, ApiCounters()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        for path in ("/", "/api"):
+            told = (await client.get(path)).json()
+            assert (await client.get(told["document"])).json()["openapi"]
+            assert (await client.get(told["sagas"])).status_code == 200
+
+
+async def test_the_root_tells_nothing_without_a_token(guarded: httpx.AsyncClient) -> None:
+    for path in ("/", "/api"):
+        problem(await guarded.get(path), 401, "unauthorized")

@@ -102,11 +102,12 @@ def test_a_named_project_is_not_searched_upwards(saga: Saga, project: Path) -> N
     ("error", "code", "expected"),
     [
         (UsageError("first\nsecond"), 2, "Error: first\nError: second\n"),
+        (UsageError("changed:\n  -a\n  +b\nsecond"), 2, "Error: changed:\n  -a\n  +b\nError: second\n"),
         (NotFoundError("no saga x"), 3, "Error: no saga x\n"),
         (StoreUnavailableError("db is down"), 4, "Error: db is down\n"),
         (SagaEngineError("refused \x1b[31mred\u202e"), 1, "Error: refused [31mred\n"),
-        (KeyboardInterrupt(), 130, "Error: interrupted\n"),
-        (click.Abort(), 130, "Error: interrupted\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+        (click.Abort(), 130, "interrupted\n"),
         (
             KeyError("k\nl"),
             1,

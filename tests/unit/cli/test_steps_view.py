@@ -103,6 +103,78 @@ def test_a_step_over_items_counts_them_and_a_skipped_one_took_no_time() -> None:
     ]
 
 
+RESERVING: list[Event] = [
+    STARTED,
+    e.ItemsFixed(START, "ship", (1, 2, 3)),
+    e.CommandIssued(START, "ship", Direction.FORWARD, 1, item=0, payload={}),
+    e.CommandIssued(START, "ship", Direction.FORWARD, 1, item=1, payload={}),
+    e.StepRejected(START + 1_000, "ship", "taken", "taken", item=0),
+    e.CompensationBegan(START + 1_000, "ship", "taken", "item 0: taken"),
+]
+ITEM_1_UNDONE: list[Event] = [
+    e.StepSucceeded(START + 2_000, "ship", item=1),
+    e.CommandIssued(START + 2_000, "ship", Direction.COMPENSATE, 1, item=1, payload={}),
+    e.StepCompensated(START + 3_000, "ship", Effect.UNDONE, item=1),
+    e.SagaCompensated(START + 3_000),
+]
+
+
+@pytest.mark.parametrize(
+    ("after", "line"),
+    [
+        ([], "→ ship  running       for 0.005 s; 0 of 3 items succeeded"),
+        (ITEM_1_UNDONE[:2], "← ship  compensating  for 0.005 s; 1 of 3 items succeeded; compensation for 0.003 s"),
+        (ITEM_1_UNDONE, "↺ ship  compensated  0.003 s; 1 of 3 items succeeded; compensation 0.001 s"),
+        (
+            [e.StepRejected(START + 2_000, "ship", "taken", "", item=1), e.SagaCompensated(START + 2_000)],
+            "✗ ship  rejected  0.002 s; 0 of 3 items succeeded",
+        ),
+        (
+            [
+                e.StepGivenUp(START + 2_000, "ship", "gave_up", "", item=1),
+                e.CommandIssued(START + 2_000, "ship", Direction.COMPENSATE, 1, item=1, payload={}),
+                e.StepBlocked(START + 3_000, "ship", "away", "", item=1),
+            ],
+            "■ ship  blocked  for 0.005 s; 0 of 3 items succeeded; compensation for 0.003 s",
+        ),
+    ],
+)
+def test_a_step_over_items_that_failed_is_as_what_became_of_its_items(after: list[Event], line: str) -> None:
+    assert told([*RESERVING, *after], START + 5_000, of=ITEMS)[0].split() == line.split()
+
+
+def test_a_step_over_items_that_had_succeeded_is_compensated_with_them() -> None:
+    plain: list[Event] = [
+        STARTED,
+        e.ItemsFixed(START, "ship", (1,)),
+        e.CommandIssued(START, "ship", Direction.FORWARD, 1, item=0, payload={}),
+        e.StepSucceeded(START + 1_000, "ship", item=0),
+        e.StepSucceeded(START + 1_000, "ship"),
+        e.CompensationBegan(START + 2_000, None, "cancelled", ""),
+    ]
+    sent = e.CommandIssued(START + 2_000, "ship", Direction.COMPENSATE, 1, item=0, payload={})
+    undone: list[Event] = [
+        sent,
+        e.StepCompensated(START + 3_000, "ship", Effect.UNDONE, item=0),
+        e.SagaCompensated(START + 3_000),
+    ]
+    assert told(plain, START + 2_000, of=ITEMS)[0].split()[:3] == ["✓", "ship", "succeeded"]
+    assert told([*plain, *undone], START + 3_000, of=ITEMS)[0].split()[:3] == ["↺", "ship", "compensated"]
+
+
+def test_a_step_over_items_that_the_saga_left_behind_is_unfinished() -> None:
+    events: list[Event] = [
+        STARTED,
+        e.ItemsFixed(START, "ship", (1, 2, 3)),
+        e.CommandIssued(START, "ship", Direction.FORWARD, 1, item=0, payload={}),
+        e.StepSucceeded(START + 1_000, "ship", item=0),
+        e.CompensationBegan(START + 2_000, None, "cancelled", ""),
+        e.SagaCompensated(START + 2_000),
+    ]
+    kept = ITEMS.replace("compensate: {call: post.fetch}", "compensate: none")
+    assert told(events, of=kept)[0].split()[:3] == ["·", "ship", "unfinished"]
+
+
 def test_bars_show_when_each_step_was_under_way() -> None:
     first, second, third = told(COMPENSATED, bars=True)
     assert first.count("▕") == second.count("▏") == 1

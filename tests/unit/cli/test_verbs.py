@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from saga_engine.cli.acting import operator
+from saga_engine.core.inputs import Due
 from saga_engine.core.state import Status
 from saga_engine.core.verbs import ALLOWED, verbs_for
 from tests.unit.cli.conftest import Saga
 from tests.unit.cli.trips import (
     PAID,
     Trips,
+    cancelled,
     confirmed,
     json_lines,
     succeeds,
@@ -174,6 +176,35 @@ def test_a_signal_is_taken_once_per_id(trips: Trips, saga: Saga) -> None:
     trips.give("t-1", succeeds("reserve"))
     shown = json.loads(saga("show", "t-1", "-o", "json").out)
     assert next(step for step in shown["steps"] if step["step"] == "confirm")["result"] == {"by": "phone"}
+
+
+def test_a_signal_that_was_taken_may_be_repeated_after_the_saga_has_ended(trips: Trips, saga: Saga) -> None:
+    trips.start("t-1")
+    assert saga("signal", "t-1", "Confirmed", "--id", "s-1").code == 0
+    trips.give("t-1", cancelled, succeeds("reserve"), undone("reserve"))
+    again = saga("signal", "t-1", "Confirmed", "--id", "s-1")
+    assert (again.code, again.err) == (0, "")
+    assert "signal nothing" in again.out
+    assert "a repetition: the saga had taken this signal before it ended (signal id s-1)" in again.out
+    another = saga("signal", "t-1", "Confirmed", "--id", "s-2")
+    assert another.code == 1
+    assert "the saga is compensated already" in another.err
+
+
+def test_a_saga_that_is_compensating_does_not_offer_to_be_cancelled(trips: Trips, saga: Saga) -> None:
+    trips.bring("t-1", Status.COMPENSATING)
+    assert "possible signal, suspend\n" in saga("show", "t-1").out
+
+
+def test_a_wait_that_nobody_answered_is_shown_out_of_time(trips: Trips, saga: Saga) -> None:
+    trips.start("t-1")
+    hour = 3_600_000_000
+    trips.give("t-1", succeeds("reserve"), lambda at: Due(at + hour), undone("reserve"))
+    shown = json.loads(saga("show", "t-1", "-o", "json").out)
+    assert [step["status"] for step in shown["steps"]] == ["compensated", "out_of_time", "not_run", "not_run"]
+    told = saga("show", "t-1").out
+    assert "✗ confirm  out of time" in told
+    assert "out of time: no Confirmed came in time" in told
 
 
 def test_a_signal_without_an_id_gets_a_new_one_each_time_which_is_printed(trips: Trips, saga: Saga) -> None:

@@ -249,3 +249,10 @@ def test_a_supposition_with_a_mistake_has_exit_code_2(trips: Trips, saga: Saga, 
     done = saga("plan", "t-1", "--if", supposed)
     assert (done.code, done.out) == (2, "")
     assert expected in done.err
+
+
+@pytest.mark.parametrize("asked", [[], ["--if", "fail"], ["--if", "fial@pay"]])
+def test_what_may_be_supposed_is_said_when_it_is_missing_or_wrong(trips: Trips, saga: Saga, asked: list[str]) -> None:
+    done = saga("plan", "t-1", *asked)
+    assert (done.code, done.out) == (2, "")
+    assert "expected cancel, or fail@ and the name of a step" in done.err

@@ -67,6 +67,30 @@ def test_a_timeline_tells_when_to_what_and_what_happened() -> None:
     ]
 
 
+def test_a_compensated_saga_does_not_claim_what_nobody_knows() -> None:
+    ended: list[Event] = [STARTED, e.SagaCompensated(START)]
+    assert text(timeline(ended, unknown=["charge", "mail/0"])[-1]).endswith(
+        "compensated: what is known to be done is undone; whether charge, mail/0 was done is unknown"
+    )
+
+
+def test_one_item_is_one_and_a_wait_that_failed_ran_out_of_time() -> None:
+    events: list[Event] = [
+        STARTED,
+        e.ItemsFixed(START, "ship", (1,)),
+        e.ItemsFixed(START, "post", (1, 2)),
+        e.TimerSet(START, "confirmed", START),
+        e.StepRejected(START, "confirmed", "gave_up", "no Confirmed came in time"),
+        e.StepRejected(START, "debit", "gave_up", "the clerk went home", fenced=True),
+    ]
+    assert [text(line).split("  ", 4)[-1].strip() for line in timeline(events)[1:] if "waits" not in text(line)] == [
+        "for each of 1 item",
+        "for each of 2 items",
+        "out of time: no Confirmed came in time",
+        "rejected: gave_up: the clerk went home",
+    ]
+
+
 def test_the_end_of_a_timeline_is_told_as_it_stands_in_the_whole() -> None:
     whole = timeline(COMPENSATED)
     assert timeline(COMPENSATED, after=9, width=len("debit_payment")) == whole[9:]

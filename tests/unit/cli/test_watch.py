@@ -30,7 +30,7 @@ from tests.unit.cli.trips import PAID, Trips, cancelled, json_lines, not_undone,
 
 START = 1_700_000_000_000_000
 SECOND = 1_000_000
-INTERRUPTED = "\nError: interrupted\n"
+INTERRUPTED = "\ninterrupted\n"
 """On a line of its own, behind the `^C` that a terminal shows."""
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")

