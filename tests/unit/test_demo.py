@@ -214,7 +214,7 @@ def test_without_a_terminal_only_changes_are_told(capsys: pytest.CaptureFixture[
         "   1.0 s  worker payment starts again, as a new process; a busy machine takes its time for that",
         "   4.5 s  worker payment has been starting for 4 s",
         "   8.0 s  worker payment has been starting for 7 s",
-        "   9.0 s  worker payment is back and catches up; what it was at comes again, 5 s after the kill",
+        "   9.0 s  worker payment is back and catches up; what it was at comes again after its ack wait, 5 s",
         "   9.0 s  o-1  completed",
     ]
 

@@ -33,7 +33,7 @@ _ABSENCE: Final = {
     Absence.NOT_YET: ("works", "green"),
     Absence.KILLED: ("was killed (kill -9); its sagas wait for it", "red"),
     Absence.STARTING: ("starts again, as a new process; a busy machine takes its time for that", "yellow"),
-    Absence.BACK: ("is back and catches up; what it was at comes again, 5 s after the kill", "green"),
+    Absence.BACK: ("is back and catches up; what it was at comes again after its ack wait, 5 s", "green"),
 }
 _COUNTED: Final = (Absence.KILLED, Absence.STARTING)
 """What a picture counts the seconds of."""
