@@ -13,6 +13,8 @@ from typing import TypeAlias, cast
 import orjson
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from saga_engine.definition.canonical import definition_bytes, definition_to_json
@@ -40,6 +42,7 @@ def written_form(definition: Definition) -> Mapping[str, Json]:
 def definition_yaml(form: Mapping[str, Json]) -> str:
     """The form as YAML that the loader reads back as the same definition."""
     yaml = YAML()
+    yaml.Representer = _Representer
     yaml.width = 1_000_000
     yaml.indent(mapping=2, sequence=4, offset=2)
     text = StringIO()
@@ -53,6 +56,15 @@ def differing_lines(
     """A unified diff of two forms as YAML; empty when they say the same."""
     old, new = definition_yaml(before).splitlines(), definition_yaml(after).splitlines()
     return list(unified_diff(old, new, from_name, to_name, n=context, lineterm=""))
+
+
+class _Representer(RoundTripRepresenter):
+    """Writes `null`: the empty place that the library leaves for it is a missing value to the loader."""
+
+    def represent_null(self, _value: None) -> ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:null", "null")
+
+    yaml_representers = {**RoundTripRepresenter.yaml_representers, type(None): represent_null}  # noqa: RUF012 - ruamel's
 
 
 def _written(value: Json) -> Written:
