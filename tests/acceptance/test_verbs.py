@@ -163,7 +163,10 @@ def test_a_waiting_saga_is_told_and_one_that_is_suspended_goes_on_when_it_is_res
     become(stays, Status.COMPLETED, "told")
     with stays.client() as client:
         assert client.view(client.find("told")).state.output == {"by": "ann"}
-    refused = stays.saga("signal", "told", "Confirmed", "--id", "s-1")
+    again = stays.saga("signal", "told", "Confirmed", "--id", "s-1")
+    assert again.returncode == 0, again.stderr
+    assert "had taken this signal before it ended" in again.stdout
+    refused = stays.saga("signal", "told", "Confirmed", "--id", "s-2")
     assert refused.returncode == 1
     assert "the saga is completed already" in refused.stderr
 
