@@ -6,7 +6,7 @@ Owns setting that up on real servers. Knows no test.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -22,7 +22,6 @@ from tests.nats_fixtures import NatsServer
 
 PASSWORD = "pass-of-{user}"
 PARTICIPANTS = ("order", "payment")
-ROLES = ("saga_migrate", "saga_run", "saga_read", "saga_worker_order", "saga_worker_payment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +76,15 @@ def guarded(folder: Path, databases: Mapping[str, str]) -> Iterator[Guarded]:
             environment.setenv(variable, PASSWORD.format(user=user))
         server.start()
     found = Guarded(project, server, databases)
-    run(databases["engine"], *_statements(_script(project).split("\n-- 2.")[0]))
+    logins = _script(project).split("\n-- 2.")[0]
+    run(databases["engine"], *_statements(logins))
     try:
         _set_up(found)
         yield found
     finally:
         project.close()
         server.kill()
-        _take_away(databases)
+        _take_away(databases, re.findall(r"^CREATE ROLE (\w+)", logins, re.MULTILINE))
 
 
 def _script(project: Project) -> str:
@@ -106,11 +106,11 @@ def _set_up(found: Guarded) -> None:
     assert provisioned.returncode == 0, provisioned.stderr
 
 
-def _take_away(databases: Mapping[str, str]) -> None:
+def _take_away(databases: Mapping[str, str], roles: Sequence[str]) -> None:
     """Roles are the server's, not a database's, and other tests share the server."""
     for url in databases.values():
-        run(url, *(f"DROP OWNED BY {role} CASCADE" for role in ROLES))
-    run(databases["engine"], *(f"DROP ROLE {role}" for role in ROLES))
+        run(url, *(f"DROP OWNED BY {role} CASCADE" for role in roles))
+    run(databases["engine"], *(f"DROP ROLE {role}" for role in roles))
 
 
 def _statements(script: str) -> list[str]:
