@@ -24,7 +24,7 @@ from benchmarks.servers import Nats, Postgres
 from saga_engine.bootstrap.clients import client
 from saga_engine.configuration import load
 from saga_engine.orchestrator.client import Client
-from saga_engine.settings import Settings
+from saga_engine.settings.settled import Settings
 
 PARTICIPANTS: Final = ("order", "payment", "ledger", "bank")
 FENCED: Final = ("ledger", "bank")

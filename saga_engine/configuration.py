@@ -22,7 +22,10 @@ from saga_engine.definition.problems import nearest
 from saga_engine.errors import UsageError
 from saga_engine.exposure import refuse_plain_text
 from saga_engine.project import CONFIG_FILE
-from saga_engine.settings import NAME_PATTERN, Config, EventstoreSection, Settings, settle, shown_url
+from saga_engine.settings.sections import Config, EventstoreSection
+from saga_engine.settings.settled import Settings, settle
+from saga_engine.settings.shown import shown_url
+from saga_engine.settings.values import NAME_PATTERN
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo

@@ -17,7 +17,7 @@ from saga_engine.errors import UsageError
 from saga_engine.eventstore import tables
 from saga_engine.participant.registry import MergedParticipant
 from saga_engine.projections.projection import Projection
-from saga_engine.settings import Settings
+from saga_engine.settings.settled import Settings
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.patience import SLOW
 

@@ -12,7 +12,8 @@ from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from saga_engine.errors import UsageError
-from saga_engine.settings import Settings, shown_url
+from saga_engine.settings.settled import Settings
+from saga_engine.settings.shown import shown_url
 
 ENCRYPTED: Final = ("require", "verify-ca", "verify-full")
 """The values of PostgreSQL's `sslmode` with which nothing is ever sent in plain text."""

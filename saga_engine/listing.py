@@ -18,7 +18,7 @@ from saga_engine.documents.saga import head_json
 from saga_engine.documents.waits import blocked_json
 from saga_engine.envelope import StreamHead
 from saga_engine.identifiers import lowest_id
-from saga_engine.ports import StreamFilter
+from saga_engine.ports.store import StreamFilter
 
 if TYPE_CHECKING:
     from saga_engine.orchestrator.client import Client

@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from docs.generator.blocks import code, table
 from saga_engine.definition.durations import format_duration
-from saga_engine.settings import Config
+from saga_engine.settings.sections import Config
 
 _MEANINGS: Final[Mapping[str, str]] = {
     "saga_engine": "Marks the file as a project's and names its format. The key must be in the file.",

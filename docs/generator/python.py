@@ -16,7 +16,7 @@ SURFACE: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "handlers": {"saga_engine.participant": ("Participant", "Context", "Rejected")},
     "client": {
         "saga_engine.configuration": ("load", "Configuration"),
-        "saga_engine.settings": ("Settings",),
+        "saga_engine.settings.settled": ("Settings",),
         "saga_engine.bootstrap.clients": ("client", "broker_url", "ring"),
         "saga_engine.orchestrator.client": ("Client", "SagaView", "NotTaken"),
     },
@@ -40,7 +40,7 @@ SURFACE: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "saga_engine.envelope": ("StreamHead",),
         "saga_engine.core.outgoing": ("PublishEvent",),
         "saga_engine.core.events": ("Direction", "Effect"),
-        "saga_engine.ports": ("StreamFilter",),
+        "saga_engine.ports.store": ("StreamFilter",),
         "saga_engine.definition.model": ("Json",),
         "saga_engine.wire": ("rfc3339",),
     },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from saga_engine.ports import Append
+from saga_engine.ports.store import Append
 
 
 def check_batch(appends: Sequence[Append]) -> None:

@@ -19,7 +19,7 @@ from saga_engine.api.exchange import exchange_of
 from saga_engine.api.problems import Problem
 from saga_engine.errors import UsageError
 from saga_engine.exposure import is_local
-from saga_engine.settings import Settings
+from saga_engine.settings.settled import Settings
 
 HEALTH: Final = "/health"
 """Asked without a token: it says nothing of any saga."""

@@ -27,7 +27,7 @@ from saga_engine.errors import NotFoundError, SagaEngineError, UsageError
 from saga_engine.listing import Listed, listed
 from saga_engine.orchestrator.client import Client, SagaView
 from saga_engine.orchestrator.starting import KeyConflict, Started
-from saga_engine.ports import StreamFilter
+from saga_engine.ports.store import StreamFilter
 from saga_engine.refusals import refusal
 
 ID: Final[Mapping[str, Json]] = {

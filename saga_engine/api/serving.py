@@ -24,7 +24,8 @@ from saga_engine.bootstrap.projections import chosen, set_up_embedded
 from saga_engine.bootstrap.telling import tell_of_api, telling
 from saga_engine.bootstrap.tracing import tracing
 from saga_engine.errors import UsageError
-from saga_engine.settings import Listening, Settings
+from saga_engine.settings.settled import Settings
+from saga_engine.settings.values import Listening
 from saga_engine.tasks import end_tasks
 
 HEAD_BYTES: Final = 16 * 1024

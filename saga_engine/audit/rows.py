@@ -15,7 +15,7 @@ from saga_engine.audit.definitions import known_definition
 from saga_engine.audit.history import DefinitionRow, KeyRow, Record, Section, SnapshotRow, StoredEvent, StreamRow
 from saga_engine.envelope import StreamHead
 from saga_engine.errors import NotFoundError
-from saga_engine.ports import EventStore, StoredStream, StreamFilter
+from saga_engine.ports.store import EventStore, StoredStream, StreamFilter
 
 SECTIONS: Final = frozenset(
     {

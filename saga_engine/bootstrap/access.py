@@ -17,7 +17,8 @@ from saga_engine.errors import NotFoundError, UsageError
 from saga_engine.eventstore import grants as eventstore_grants
 from saga_engine.handlers import load_participants, load_projections
 from saga_engine.participant.registry import merge
-from saga_engine.settings import EventstoreSection, Settings
+from saga_engine.settings.sections import EventstoreSection
+from saga_engine.settings.settled import Settings
 from saga_engine.sql import grants
 from saga_engine.sql.grants import SqlRole
 

@@ -16,7 +16,7 @@ from saga_engine.envelope import partition_of
 from saga_engine.errors import UnavailableError, UsageError
 from saga_engine.identifiers import TimeOrderedIds
 from saga_engine.orchestrator.client import Client
-from saga_engine.settings import Settings
+from saga_engine.settings.settled import Settings
 
 _RING_WAIT_S = 1.0
 

@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from saga_engine.bootstrap.transports import transport
-from saga_engine.ports import DeadLetters, Transport
-from saga_engine.settings import Settings
+from saga_engine.ports.dead_letters import DeadLetters
+from saga_engine.ports.transport import Transport
+from saga_engine.settings.settled import Settings
 
 _WAIT_S: Final = 5.0
 

@@ -32,7 +32,7 @@ from saga_engine.errors import UnavailableError, UsageError
 from saga_engine.identifiers import TimeOrderedIds
 from saga_engine.orchestrator.client import Client
 from saga_engine.participant.threads import HandlerThreads
-from saga_engine.settings import Settings
+from saga_engine.settings.settled import Settings
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.transaction import run_query
 from saga_engine.tasks import end_tasks

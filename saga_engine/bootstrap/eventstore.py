@@ -21,7 +21,8 @@ from saga_engine.errors import UsageError
 from saga_engine.eventstore.store import SqlDomainEvents
 from saga_engine.exposure import is_local
 from saga_engine.participant.threads import HandlerThreads
-from saga_engine.settings import EventstoreSection, Settings
+from saga_engine.settings.sections import EventstoreSection
+from saga_engine.settings.settled import Settings
 from saga_engine.sql.engine import open_engine
 
 if TYPE_CHECKING:

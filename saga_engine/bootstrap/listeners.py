@@ -28,8 +28,11 @@ from saga_engine.orchestrator.plans import Plans
 from saga_engine.orchestrator.signalling import Signaller
 from saga_engine.orchestrator.taking import Taker
 from saga_engine.orchestrator.transact import Transactor
-from saga_engine.ports import Clock, EventFeed, EventStore, Listening, RunSync, Transport
-from saga_engine.settings import Settings
+from saga_engine.ports.clock import Clock
+from saga_engine.ports.events import EventFeed, Listening
+from saga_engine.ports.store import EventStore, RunSync
+from saga_engine.ports.transport import Transport
+from saga_engine.settings.settled import Settings
 from saga_engine.tracing import Tracing
 
 

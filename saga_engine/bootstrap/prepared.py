@@ -10,8 +10,8 @@ from saga_engine.bootstrap.serving import patiently
 from saga_engine.bootstrap.stores import is_embedded
 from saga_engine.databases import Database
 from saga_engine.errors import SchemaMissingError
-from saga_engine.ports import RunSync
-from saga_engine.settings import Settings
+from saga_engine.ports.store import RunSync
+from saga_engine.settings.settled import Settings
 from saga_engine.sql.files import OpenedFile, file_of
 
 

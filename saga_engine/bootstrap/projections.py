@@ -13,12 +13,13 @@ from saga_engine.bootstrap.stores import is_embedded, open_store
 from saga_engine.errors import NotFoundError, UsageError
 from saga_engine.handlers import load_projections
 from saga_engine.orchestrator.plans import Plans
-from saga_engine.ports import EventBell, EventStore, RunSync
+from saga_engine.ports.events import EventBell
+from saga_engine.ports.store import EventStore, RunSync
 from saga_engine.projections.follower import Follower, Pace
 from saga_engine.projections.projection import Projection
 from saga_engine.projections.taking import Taker
 from saga_engine.projections.unseen import UnseenEvents
-from saga_engine.settings import Settings
+from saga_engine.settings.settled import Settings
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.patience import HANDLERS, SLOW, Patience
 

@@ -39,11 +39,12 @@ from saga_engine.orchestrator.tuning import Tuning
 from saga_engine.participant.registry import MergedParticipant, merge
 from saga_engine.participant.threads import HandlerThreads
 from saga_engine.participant.worker import Worker
-from saga_engine.ports import Clock, RunSync
+from saga_engine.ports.clock import Clock
+from saga_engine.ports.store import RunSync
 from saga_engine.projections.follower import Follower
 from saga_engine.projections.projection import Projection
 from saga_engine.projections.taking import Taker
-from saga_engine.settings import Settings
+from saga_engine.settings.settled import Settings
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.patience import HANDLERS
 from saga_engine.tasks import end_tasks

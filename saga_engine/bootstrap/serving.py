@@ -11,7 +11,8 @@ import structlog
 
 from saga_engine.clock import StoreClock
 from saga_engine.errors import StoreUnavailableError, UnavailableError
-from saga_engine.ports import Clock, RunSync
+from saga_engine.ports.clock import Clock
+from saga_engine.ports.store import RunSync
 from saga_engine.sql.files import OpenedFile
 
 T = TypeVar("T")

@@ -14,7 +14,8 @@ from saga_engine.bootstrap.stores import is_embedded
 from saga_engine.bootstrap.transports import transport
 from saga_engine.databases import Database
 from saga_engine.errors import StoreUnavailableError
-from saga_engine.settings import Settings, shown_url
+from saga_engine.settings.settled import Settings
+from saga_engine.settings.shown import shown_url
 
 _WAIT_S: Final = 30.0
 

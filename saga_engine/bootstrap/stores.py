@@ -10,7 +10,7 @@ from uuid import UUID
 from saga_engine.adapters.sql.reply_keys import SqlReplyKeys
 from saga_engine.adapters.sql.store import SqlEventStore
 from saga_engine.errors import SchemaMissingError, StoreUnavailableError, UnavailableError
-from saga_engine.settings import Settings
+from saga_engine.settings.settled import Settings
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.files import file_of
 

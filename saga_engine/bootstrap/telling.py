@@ -26,11 +26,11 @@ from saga_engine.orchestrator.service import Orchestrator
 from saga_engine.participant import inbox
 from saga_engine.participant.threads import HandlerThreads
 from saga_engine.participant.worker import Worker
-from saga_engine.ports import RunSync
+from saga_engine.ports.store import RunSync
 from saga_engine.projections.follower import Follower
 from saga_engine.projections.lag import recent_lag_of
 from saga_engine.projections.taking import Taker
-from saga_engine.settings import Settings
+from saga_engine.settings.settled import Settings
 from saga_engine.sql.transaction import run_query
 from saga_engine.tasks import end_tasks
 

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from saga_engine.adapters.embedded.supervisor import embedded_server
 from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.transport import NatsTransport, connect
-from saga_engine.settings import NatsSection, Settings
+from saga_engine.settings.sections import NatsSection
+from saga_engine.settings.settled import Settings
 
 
 @asynccontextmanager

@@ -25,7 +25,7 @@ from saga_engine.words import MOST_WORDS
 
 if TYPE_CHECKING:
     from saga_engine.orchestrator.client import Client
-    from saga_engine.settings import Settings
+    from saga_engine.settings.settled import Settings
 
 FAILED = 1
 BATCH: Final = 100

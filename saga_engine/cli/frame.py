@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from saga_engine.configuration import Configuration
     from saga_engine.orchestrator.client import Client
-    from saga_engine.settings import Settings
+    from saga_engine.settings.settled import Settings
 
 P = ParamSpec("P")
 R = TypeVar("R")

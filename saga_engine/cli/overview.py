@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from saga_engine.core.state import Status
 from saga_engine.envelope import StreamHead
-from saga_engine.ports import StreamFilter
+from saga_engine.ports.store import StreamFilter
 
 WINDOW_US: Final = 10_000_000
 """Rates are those of the last ten seconds: long enough to be steady, short enough to see that something stops."""

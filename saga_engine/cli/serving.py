@@ -16,7 +16,7 @@ import click
 
 if TYPE_CHECKING:
     from saga_engine.cli.frame import Frame
-    from saga_engine.settings import Settings
+    from saga_engine.settings.settled import Settings
 
 INTERRUPTED: Final = 130
 """What a command ends with after Ctrl-C."""

@@ -17,7 +17,7 @@ from saga_engine.core.verbs import ALLOWED
 from saga_engine.envelope import StreamHead
 from saga_engine.errors import UsageError
 from saga_engine.listing import started_before
-from saga_engine.ports import StreamFilter
+from saga_engine.ports.store import StreamFilter
 
 if TYPE_CHECKING:
     from saga_engine.orchestrator.client import Client

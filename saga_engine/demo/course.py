@@ -16,7 +16,7 @@ from saga_engine.definition.model import Json
 from saga_engine.demo.outage import Outage
 from saga_engine.demo.scenes import Absence, Act, Scene, Stage
 from saga_engine.errors import SagaEngineError
-from saga_engine.settings import DemoSaga, DemoSection
+from saga_engine.settings.sections import DemoSaga, DemoSection
 
 PACE_S: Final = 0.25
 """Between two starts: slow enough to watch."""

@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from saga_engine.demo.scenes import Absence, Act, Stage
-from saga_engine.settings import DemoKill
+from saga_engine.settings.sections import DemoKill
 
 PATIENCE_S: Final = 5.0
 """How long a moment is waited for in which the worker executes a command; then it is killed anyway."""

@@ -27,7 +27,7 @@ from saga_engine.orchestrator.client import Client
 from saga_engine.orchestrator.starting import AlreadyStarted, Started
 from saga_engine.private import make_private_folder, open_private
 from saga_engine.refusals import refusal
-from saga_engine.settings import Settings
+from saga_engine.settings.settled import Settings
 
 READY: Final = "Running "
 """What `saga run` says on stderr once it is connected."""

@@ -12,7 +12,7 @@ from typing import Final
 
 from saga_engine.doctor.finding import Finding, Severity
 from saga_engine.errors import SagaEngineError
-from saga_engine.ports import RunSync
+from saga_engine.ports.store import RunSync
 
 DEADLINE_S: Final = 10.0
 """How long one check may take. All run side by side, so that this is about as long as the whole may take."""

@@ -23,7 +23,7 @@ from saga_engine.bootstrap.transports import nats_settings
 from saga_engine.doctor.clocks import skew
 from saga_engine.doctor.finding import Finding, Severity, fine
 from saga_engine.errors import LoginRefusedError, TransportUnavailableError, UsageError
-from saga_engine.settings import Settings
+from saga_engine.settings.settled import Settings
 from saga_engine.wire import COMMANDS
 
 T = TypeVar("T")

@@ -22,7 +22,8 @@ from saga_engine.doctor.finding import Finding, Severity, fine
 from saga_engine.doctor.machine import sqlite_file
 from saga_engine.errors import SagaEngineError, StoreUnavailableError
 from saga_engine.eventstore.tables import BRANCH as EVENTSTORE_BRANCH
-from saga_engine.settings import Settings, shown_url
+from saga_engine.settings.settled import Settings
+from saga_engine.settings.shown import shown_url
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.patience import Patience
 from saga_engine.sql.transaction import run_query

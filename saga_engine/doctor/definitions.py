@@ -11,7 +11,7 @@ from saga_engine.bootstrap.definitions import difference
 from saga_engine.doctor.finding import Finding, Severity, fine, several
 from saga_engine.doctor.project import Project
 from saga_engine.orchestrator.starting import changed_definitions
-from saga_engine.ports import EventStore
+from saga_engine.ports.store import EventStore
 
 
 def changes(store: EventStore, project: Project) -> Iterator[Finding]:

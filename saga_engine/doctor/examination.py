@@ -37,9 +37,9 @@ from saga_engine.errors import UsageError
 from saga_engine.exposure import plain_text
 from saga_engine.orchestrator.plans import Plans
 from saga_engine.participant.threads import HandlerThreads
-from saga_engine.ports import Listening
+from saga_engine.ports.events import Listening
 from saga_engine.projections.projection import Projection
-from saga_engine.settings import Settings
+from saga_engine.settings.settled import Settings
 from saga_engine.sql.engine import open_engine
 
 _THREADS: Final = 64

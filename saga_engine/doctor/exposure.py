@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 
 from saga_engine.doctor.finding import Finding, Severity, fine
 from saga_engine.exposure import ENCRYPTED, database_host, database_urls, is_local, nats_in_plain_text, sslmode
-from saga_engine.settings import NatsSection, Settings, shown_url
+from saga_engine.settings.sections import NatsSection
+from saga_engine.settings.settled import Settings
+from saga_engine.settings.shown import shown_url
 
 _CHECKED: Final = "verify-full"
 _READABLE: Final = "Whoever can listen in between reads the data and the password."

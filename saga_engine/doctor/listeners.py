@@ -17,7 +17,7 @@ from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.streams import manager
 from saga_engine.doctor.broker import asked
 from saga_engine.doctor.finding import Finding, Severity, fine, several
-from saga_engine.ports import Listening
+from saga_engine.ports.events import Listening
 
 CHECK: Final = "listeners"
 _LOOKS: Final = 4

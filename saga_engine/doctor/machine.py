@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from saga_engine.doctor.finding import Finding, Severity, fine
-from saga_engine.settings import Settings
+from saga_engine.settings.settled import Settings
 
 OLDEST_SQLITE: Final = (3, 35, 0)
 """The first with RETURNING, by which a start learns whether its key was free."""

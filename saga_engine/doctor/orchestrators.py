@@ -13,7 +13,7 @@ from saga_engine.doctor.databases import PATIENCE
 from saga_engine.doctor.finding import Finding, Severity, fine, several
 from saga_engine.envelope import PARTITIONS
 from saga_engine.orchestrator.leases import LEASE_US, members, owners
-from saga_engine.ports import EventStore
+from saga_engine.ports.store import EventStore
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.schema import reply_keys
 from saga_engine.sql.transaction import run_query

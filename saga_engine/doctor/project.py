@@ -18,7 +18,7 @@ from saga_engine.handlers import load_participants, load_projections
 from saga_engine.participant.registry import MergedParticipant, merge
 from saga_engine.project import CATALOGUE, DEFINITIONS
 from saga_engine.projections.projection import Projection
-from saga_engine.settings import Settings
+from saga_engine.settings.settled import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from saga_engine.bootstrap.projections import Opened, open_projection
 from saga_engine.doctor.databases import PATIENCE
 from saga_engine.doctor.finding import Finding, Severity, fine, several
 from saga_engine.doctor.sagas import MINUTE
-from saga_engine.ports import EventStore
+from saga_engine.ports.store import EventStore
 from saga_engine.projections.lag import first_unseen
 from saga_engine.projections.projection import Projection
 from saga_engine.projections.sweep import Behind, Sweep
-from saga_engine.settings import Settings
+from saga_engine.settings.settled import Settings
 
 CHECK: Final = "projections"
 _MOST_PAGES: Final = 4

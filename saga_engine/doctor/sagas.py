@@ -19,7 +19,7 @@ from saga_engine.envelope import PARTITIONS, StreamHead
 from saga_engine.identifiers import lowest_id
 from saga_engine.orchestrator.loading import Unloadable, load
 from saga_engine.orchestrator.plans import Plans
-from saga_engine.ports import WHOLE, EventStore, StreamFilter
+from saga_engine.ports.store import WHOLE, EventStore, StreamFilter
 
 NAMED: Final = 5
 """How many sagas of a kind are named; the others are counted."""

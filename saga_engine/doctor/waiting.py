@@ -18,7 +18,7 @@ from saga_engine.doctor.project import Project, commands_of
 from saga_engine.doctor.sagas import LONG, LOOKED_AT, Look, state_of
 from saga_engine.envelope import StreamHead
 from saga_engine.identifiers import lowest_id
-from saga_engine.ports import StreamFilter
+from saga_engine.ports.store import StreamFilter
 
 _GOING_ON: Final = (str(Status.RUNNING), str(Status.COMPENSATING), str(Status.BLOCKED))
 

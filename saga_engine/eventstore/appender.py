@@ -14,7 +14,7 @@ import structlog
 
 from saga_engine.errors import UnavailableError
 from saga_engine.eventstore.event import AppendOutcome, Entry, Stored
-from saga_engine.ports import RunSync
+from saga_engine.ports.store import RunSync
 from saga_engine.tally import Tally
 
 MOST_WAITING: Final = 10_000

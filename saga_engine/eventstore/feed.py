@@ -16,7 +16,7 @@ import structlog
 
 from saga_engine.errors import UnavailableError
 from saga_engine.eventstore.event import Aggregate
-from saga_engine.ports import RunSync
+from saga_engine.ports.store import RunSync
 
 MOST_FOLLOWERS: Final = 1_000
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from saga_engine.eventstore.event import SAGA, Aggregate, NewEvent, StoredEvent
 from saga_engine.eventstore.store import SqlDomainEvents
-from saga_engine.ports import WHOLE, EventStore, LoadedStream
+from saga_engine.ports.store import WHOLE, EventStore, LoadedStream
 
 _MOST_DIGITS: Final = 18
 

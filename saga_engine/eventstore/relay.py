@@ -20,7 +20,8 @@ from saga_engine.envelope import Message
 from saga_engine.errors import UnavailableError
 from saga_engine.eventstore.event import Aggregate, StoredEvent
 from saga_engine.eventstore.store import SqlDomainEvents
-from saga_engine.ports import RunSync, Transport
+from saga_engine.ports.store import RunSync
+from saga_engine.ports.transport import Transport
 from saga_engine.wire import MESSAGE_ID, rfc3339
 
 _PAGE: Final = 100

@@ -20,7 +20,8 @@ from saga_engine.eventstore.library import Library
 from saga_engine.eventstore.relay import Relay
 from saga_engine.eventstore.service import EventStoreService
 from saga_engine.eventstore.store import SqlDomainEvents
-from saga_engine.ports import EventStore, RunSync, Transport
+from saga_engine.ports.store import EventStore, RunSync
+from saga_engine.ports.transport import Transport
 from saga_engine.tally import Tally
 from saga_engine.tasks import end_tasks
 

@@ -32,7 +32,7 @@ from saga_engine.eventstore.event import (
 )
 from saga_engine.eventstore.feed import Feed, Follower, TooManyFollowersError
 from saga_engine.eventstore.library import Library
-from saga_engine.ports import RunSync
+from saga_engine.ports.store import RunSync
 from saga_engine.subjects import covers
 
 MOST_EVENTS: Final = 10_000

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from saga_engine.core.inputs import Due, Input
 from saga_engine.orchestrator.turns import Turn
-from saga_engine.ports import Delivery
+from saga_engine.ports.transport import Delivery
 
 MOST_REPLIES: Final = 2_000
 """Of one saga at a time: twice what the items of a loop can send."""

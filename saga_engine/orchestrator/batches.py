@@ -27,7 +27,8 @@ from saga_engine.orchestrator.troubles import Troubles
 from saga_engine.orchestrator.tuning import Tuning
 from saga_engine.orchestrator.turns import Turn, Turned, traced
 from saga_engine.orchestrator.watch import Watch
-from saga_engine.ports import Clock, Delivery
+from saga_engine.ports.clock import Clock
+from saga_engine.ports.transport import Delivery
 from saga_engine.tasks import end_tasks
 
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ from saga_engine.envelope import StreamHead
 from saga_engine.errors import NotFoundError, SagaEngineError, UsageError
 from saga_engine.orchestrator.loading import Unloadable, load
 from saga_engine.orchestrator.plans import Plans
-from saga_engine.ports import WHOLE, Clock, DefinitionRecord, EventStore, StreamFilter
+from saga_engine.ports.clock import Clock
+from saga_engine.ports.store import WHOLE, DefinitionRecord, EventStore, StreamFilter
 from saga_engine.trace_context import valid_traceparent
 
 if TYPE_CHECKING:

@@ -14,7 +14,9 @@ from uuid import UUID
 from saga_engine.envelope import partition_of
 from saga_engine.orchestrator.event_letters import event_of, is_event
 from saga_engine.orchestrator.verdicts import Done, Verdict
-from saga_engine.ports import DeadLetter, DeadLetters, HeardEvent, Transport
+from saga_engine.ports.dead_letters import DeadLetter, DeadLetters
+from saga_engine.ports.events import HeardEvent
+from saga_engine.ports.transport import Transport
 from saga_engine.wire import REASON, Unreadable, original_of
 
 _PAGE: Final = 500

@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 from saga_engine.envelope import Message
-from saga_engine.ports import DeadLetter, Delivery, HeardEvent
+from saga_engine.ports.dead_letters import DeadLetter
+from saga_engine.ports.events import HeardEvent
+from saga_engine.ports.transport import Delivery
 from saga_engine.wire import MESSAGE_ID, ORIGINAL_SUBJECT, REASON, TRUNCATED, Unreadable, dead_letter
 
 BURIED_BY: Final = "orchestrator"

@@ -22,7 +22,8 @@ from saga_engine.orchestrator.agenda import Agenda
 from saga_engine.orchestrator.counters import Counters
 from saga_engine.orchestrator.keyring import Keyring
 from saga_engine.orchestrator.tokens import TokenFault, Tokens
-from saga_engine.ports import Clock, Delivery, Subscription, Transport
+from saga_engine.ports.clock import Clock
+from saga_engine.ports.transport import Delivery, Subscription, Transport
 from saga_engine.tasks import end_tasks
 from saga_engine.wire import MOST_CODE, MOST_WORDS, POISON, Unreadable, dead_letter, failed_instead, message_to_reply
 

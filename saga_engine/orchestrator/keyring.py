@@ -12,7 +12,8 @@ import structlog
 
 from saga_engine.errors import UnavailableError
 from saga_engine.orchestrator.tokens import Tokens
-from saga_engine.ports import Clock, RunSync
+from saga_engine.ports.clock import Clock
+from saga_engine.ports.store import RunSync
 
 INTERVAL_S: Final = 5.0
 """For so long an orchestrator may sign with a key, or accept one, that was superseded or retired."""

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from saga_engine.envelope import PARTITIONS
-from saga_engine.ports import EventStore, Lease, LeaseChange
+from saga_engine.ports.store import EventStore, Lease, LeaseChange
 
 LEASE_US: Final = 2_000_000
 """How long a lease lasts unless it is renewed: the longest silence after a crash. In microseconds."""

@@ -17,15 +17,10 @@ from saga_engine.envelope import partition_of
 from saga_engine.errors import TransportUnavailableError
 from saga_engine.orchestrator.event_letters import event_letter
 from saga_engine.orchestrator.verdicts import Done, Hopeless, Later, Verdict
-from saga_engine.ports import (
-    Clock,
-    EventFeed,
-    EventSubscription,
-    HeardEvent,
-    Listening,
-    RunSync,
-    Transport,
-)
+from saga_engine.ports.clock import Clock
+from saga_engine.ports.events import EventFeed, EventSubscription, HeardEvent, Listening
+from saga_engine.ports.store import RunSync
+from saga_engine.ports.transport import Transport
 from saga_engine.tasks import end_tasks
 
 _log = structlog.get_logger(__name__)

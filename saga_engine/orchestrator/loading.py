@@ -19,7 +19,7 @@ from saga_engine.core.state import Phase, SagaState, StepStatus, UndoStatus, add
 from saga_engine.errors import SagaEngineError, UnavailableError
 from saga_engine.orchestrator.cache import Cached
 from saga_engine.orchestrator.plans import Plans
-from saga_engine.ports import WHOLE, EventStore, LoadedStream
+from saga_engine.ports.store import WHOLE, EventStore, LoadedStream
 
 
 @dataclass(frozen=True, slots=True)

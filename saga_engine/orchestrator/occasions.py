@@ -14,7 +14,7 @@ from saga_engine.definition.values import sha256_hex
 from saga_engine.envelope import Message
 from saga_engine.immutable import dataclass
 from saga_engine.orchestrator.starting import MOST_KEY
-from saga_engine.ports import Listening
+from saga_engine.ports.events import Listening
 from saga_engine.wire import MESSAGE_ID, TRACEPARENT, Unreadable
 
 _DIGITS: Final = 32

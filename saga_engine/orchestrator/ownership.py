@@ -15,7 +15,8 @@ import structlog
 from saga_engine.envelope import partition_of
 from saga_engine.errors import UnavailableError
 from saga_engine.orchestrator.leases import Leases
-from saga_engine.ports import Clock, RunSync
+from saga_engine.ports.clock import Clock
+from saga_engine.ports.store import RunSync
 
 _LOOKS_MORE_OFTEN: Final = 4
 """While others have yet to hand us our share: their sagas rest from then on until we take them."""

@@ -12,7 +12,7 @@ import orjson
 from saga_engine.core.plan import Plan, compile_plan
 from saga_engine.definition.model import Json
 from saga_engine.errors import SagaEngineError
-from saga_engine.ports import EventStore
+from saga_engine.ports.store import EventStore
 
 
 class DefinitionMissingError(SagaEngineError):

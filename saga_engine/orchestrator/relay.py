@@ -21,7 +21,7 @@ from saga_engine.envelope import Address, Command, DomainEvent, Message, partiti
 from saga_engine.immutable import replace
 from saga_engine.orchestrator.tokens import Tokens
 from saga_engine.orchestrator.turns import Turned
-from saga_engine.ports import Transport
+from saga_engine.ports.transport import Transport
 from saga_engine.wire import command_to_message, event_to_message
 
 if TYPE_CHECKING:

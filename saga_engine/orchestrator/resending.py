@@ -14,7 +14,8 @@ from saga_engine.envelope import DomainEvent, StreamHead
 from saga_engine.errors import SagaEngineError, UnavailableError
 from saga_engine.immutable import dataclass
 from saga_engine.orchestrator.client import Client
-from saga_engine.ports import StreamFilter, Transport
+from saga_engine.ports.store import StreamFilter
+from saga_engine.ports.transport import Transport
 from saga_engine.wire import event_to_message
 
 _PAGE: Final = 200

@@ -27,7 +27,9 @@ from saga_engine.orchestrator.tokens import Tokens
 from saga_engine.orchestrator.transact import Transactor
 from saga_engine.orchestrator.tuning import Tuning
 from saga_engine.orchestrator.watch import Watch
-from saga_engine.ports import Clock, EventStore, RunSync, Transport
+from saga_engine.ports.clock import Clock
+from saga_engine.ports.store import EventStore, RunSync
+from saga_engine.ports.transport import Transport
 from saga_engine.tasks import end_tasks
 
 if TYPE_CHECKING:

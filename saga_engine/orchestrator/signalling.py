@@ -21,7 +21,7 @@ from saga_engine.orchestrator.occasions import NoValue, Occasion, Occurrence, ke
 from saga_engine.orchestrator.transact import Transactor
 from saga_engine.orchestrator.turns import Turn, Turned
 from saga_engine.orchestrator.verdicts import Done, Hopeless, Later, Verdict
-from saga_engine.ports import EventStore
+from saga_engine.ports.store import EventStore
 
 
 @dataclass(frozen=True, slots=True)

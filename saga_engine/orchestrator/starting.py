@@ -21,7 +21,8 @@ from saga_engine.immutable import dataclass, replace
 from saga_engine.orchestrator.inline import finish
 from saga_engine.orchestrator.transact import Transactor
 from saga_engine.orchestrator.turns import Turn, Turned
-from saga_engine.ports import Clock, DefinitionRecord, EventStore, KeyRecord, NewStream
+from saga_engine.ports.clock import Clock
+from saga_engine.ports.store import DefinitionRecord, EventStore, KeyRecord, NewStream
 
 if TYPE_CHECKING:
     from saga_engine.tracing import Tracing

@@ -26,7 +26,7 @@ from saga_engine.orchestrator.plans import Plans
 from saga_engine.orchestrator.tuning import Tuning
 from saga_engine.orchestrator.turns import Turn, Turned
 from saga_engine.orchestrator.upkeep import Upkeep
-from saga_engine.ports import Append, Appended, EventStore, KeyTaken, RunSync
+from saga_engine.ports.store import Append, Appended, EventStore, KeyTaken, RunSync
 
 RECOVERED_AFTER: Final = 30_000_000
 """Microseconds after which somebody looks at a saga that still had to send something and waits for no other time."""

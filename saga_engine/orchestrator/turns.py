@@ -16,7 +16,7 @@ from saga_engine.core.outgoing import Outgoing
 from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState
 from saga_engine.core.timing import OpenCommand
-from saga_engine.ports import KeyTaken, NewStream
+from saga_engine.ports.store import KeyTaken, NewStream
 from saga_engine.trace_context import trace_id
 
 

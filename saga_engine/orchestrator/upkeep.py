@@ -15,7 +15,7 @@ from saga_engine.codec import encode_state
 from saga_engine.core.state import SagaState
 from saga_engine.envelope import StreamHead
 from saga_engine.orchestrator.cache import Cached, StateCache
-from saga_engine.ports import EventStore, RunSync, Settlement, Snapshot
+from saga_engine.ports.store import EventStore, RunSync, Settlement, Snapshot
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger

@@ -17,7 +17,9 @@ from saga_engine.envelope import StreamHead
 from saga_engine.errors import UnavailableError
 from saga_engine.orchestrator.agenda import Agenda
 from saga_engine.orchestrator.upkeep import Upkeep
-from saga_engine.ports import Clock, EventStore, RunSync, StreamFilter, Transport
+from saga_engine.ports.clock import Clock
+from saga_engine.ports.store import EventStore, RunSync, StreamFilter
+from saga_engine.ports.transport import Transport
 
 _PAGE = 500
 _SHORTEST = 0.005

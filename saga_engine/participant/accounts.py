@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from saga_engine.envelope import Command
 from saga_engine.immutable import dataclass, replace
 from saga_engine.participant.counters import WorkCounters
-from saga_engine.ports import Clock, Delivery
+from saga_engine.ports.clock import Clock
+from saga_engine.ports.transport import Delivery
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span

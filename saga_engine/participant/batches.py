@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, TypeVar
 
-from saga_engine.ports import Clock
+from saga_engine.ports.clock import Clock
 from saga_engine.tasks import end_tasks
 
 T = TypeVar("T")

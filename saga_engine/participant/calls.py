@@ -12,7 +12,8 @@ from typing import Final, TypeVar
 
 from saga_engine.envelope import Command
 from saga_engine.participant.threads import HandlerThreads
-from saga_engine.ports import Clock, RunSync
+from saga_engine.ports.clock import Clock
+from saga_engine.ports.store import RunSync
 
 T = TypeVar("T")
 

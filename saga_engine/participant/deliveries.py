@@ -22,7 +22,8 @@ from saga_engine.participant.calls import HandlerCalls
 from saga_engine.participant.executor import Executor
 from saga_engine.participant.replies import Conclusion, Replies
 from saga_engine.participant.runners import Runners
-from saga_engine.ports import Clock, Delivery, Subscription, Transport
+from saga_engine.ports.clock import Clock
+from saga_engine.ports.transport import Delivery, Subscription, Transport
 from saga_engine.wire import (
     POISON,
     Unreadable,

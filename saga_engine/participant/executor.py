@@ -27,7 +27,7 @@ from saga_engine.participant.poison import MAX_CRASHED_TRIES, Tries
 from saga_engine.participant.registry import MergedParticipant
 from saga_engine.participant.signature import Handler
 from saga_engine.participant.unfenced import run_unfenced
-from saga_engine.ports import Clock
+from saga_engine.ports.clock import Clock
 from saga_engine.sql.trouble import is_infrastructure
 from saga_engine.wire import POISON
 

@@ -11,7 +11,8 @@ import structlog
 
 from saga_engine.envelope import Message
 from saga_engine.immutable import dataclass, replace
-from saga_engine.ports import Clock, Delivery, Subscription, Transport
+from saga_engine.ports.clock import Clock
+from saga_engine.ports.transport import Delivery, Subscription, Transport
 from saga_engine.tasks import end_tasks
 
 _BATCH: Final = 256

@@ -24,7 +24,9 @@ from saga_engine.participant.executor import Executor
 from saga_engine.participant.horizon import forget
 from saga_engine.participant.registry import MergedParticipant
 from saga_engine.participant.threads import HandlerThreads
-from saga_engine.ports import Clock, RunSync, Transport
+from saga_engine.ports.clock import Clock
+from saga_engine.ports.store import RunSync
+from saga_engine.ports.transport import Transport
 from saga_engine.tasks import end_tasks
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from uuid import UUID
 import structlog
 
 from saga_engine.errors import UnavailableError
-from saga_engine.ports import EventBell, EventStore, RunSync
+from saga_engine.ports.events import EventBell
+from saga_engine.ports.store import EventStore, RunSync
 from saga_engine.projections.sweep import Page, Sweep
 from saga_engine.projections.taking import Taken, Taker
 from saga_engine.projections.unseen import UnseenEvents

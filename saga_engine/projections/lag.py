@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from saga_engine.ports import EventStore
+from saga_engine.ports.store import EventStore
 from saga_engine.projections.sweep import Behind, Sweep
 from saga_engine.projections.taking import Taker
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete
 from sqlalchemy.exc import SQLAlchemyError
 
 from saga_engine.errors import SagaEngineError
-from saga_engine.ports import EventStore
+from saga_engine.ports.store import EventStore
 from saga_engine.projections.sweep import Sweep
 from saga_engine.projections.taking import Taker, TroubleError, explained
 from saga_engine.projections.unseen import UnseenEvents

@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from saga_engine.envelope import StreamHead
-from saga_engine.ports import EventStore, StreamFilter
+from saga_engine.ports.store import EventStore, StreamFilter
 from saga_engine.projections.checkpoints import Checkpoint
 from saga_engine.projections.taking import Taker
 

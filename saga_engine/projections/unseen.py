@@ -19,7 +19,7 @@ from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState
 from saga_engine.envelope import StreamHead
 from saga_engine.errors import SagaEngineError, UnavailableError
-from saga_engine.ports import WHOLE, EventStore, LoadedStream
+from saga_engine.ports.store import WHOLE, EventStore, LoadedStream
 
 _ENDS: Final = (SagaCompleted, SagaCompensated, SagaClosed)
 _KEPT: Final = 10_000

@@ -16,7 +16,9 @@ from saga_engine.envelope import Message
 from saga_engine.errors import TransportUnavailableError
 from saga_engine.orchestrator.dead_letters import LetterFilter, NotSent, Sent, find_letters, send_letters
 from saga_engine.orchestrator.verdicts import Verdict
-from saga_engine.ports import DeadLetters, HeardEvent, Transport
+from saga_engine.ports.dead_letters import DeadLetters
+from saga_engine.ports.events import HeardEvent
+from saga_engine.ports.transport import Transport
 from saga_engine.testing.transport_harness import TransportHarness, collect, command
 from saga_engine.wire import MESSAGE_ID, REASON, RESENT, dead_letter
 

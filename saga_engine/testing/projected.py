@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from saga_engine.orchestrator.plans import Plans
-from saga_engine.ports import EventStore
+from saga_engine.ports.store import EventStore
 from saga_engine.projections.projection import Projection
 from saga_engine.projections.sweep import Sweep
 from saga_engine.projections.taking import Taker

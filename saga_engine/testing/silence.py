@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from saga_engine.envelope import Command, Message
-from saga_engine.ports import Clock, Delivery, Subscription, Transport
+from saga_engine.ports.clock import Clock
+from saga_engine.ports.transport import Delivery, Subscription, Transport
 from saga_engine.testing.scripted import ScriptedParticipant
 from saga_engine.wire import KEY, Unreadable, message_to_command
 

@@ -18,7 +18,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from saga_engine.envelope import EventRecord, partition_of
-from saga_engine.ports import Append, Appended, Conflict, EventStore, KeyTaken, Settlement
+from saga_engine.ports.store import Append, Appended, Conflict, EventStore, KeyTaken, Settlement
 from saga_engine.testing.store_keeping_contract import KeepingContract
 from saga_engine.testing.store_reading_contract import ReadingContract
 from saga_engine.testing.store_samples import DUE, HOUR_US, Samples, advance, loaded, records, started, versions_of, won

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from saga_engine.errors import StoreUnavailableError
-from saga_engine.ports import EventStore, Lease, LeaseChange, Settlement, Snapshot, StreamFilter
+from saga_engine.ports.store import EventStore, Lease, LeaseChange, Settlement, Snapshot, StreamFilter
 from saga_engine.testing.store_samples import DUE, HOUR_US, Samples, advance, definition, loaded, started
 
 

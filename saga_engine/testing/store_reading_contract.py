@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from saga_engine.envelope import PARTITIONS
-from saga_engine.ports import WHOLE, EventStore, KeyRecord, Settlement, Snapshot, StreamFilter
+from saga_engine.ports.store import WHOLE, EventStore, KeyRecord, Settlement, Snapshot, StreamFilter
 from saga_engine.testing.store_samples import DUE, HOUR_US, Samples, advance, loaded, started, versions_of
 
 ALL = range(PARTITIONS)

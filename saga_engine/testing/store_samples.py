@@ -11,7 +11,15 @@ from uuid import UUID
 
 from saga_engine.envelope import PARTITIONS, EventRecord, partition_of
 from saga_engine.identifiers import TimeOrderedIds
-from saga_engine.ports import Append, Appended, AppendOutcome, DefinitionRecord, EventStore, LoadedStream, NewStream
+from saga_engine.ports.store import (
+    Append,
+    Appended,
+    AppendOutcome,
+    DefinitionRecord,
+    EventStore,
+    LoadedStream,
+    NewStream,
+)
 
 HOUR_US: Final = 3_600_000_000
 DUE: Final = 1_000_000

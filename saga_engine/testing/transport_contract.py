@@ -13,7 +13,7 @@ import asyncio
 
 from saga_engine.envelope import Message
 from saga_engine.errors import TransportUnavailableError
-from saga_engine.ports import Delivery
+from saga_engine.ports.transport import Delivery
 from saga_engine.testing.transport_harness import (
     DEADLINE,
     TransportHarness,

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from uuid import uuid4
 
 from saga_engine.envelope import Message
-from saga_engine.ports import Delivery, Subscription, Transport
+from saga_engine.ports.transport import Delivery, Subscription, Transport
 from saga_engine.wire import command_subject, reply_subject
 
 DEADLINE: Final = 15.0

@@ -22,7 +22,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolic
 from sqlalchemy import text
 
 from saga_engine.envelope import PARTITIONS
-from saga_engine.ports import LeaseChange
+from saga_engine.ports.store import LeaseChange
 from saga_engine.sql.engine import AUTOCOMMIT, open_engine
 from tests.acceptance.conftest import MakeProject
 from tests.acceptance.projects import REPOSITORY, Project

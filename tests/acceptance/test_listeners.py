@@ -12,7 +12,7 @@ import pytest
 from nats.js import JetStreamContext
 from nats.js.errors import NoStreamResponseError
 
-from saga_engine.ports import StreamFilter
+from saga_engine.ports.store import StreamFilter
 from tests.acceptance.conftest import MakeProject
 from tests.acceptance.projects import LEDGER, Project, eventually
 from tests.nats_fixtures import NatsServer

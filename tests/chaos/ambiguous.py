@@ -22,7 +22,7 @@ from saga_engine.adapters.sql.store import SqlEventStore
 from saga_engine.core.inputs import Outcome
 from saga_engine.envelope import Command
 from saga_engine.errors import StoreUnavailableError
-from saga_engine.ports import Append, Appended, Conflict, KeyTaken
+from saga_engine.ports.store import Append, Appended, Conflict, KeyTaken
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.pacing import pace
 from saga_engine.sql.schema import events, inbox_tables, keys

@@ -31,7 +31,7 @@ from saga_engine.definition.model import Json
 from saga_engine.errors import NotFoundError, StoreUnavailableError
 from saga_engine.orchestrator.client import Client
 from saga_engine.orchestrator.starting import AlreadyStarted, KeyConflict, Started
-from saga_engine.settings import Settings
+from saga_engine.settings.settled import Settings
 from tests.chaos.fleet import ACCOUNTS
 
 WHO: Final = "chaos"

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from saga_engine.adapters.memory.store import MemoryEventStore
 from saga_engine.adapters.sql.store import SqlEventStore
 from saga_engine.envelope import PARTITIONS
-from saga_engine.ports import Append, Lease, LeaseChange, Settlement, Snapshot, StreamFilter
+from saga_engine.ports.store import Append, Lease, LeaseChange, Settlement, Snapshot, StreamFilter
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.migrate import ENGINE_BRANCH, upgrade
 from saga_engine.testing.store_samples import Samples, advance, definition

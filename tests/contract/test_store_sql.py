@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from saga_engine.ports import EventStore
+from saga_engine.ports.store import EventStore
 from saga_engine.testing.store_contract import StoreContract
 from tests.databases import Database
 

@@ -24,7 +24,7 @@ from saga_engine.orchestrator.plans import Plans
 from saga_engine.orchestrator.starting import register
 from saga_engine.orchestrator.transact import Transactor
 from saga_engine.orchestrator.turns import Turn, Turned
-from saga_engine.ports import WHOLE, NewStream
+from saga_engine.ports.store import WHOLE, NewStream
 from tests.property.courses import SAGA_ID, Cut, play, tapes
 from tests.property.definitions import definitions
 

@@ -26,7 +26,8 @@ from saga_engine.doctor import broker, listeners, streams, workers
 from saga_engine.doctor.finding import Severity
 from saga_engine.envelope import DomainEvent, Message
 from saga_engine.errors import UsageError
-from saga_engine.settings import EventstoreSection, NatsSection, Settings
+from saga_engine.settings.sections import EventstoreSection, NatsSection
+from saga_engine.settings.settled import Settings
 from saga_engine.wire import COMMANDS, EVENTS, REPLIES, event_to_message
 from tests.nats_fixtures import NatsServer
 from tests.security.guarded import PASSWORD

@@ -33,7 +33,8 @@ from saga_engine.orchestrator.starting import Started
 from saga_engine.participant.registry import merge
 from saga_engine.projections.lag import lag_of
 from saga_engine.projections.rebuild import rebuild_in_steps
-from saga_engine.settings import Config, EventstoreSection, ParticipantSection, ProjectionSection, Settings, settle
+from saga_engine.settings.sections import Config, EventstoreSection, ParticipantSection, ProjectionSection
+from saga_engine.settings.settled import Settings, settle
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.grants import MIGRATE, SqlRole
 from saga_engine.sql.transaction import run_query

@@ -26,7 +26,8 @@ from saga_engine.errors import UnavailableError
 from saga_engine.identifiers import TimeOrderedIds
 from saga_engine.orchestrator.client import Client
 from saga_engine.orchestrator.starting import AlreadyStarted, KeyConflict, Started
-from saga_engine.ports import StreamFilter, Transport
+from saga_engine.ports.store import StreamFilter
+from saga_engine.ports.transport import Transport
 from tests.simulation.hosts import Host, patiently
 from tests.simulation.processes import Process
 from tests.simulation.stores import open_store

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from saga_engine.adapters.sql.store import SqlEventStore
 from saga_engine.envelope import StreamHead
-from saga_engine.ports import Append, AppendOutcome, Conflict, LeaseChange
+from saga_engine.ports.store import Append, AppendOutcome, Conflict, LeaseChange
 from tests.simulation.databases import Database
 from tests.simulation.processes import Process
 from tests.simulation.world import World

@@ -14,7 +14,7 @@ from random import Random
 from saga_engine.adapters.memory.broker import MemoryBroker
 from saga_engine.adapters.memory.transport import MemoryTransport
 from saga_engine.envelope import Message
-from saga_engine.ports import Delivery, Subscription
+from saga_engine.ports.transport import Delivery, Subscription
 from tests.simulation.acks import EarlyAcks
 from tests.simulation.faults import Point, Strike
 from tests.simulation.processes import Process

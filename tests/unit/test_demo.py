@@ -17,7 +17,7 @@ from saga_engine.demo.outage import PATIENCE_S, Outage
 from saga_engine.demo.scenes import Absence, Act, Scene
 from saga_engine.envelope import StreamHead
 from saga_engine.errors import SagaEngineError
-from saga_engine.settings import DemoKill, DemoSaga, DemoSection
+from saga_engine.settings.sections import DemoKill, DemoSaga, DemoSection
 
 GOOD = DemoSaga(title="good", input={"order_id": "o-{id}", "amount": 1, "notes": ["{id}"]}, count=3)
 BAD = DemoSaga(title="bad", input={"order_id": "o-{id}", "amount": 9}, count=1)

@@ -15,7 +15,8 @@ from saga_engine.adapters.sql.store import SqlEventStore
 from saga_engine.bootstrap.services import Roles, run
 from saga_engine.errors import StoreUnavailableError
 from saga_engine.private import DATA_FOLDER, OTHERS_MASK
-from saga_engine.settings import Config, settle
+from saga_engine.settings.sections import Config
+from saga_engine.settings.settled import settle
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from saga_engine.settings import Config, NatsSection, settle, shown_url
+from saga_engine.settings.sections import Config, NatsSection
+from saga_engine.settings.settled import settle
+from saga_engine.settings.shown import shown_url
 
 ROOT = Path("/projects/shop")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from saga_engine.settings import EventstoreSection
+from saga_engine.settings.sections import EventstoreSection
 from saga_engine.subjects import covers
 
 

@@ -15,7 +15,7 @@ from saga_engine.orchestrator.counters import Counters
 from saga_engine.orchestrator.intake import Intake
 from saga_engine.orchestrator.tokens import Tokens
 from saga_engine.participant.runners import Runners
-from saga_engine.ports import Delivery, Subscription
+from saga_engine.ports.transport import Delivery, Subscription
 from saga_engine.tasks import end_tasks
 from saga_engine.testing.virtual_time import VirtualClock, VirtualLoop, run
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from saga_engine.envelope import Message
-from saga_engine.ports import Delivery
+from saga_engine.ports.transport import Delivery
 from saga_engine.wire import sent_size
 
 ACK_WAIT: Final = 5.0

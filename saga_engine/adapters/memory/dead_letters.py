@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from saga_engine.adapters.memory.broker import MemoryBroker
 from saga_engine.errors import TransportUnavailableError
-from saga_engine.ports import DeadLetter
+from saga_engine.ports.dead_letters import DeadLetter
 
 _MICROSECONDS = 1_000_000
 

@@ -17,7 +17,7 @@ from saga_engine.adapters.batch import check_batch
 from saga_engine.core.state import Status
 from saga_engine.envelope import EventRecord, StreamHead, partition_of
 from saga_engine.errors import StoreUnavailableError
-from saga_engine.ports import (
+from saga_engine.ports.store import (
     Append,
     Appended,
     AppendOutcome,

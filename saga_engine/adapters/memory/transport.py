@@ -13,7 +13,7 @@ from saga_engine.adapters.memory.broker import MemoryBroker
 from saga_engine.adapters.memory.dead_letters import MemoryDeadLetters
 from saga_engine.envelope import Message
 from saga_engine.errors import TransportUnavailableError
-from saga_engine.ports import Delivery, Subscription
+from saga_engine.ports.transport import Delivery, Subscription
 
 
 class MemoryTransport:

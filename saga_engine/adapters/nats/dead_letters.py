@@ -24,7 +24,7 @@ from saga_engine.adapters.nats.frames import read_headers
 from saga_engine.adapters.nats.session import Session
 from saga_engine.adapters.nats.streams import manager
 from saga_engine.errors import TransportUnavailableError
-from saga_engine.ports import DeadLetter
+from saga_engine.ports.dead_letters import DeadLetter
 from saga_engine.wire import DEAD, dead_subject
 
 _TIMEOUT: Final = 5.0

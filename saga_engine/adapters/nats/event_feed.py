@@ -19,7 +19,7 @@ from saga_engine.adapters.nats.session import Session
 from saga_engine.adapters.nats.streams import ConsumerName, capture_event_subject, manager
 from saga_engine.adapters.nats.subscription import NatsSubscription
 from saga_engine.errors import TransportUnavailableError
-from saga_engine.ports import HeardEvent, Listening
+from saga_engine.ports.events import HeardEvent, Listening
 from saga_engine.tasks import end_tasks
 
 ACK_WAIT: Final = 30.0

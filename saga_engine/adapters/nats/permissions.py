@@ -12,7 +12,7 @@ from typing import Final
 
 from saga_engine.adapters.nats.event_bell import OWN_SUBJECTS
 from saga_engine.adapters.nats.streams import STREAMS, ConsumerName, command_consumer, reply_consumers
-from saga_engine.ports import Listening
+from saga_engine.ports.events import Listening
 from saga_engine.wire import COMMANDS, DEAD, EVENTS, REPLIES, dead_subject
 
 ORCHESTRATOR: Final = "orchestrator"

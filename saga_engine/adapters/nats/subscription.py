@@ -17,7 +17,7 @@ from saga_engine.adapters.nats.pull import Provide, Pull
 from saga_engine.adapters.nats.streams import ConsumerName
 from saga_engine.envelope import Message
 from saga_engine.errors import TransportUnavailableError
-from saga_engine.ports import Delivery
+from saga_engine.ports.transport import Delivery
 from saga_engine.wire import MESSAGE_ID
 
 _ACK: Final = b"+ACK"

@@ -33,7 +33,8 @@ from saga_engine.adapters.nats.subscription import NatsSubscription
 from saga_engine.adapters.nats.watch import StreamWatch
 from saga_engine.envelope import Message
 from saga_engine.errors import TransportUnavailableError
-from saga_engine.ports import Listening, Subscription
+from saga_engine.ports.events import Listening
+from saga_engine.ports.transport import Subscription
 
 
 class NatsTransport:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, bindparam, select, tuple_
 
 from saga_engine.adapters.batch import check_batch
 from saga_engine.adapters.sql.writer import Writer
-from saga_engine.ports import Append, Appended, AppendOutcome, Conflict, KeyTaken
+from saga_engine.ports.store import Append, Appended, AppendOutcome, Conflict, KeyTaken
 from saga_engine.sql.direct import Statement
 from saga_engine.sql.pacing import pacing_of
 from saga_engine.sql.schema import events, keys

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, and_, bindparam, select
 
 from saga_engine.adapters.sql.inserting import insert
-from saga_engine.ports import DefinitionRecord
+from saga_engine.ports.store import DefinitionRecord
 from saga_engine.sql.direct import Statement
 from saga_engine.sql.schema import definition_versions as versions
 from saga_engine.sql.schema import definitions

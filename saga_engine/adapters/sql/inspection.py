@@ -17,7 +17,7 @@ from saga_engine.adapters.sql.read import chunks
 from saga_engine.adapters.sql.rows import head_of, record_of, select_heads
 from saga_engine.adapters.sql.writer import Writer
 from saga_engine.envelope import EventRecord, StreamHead
-from saga_engine.ports import KeyRecord, Snapshot, StoredStream
+from saga_engine.ports.store import KeyRecord, Snapshot, StoredStream
 from saga_engine.sql.schema import events, keys, snapshots, streams
 from saga_engine.sql.transaction import run_query
 

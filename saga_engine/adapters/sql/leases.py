@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, Engine, bindparam, select, update
 
 from saga_engine.adapters.sql.inserting import insert
-from saga_engine.ports import Lease, LeaseChange
+from saga_engine.ports.store import Lease, LeaseChange
 from saga_engine.sql.direct import Statement
 from saga_engine.sql.schema import leases
 from saga_engine.sql.transaction import run_query, run_transaction

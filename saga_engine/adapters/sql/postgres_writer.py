@@ -40,7 +40,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.types import UserDefinedType
 
 from saga_engine.envelope import partition_of
-from saga_engine.ports import Append, Settlement
+from saga_engine.ports.store import Append, Settlement
 from saga_engine.sql import direct
 from saga_engine.sql.schema import Id, events, keys, streams
 

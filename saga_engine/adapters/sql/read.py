@@ -20,7 +20,7 @@ from saga_engine.adapters.sql.rows import EventRow, HeadRow, head_of, record_of,
 from saga_engine.adapters.sql.writer import Writer
 from saga_engine.core.state import Status
 from saga_engine.envelope import EventRecord, StreamHead
-from saga_engine.ports import KeyRecord, LoadedStream, Snapshot, StreamFilter
+from saga_engine.ports.store import KeyRecord, LoadedStream, Snapshot, StreamFilter
 from saga_engine.sql.direct import Statement
 from saga_engine.sql.schema import Id, events, keys, snapshots, streams
 from saga_engine.sql.transaction import run_query

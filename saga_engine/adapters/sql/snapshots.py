@@ -8,7 +8,7 @@ from functools import cache
 from sqlalchemy import Connection, Engine
 
 from saga_engine.adapters.sql.inserting import insert
-from saga_engine.ports import Snapshot
+from saga_engine.ports.store import Snapshot
 from saga_engine.sql.direct import Statement
 from saga_engine.sql.schema import snapshots
 from saga_engine.sql.transaction import run_transaction

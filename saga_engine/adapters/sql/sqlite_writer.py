@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 
 from saga_engine.envelope import partition_of
-from saga_engine.ports import Append, NewStream, Settlement
+from saga_engine.ports.store import Append, NewStream, Settlement
 from saga_engine.sql import direct
 from saga_engine.sql.direct import Statement
 from saga_engine.sql.schema import events, keys, streams

@@ -23,7 +23,7 @@ from saga_engine.adapters.sql.snapshots import save_snapshots
 from saga_engine.adapters.sql.writer import Writer
 from saga_engine.envelope import StreamHead
 from saga_engine.errors import StoreUnavailableError
-from saga_engine.ports import (
+from saga_engine.ports.store import (
     Append,
     AppendOutcome,
     DefinitionRecord,

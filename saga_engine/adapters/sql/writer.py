@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection
 
-from saga_engine.ports import Append, Settlement
+from saga_engine.ports.store import Append, Settlement
 
 
 class Writer(Hashable, Protocol):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from saga_engine.audit.check import Judge, Report
     from saga_engine.audit.invariant import Violation
     from saga_engine.definition.model import Json
-    from saga_engine.ports import EventStore
+    from saga_engine.ports.store import EventStore
 
 _BROKEN: Final = 1
 

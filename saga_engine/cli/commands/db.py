@@ -14,7 +14,7 @@ from saga_engine.cli.progress import progress
 
 if TYPE_CHECKING:
     from saga_engine.databases import Database
-    from saga_engine.settings import Settings
+    from saga_engine.settings.settled import Settings
 
 
 @click.command("upgrade")
@@ -34,7 +34,7 @@ def upgrade(frame: Frame, output: Format) -> None:
 def upgraded(settings: Settings, found: Sequence[Database], output: Format) -> Sequence[Mapping[str, str | list[str]]]:
     """Upgrade these databases, each told as text when it is done; a row for each."""
     from saga_engine import databases
-    from saga_engine.settings import shown_url
+    from saga_engine.settings.shown import shown_url
 
     rows: list[dict[str, str | list[str]]] = []
     for number, one in enumerate(found, start=1):
@@ -56,7 +56,7 @@ def status(frame: Frame, output: Format) -> None:
     Changes nothing.
     """
     from saga_engine import databases
-    from saga_engine.settings import shown_url
+    from saga_engine.settings.shown import shown_url
 
     settings, found = project_databases(frame)
     known = [(one.branch, shown_url(one.url.get_secret_value()), databases.status(settings, one)) for one in found]

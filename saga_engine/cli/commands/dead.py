@@ -18,7 +18,8 @@ from saga_engine.errors import NotFoundError
 if TYPE_CHECKING:
     from saga_engine.definition.model import Json
     from saga_engine.orchestrator.dead_letters import LetterFilter, Sending
-    from saga_engine.ports import DeadLetter, DeadLetters, Transport
+    from saga_engine.ports.dead_letters import DeadLetter, DeadLetters
+    from saga_engine.ports.transport import Transport
 
 R = TypeVar("R")
 

@@ -18,7 +18,7 @@ from saga_engine.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from saga_engine.bootstrap.definitions import DefinitionFile
-    from saga_engine.ports import DefinitionRecord
+    from saga_engine.ports.store import DefinitionRecord
 
 _BOTH: Final = "as registered"
 _CHANGED: Final = "changed"

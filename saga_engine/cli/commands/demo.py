@@ -22,7 +22,8 @@ from saga_engine.project import CONFIG_FILE
 if TYPE_CHECKING:
     from saga_engine.demo.scenes import Act
     from saga_engine.orchestrator.client import Client, SagaView
-    from saga_engine.settings import DemoSection, Settings
+    from saga_engine.settings.sections import DemoSection
+    from saga_engine.settings.settled import Settings
 
 LOGS = "demo"
 NOT_AS_PROMISED = 5

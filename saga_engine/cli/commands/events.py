@@ -21,7 +21,7 @@ from saga_engine.definition.durations import parse_duration
 if TYPE_CHECKING:
     from saga_engine.definition.model import Json
     from saga_engine.orchestrator.client import Client
-    from saga_engine.settings import Settings
+    from saga_engine.settings.settled import Settings
 
 FAILED: Final = 1
 _HERE: Final = "saga_engine.cli.commands.events"

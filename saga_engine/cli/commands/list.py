@@ -15,7 +15,7 @@ from saga_engine.cli.views.waits import blocked_words
 from saga_engine.core.state import Status
 from saga_engine.envelope import StreamHead
 from saga_engine.listing import listed
-from saga_engine.ports import StreamFilter
+from saga_engine.ports.store import StreamFilter
 
 
 @click.command("list")

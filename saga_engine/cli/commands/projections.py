@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from saga_engine.projections.lag import Lag
     from saga_engine.projections.projection import Projection
     from saga_engine.projections.rebuild import Progress
-    from saga_engine.settings import Settings
+    from saga_engine.settings.settled import Settings
 
 FAILED: Final = 1
 _NONE: Final = "No projections: a class that extends saga_engine.projections.Projection, in a module of store/, is one."
@@ -138,7 +138,7 @@ def projections() -> None:
 
 
 def _row(settings: Settings, projection: type[Projection]) -> dict[str, Json]:
-    from saga_engine.settings import shown_url
+    from saga_engine.settings.shown import shown_url
 
     return {
         "projection": projection.name,

@@ -20,7 +20,7 @@ from saga_engine.cli.output import Part, Styled, plain, write
 from saga_engine.cli.views.saga import COLOURS, status_part
 from saga_engine.core.state import SagaState, Status
 from saga_engine.demo.scenes import Absence, Act, Scene
-from saga_engine.settings import DemoKill
+from saga_engine.settings.sections import DemoKill
 
 _SIGNS: Final = {
     Status.COMPLETED: "✓",

@@ -12,7 +12,7 @@ import orjson
 
 from saga_engine.cli.output import Styled, rfc3339, write, write_table
 from saga_engine.definition.model import Json
-from saga_engine.ports import DeadLetter
+from saga_engine.ports.dead_letters import DeadLetter
 from saga_engine.wire import KEY, ORIGINAL_SUBJECT, REASON, TOKEN, TRUNCATED
 
 SHOWN: Final = 4_000

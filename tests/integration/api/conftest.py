@@ -14,7 +14,7 @@ from saga_engine.api.app import application
 from saga_engine.api.counters import ApiCounters
 from saga_engine.bootstrap.desk import Desk, at_hand
 from saga_engine.configuration import load
-from saga_engine.settings import Settings
+from saga_engine.settings.settled import Settings
 
 LIMIT_S = 60.0
 TRIP = """

@@ -17,7 +17,8 @@ from saga_engine.api.counters import ApiCounters
 from saga_engine.bootstrap.desk import Desk
 from saga_engine.configuration import load
 from saga_engine.errors import UsageError
-from saga_engine.settings import ApiSection, Settings
+from saga_engine.settings.sections import ApiSection
+from saga_engine.settings.settled import Settings
 from tests.integration.api.conftest import started
 from tests.integration.api.test_sagas import problem
 

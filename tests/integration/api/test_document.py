@@ -36,7 +36,7 @@ from saga_engine.api.serving import server
 from saga_engine.bootstrap.clients import client
 from saga_engine.bootstrap.desk import at_hand
 from saga_engine.core.state import Status
-from saga_engine.settings import Settings
+from saga_engine.settings.settled import Settings
 from store.order_view import metadata
 from tests.databases import POSTGRES, SQLITE, Databases, migrated
 from tests.integration.api.statuses import ENDED, STAY, sagas

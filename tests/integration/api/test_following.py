@@ -15,7 +15,9 @@ from saga_engine.api.counters import ApiCounters
 from saga_engine.api.serving import serve_api
 from saga_engine.api.sse import MOST_FOLLOWERS
 from saga_engine.errors import UsageError
-from saga_engine.settings import ApiSection, Listening, Settings
+from saga_engine.settings.sections import ApiSection
+from saga_engine.settings.settled import Settings
+from saga_engine.settings.values import Listening
 from tests.integration.api.conftest import LIMIT_S, started
 from tests.integration.api.test_sagas import problem
 

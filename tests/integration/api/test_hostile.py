@@ -18,7 +18,7 @@ from saga_engine.api.app import application
 from saga_engine.api.counters import ApiCounters
 from saga_engine.bootstrap.clients import client
 from saga_engine.bootstrap.desk import at_hand
-from saga_engine.settings import Settings
+from saga_engine.settings.settled import Settings
 from saga_engine.words import MOST_WORDS
 from store.order_view import metadata
 from tests.databases import POSTGRES, SQLITE, Databases

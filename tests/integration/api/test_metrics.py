@@ -12,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from saga_engine.metrics.process import TEXT_FRESH_S
-from saga_engine.settings import Listening, Settings
+from saga_engine.settings.settled import Settings
+from saga_engine.settings.values import Listening
 from tests.integration.api.conftest import LIMIT_S, started, until
 from tests.integration.api.test_following import sent, served
 

@@ -18,7 +18,7 @@ from saga_engine.bootstrap.desk import Desk, at_hand
 from saga_engine.core.decider import Decided
 from saga_engine.core.events import Direction, Effect
 from saga_engine.core.inputs import Outcome, ReplyReceived
-from saga_engine.settings import Settings
+from saga_engine.settings.settled import Settings
 from saga_engine.sql.engine import open_engine
 from store import order_view
 from tests.integration.api.test_sagas import places, problem

@@ -27,7 +27,8 @@ from saga_engine.orchestrator.tokens import Tokens
 from saga_engine.participant import Context, Participant
 from saga_engine.participant.registry import merge
 from saga_engine.participant.worker import Worker
-from saga_engine.settings import ApiSection, Settings
+from saga_engine.settings.sections import ApiSection
+from saga_engine.settings.settled import Settings
 from saga_engine.tracing import Tracing
 from tests.integration.api.conftest import LIMIT_S
 from tests.integration.api.test_sagas import problem

@@ -15,7 +15,7 @@ from saga_engine.eventstore import eventstore_pb2 as wire
 from saga_engine.eventstore.event import MOST_DATA_BYTES
 from saga_engine.eventstore.server import Endpoint, Work
 from saga_engine.eventstore.service import MOST_BYTES
-from saga_engine.ports import Append, NewStream
+from saga_engine.ports.store import Append, NewStream
 from tests.databases import SQLITE, Database, migrated
 from tests.integration.eventstore.samples import with_tables
 from tests.integration.eventstore.serving import Client, Running, event, ids, refusal, running, tokened, told, until

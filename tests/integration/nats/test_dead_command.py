@@ -17,7 +17,8 @@ from saga_engine.definition.model import Json, StartOn
 from saga_engine.envelope import Message
 from saga_engine.orchestrator.event_letters import event_letter
 from saga_engine.orchestrator.occasions import Occasion
-from saga_engine.ports import Delivery, HeardEvent
+from saga_engine.ports.events import HeardEvent
+from saga_engine.ports.transport import Delivery
 from saga_engine.wire import dead_letter
 from tests.nats_fixtures import NatsServer
 from tests.unit.orchestrator.support import loaded

@@ -12,7 +12,7 @@ from nats.js.errors import NotFoundError
 from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.transport import NatsTransport, connect
 from saga_engine.envelope import Message
-from saga_engine.ports import EventSubscription, HeardEvent, Listening
+from saga_engine.ports.events import EventSubscription, HeardEvent, Listening
 from saga_engine.testing.transport_harness import until_confirmed
 from tests.nats_fixtures import NatsServer
 

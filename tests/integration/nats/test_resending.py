@@ -19,7 +19,7 @@ from saga_engine.cli import main
 from saga_engine.core.inputs import Outcome
 from saga_engine.orchestrator.client import Client
 from saga_engine.orchestrator.resending import published_since
-from saga_engine.ports import EventStore, Settlement
+from saga_engine.ports.store import EventStore, Settlement
 from saga_engine.sql.engine import open_engine
 from tests.nats_fixtures import NatsServer
 from tests.unit.orchestrator.support import BEGIN, Office, turn

@@ -25,7 +25,7 @@ from saga_engine.identifiers import TimeOrderedIds
 from saga_engine.orchestrator.client import Client
 from saga_engine.orchestrator.plans import Plans
 from saga_engine.orchestrator.starting import Started, register
-from saga_engine.ports import EventStore
+from saga_engine.ports.store import EventStore
 from saga_engine.projections.projection import Projection
 from saga_engine.projections.sweep import Sweep
 from saga_engine.projections.taking import Taken, Taker

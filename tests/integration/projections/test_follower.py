@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from saga_engine.errors import StoreUnavailableError
-from saga_engine.ports import RunSync
+from saga_engine.ports.store import RunSync
 from saga_engine.projections.follower import Follower, Pace
 from saga_engine.projections.taking import Taken
 from saga_engine.projections.unseen import Unseen

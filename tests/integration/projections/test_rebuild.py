@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import delete, select
 
 from saga_engine.errors import SagaEngineError
-from saga_engine.ports import EventStore
+from saga_engine.ports.store import EventStore
 from saga_engine.projections.lag import HeldBack, Lag, RecentLag, lag_of, recent_lag_of
 from saga_engine.projections.rebuild import Progress, rebuild_at_once, rebuild_in_steps
 from saga_engine.projections.taking import Taker

@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 from saga_engine.adapters.sql.store import SqlEventStore
-from saga_engine.ports import Append
+from saga_engine.ports.store import Append
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.migrate import upgrade
 from saga_engine.testing.store_samples import advance, won

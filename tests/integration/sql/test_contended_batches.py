@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from saga_engine.adapters.sql.append import TRIES_OF_A_BATCH, Appender
 from saga_engine.adapters.sql.sqlite_writer import SqliteWriter
-from saga_engine.ports import Append, Appended
+from saga_engine.ports.store import Append, Appended
 from saga_engine.sql.transaction import ContendedError
 from saga_engine.testing.store_samples import Samples, advance, started
 from tests.databases import SQLITE, Databases

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, event
 
 from saga_engine.adapters.sql.store import SqlEventStore
 from saga_engine.envelope import partition_of
-from saga_engine.ports import WHOLE, Lease, LeaseChange, Settlement, Snapshot, StreamFilter
+from saga_engine.ports.store import WHOLE, Lease, LeaseChange, Settlement, Snapshot, StreamFilter
 from saga_engine.sql.migrate import upgrade
 from saga_engine.testing.store_samples import Samples, advance, definition, started
 from tests.databases import DIALECT, Databases

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from saga_engine.adapters.sql.store import SqlEventStore
-from saga_engine.ports import Appended, Conflict, KeyTaken, Lease, LeaseChange, Settlement
+from saga_engine.ports.store import Appended, Conflict, KeyTaken, Lease, LeaseChange, Settlement
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.schema import events, keys, streams
 from saga_engine.sql.transaction import CommitUnknownError, run_transaction

@@ -18,7 +18,7 @@ from saga_engine.orchestrator.relay import Relay, Sent
 from saga_engine.orchestrator.tokens import TokenFault, Tokens, _Mac
 from saga_engine.orchestrator.transact import Transactor, _Work
 from saga_engine.orchestrator.turns import Turned
-from saga_engine.ports import Append, LoadedStream
+from saga_engine.ports.store import Append, LoadedStream
 from tests.simulation.bugs.seeded import Replacement, SeededBug, seeded
 
 

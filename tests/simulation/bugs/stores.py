@@ -16,7 +16,7 @@ from saga_engine.adapters.sql.sqlite_writer import SqliteWriter
 from saga_engine.codec import encode_state
 from saga_engine.core.state import SagaState
 from saga_engine.orchestrator import upkeep
-from saga_engine.ports import Append
+from saga_engine.ports.store import Append
 from saga_engine.sql import transaction
 from tests.simulation.bugs.seeded import Replacement, SeededBug, seeded
 

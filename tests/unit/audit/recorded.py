@@ -39,7 +39,7 @@ from saga_engine.envelope import Message, parse_key
 from saga_engine.orchestrator import transact
 from saga_engine.participant.context import Context
 from saga_engine.participant.registry import Participant
-from saga_engine.ports import Append, Appended, AppendOutcome
+from saga_engine.ports.store import Append, Appended, AppendOutcome
 from saga_engine.testing.sources import Source, load
 from saga_engine.testing.system import SagaSystem
 

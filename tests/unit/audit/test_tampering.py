@@ -12,7 +12,7 @@ from saga_engine.adapters.sql.store import SqlEventStore
 from saga_engine.audit.check import Judge
 from saga_engine.audit.rows import MOST_EVENTS, PAGE, named, pages, surroundings
 from saga_engine.errors import NotFoundError
-from saga_engine.ports import EventStore
+from saga_engine.ports.store import EventStore
 from saga_engine.testing.store_samples import Samples, started
 from saga_engine.testing.system import SagaSystem
 from tests.unit.core.sagas import saga

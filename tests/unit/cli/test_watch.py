@@ -23,7 +23,7 @@ from saga_engine.core.state import Status
 from saga_engine.envelope import StreamHead
 from saga_engine.errors import StoreUnavailableError
 from saga_engine.orchestrator.client import Client
-from saga_engine.ports import StreamFilter
+from saga_engine.ports.store import StreamFilter
 from tests.unit.cli.conftest import Saga
 from tests.unit.cli.test_views import text
 from tests.unit.cli.trips import PAID, Trips, cancelled, json_lines, not_undone, succeeds, undone, write_trip

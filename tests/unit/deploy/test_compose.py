@@ -18,7 +18,7 @@ from saga_engine.cli.app import saga
 from saga_engine.cli.views.access import nats_fragment, password_variable
 from saga_engine.configuration import load
 from saga_engine.exposure import refuse_plain_text
-from saga_engine.settings import Settings
+from saga_engine.settings.settled import Settings
 
 ROOT = Path(__file__).parents[3]
 VARIABLE = re.compile(r"\$\{(\w+)(?::\?[^}]*)?\}")

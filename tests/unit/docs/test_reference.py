@@ -22,7 +22,7 @@ from saga_engine.core.events import Event
 from saga_engine.definition.loader import load_text
 from saga_engine.definition.model import Json
 from saga_engine.definition.problems import Problems
-from saga_engine.settings import Config
+from saga_engine.settings.sections import Config
 
 REFERENCE: Final = DOCS / "reference"
 _ROW: Final = re.compile(r"^\| (?:`|\*\*)(?P<name>[^`*]+)(?:`|\*\*)[ ,]", re.MULTILINE)

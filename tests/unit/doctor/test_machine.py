@@ -13,7 +13,8 @@ from saga_engine.doctor.databases import version_findings
 from saga_engine.doctor.exposure import exposures
 from saga_engine.doctor.finding import Severity
 from saga_engine.doctor.machine import disks, room, sqlite_findings
-from saga_engine.settings import Config, EventstoreSection, Settings, settle
+from saga_engine.settings.sections import Config, EventstoreSection
+from saga_engine.settings.settled import Settings, settle
 
 GIB = 1 << 30
 

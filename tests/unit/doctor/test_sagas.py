@@ -14,7 +14,8 @@ from saga_engine.doctor.project import Project
 from saga_engine.doctor.sagas import Look
 from saga_engine.orchestrator.plans import Plans
 from saga_engine.participant.registry import MergedParticipant
-from saga_engine.settings import Config, settle
+from saga_engine.settings.sections import Config
+from saga_engine.settings.settled import settle
 from saga_engine.testing.system import SagaSystem
 
 STAY = """

@@ -24,7 +24,7 @@ from saga_engine.orchestrator.plans import Plans
 from saga_engine.orchestrator.starting import Pinned, Started, Starter, StartOutcome, StartRequest, register
 from saga_engine.orchestrator.transact import Transactor
 from saga_engine.orchestrator.turns import Turn, Turned
-from saga_engine.ports import EventStore, StreamFilter
+from saga_engine.ports.store import EventStore, StreamFilter
 from tests.unit.core.sagas import saga
 
 SECOND: Final = 1_000_000

@@ -8,7 +8,7 @@ from uuid import UUID
 from saga_engine.core.inputs import Due
 from saga_engine.envelope import Message
 from saga_engine.orchestrator.agenda import Agenda
-from saga_engine.ports import Delivery
+from saga_engine.ports.transport import Delivery
 from tests.unit.orchestrator.support import Office
 
 A, B, C = (UUID(int=n) for n in range(3))

@@ -21,7 +21,7 @@ from saga_engine.orchestrator.counters import Counters
 from saga_engine.orchestrator.intake import Accepted, Forged, Intake, check_reply
 from saga_engine.orchestrator.keyring import Keyring
 from saga_engine.orchestrator.tokens import TokenFault, Tokens
-from saga_engine.ports import Delivery
+from saga_engine.ports.transport import Delivery
 from saga_engine.wire import Unreadable, reply_to_message
 from tests.unit.orchestrator.support import BEGIN, ManualClock
 

@@ -12,7 +12,7 @@ from saga_engine.envelope import PARTITIONS
 from saga_engine.errors import StoreUnavailableError
 from saga_engine.orchestrator.leases import LEASE_US, Leases, members, plan_changes
 from saga_engine.orchestrator.tuning import Tuning
-from saga_engine.ports import Lease, LeaseChange
+from saga_engine.ports.store import Lease, LeaseChange
 from tests.unit.orchestrator.support import BEGIN, SECOND, ManualClock
 
 EVERYTHING = frozenset(range(PARTITIONS))

@@ -36,17 +36,10 @@ from saga_engine.orchestrator.signalling import Signaller
 from saga_engine.orchestrator.taking import Taker
 from saga_engine.orchestrator.transact import Transactor
 from saga_engine.orchestrator.verdicts import Done, Hopeless, Later, Verdict
-from saga_engine.ports import (
-    Append,
-    AppendOutcome,
-    DeadLetters,
-    Delivery,
-    HeardEvent,
-    KeyRecord,
-    Listening,
-    StreamFilter,
-    Transport,
-)
+from saga_engine.ports.dead_letters import DeadLetters
+from saga_engine.ports.events import HeardEvent, Listening
+from saga_engine.ports.store import Append, AppendOutcome, KeyRecord, StreamFilter
+from saga_engine.ports.transport import Delivery, Transport
 from saga_engine.wire import ORIGINAL_SUBJECT, REASON
 from tests.unit.orchestrator.support import BEGIN, SECOND, ManualClock, loaded
 

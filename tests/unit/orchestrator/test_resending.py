@@ -7,7 +7,7 @@ from saga_engine.adapters.memory.transport import MemoryTransport
 from saga_engine.core.inputs import Outcome
 from saga_engine.orchestrator.client import Client
 from saga_engine.orchestrator.resending import Published, published_since, resend
-from saga_engine.ports import Settlement
+from saga_engine.ports.store import Settlement
 from tests.unit.orchestrator.support import BEGIN, SECOND, Office, turn
 
 

@@ -29,7 +29,7 @@ from saga_engine.orchestrator.starting import Pinned, Started, Starter, StartReq
 from saga_engine.orchestrator.tokens import Tokens
 from saga_engine.orchestrator.transact import Transactor
 from saga_engine.orchestrator.tuning import Tuning
-from saga_engine.ports import Append, AppendOutcome, Lease, RunSync, Settlement
+from saga_engine.ports.store import Append, AppendOutcome, Lease, RunSync, Settlement
 from saga_engine.tasks import end_tasks
 from saga_engine.testing.virtual_time import VirtualClock, VirtualLoop, run
 from saga_engine.wire import message_to_command, reply_to_message

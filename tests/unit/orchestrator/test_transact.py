@@ -18,7 +18,7 @@ from saga_engine.errors import StoreUnavailableError
 from saga_engine.orchestrator.inline import finish
 from saga_engine.orchestrator.transact import RECOVERED_AFTER
 from saga_engine.orchestrator.turns import Turn
-from saga_engine.ports import Append, AppendOutcome, LoadedStream, Settlement, Snapshot
+from saga_engine.ports.store import Append, AppendOutcome, LoadedStream, Settlement, Snapshot
 from tests.unit.core.sagas import saga
 from tests.unit.orchestrator.support import (
     BEGIN,

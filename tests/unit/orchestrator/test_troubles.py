@@ -24,7 +24,7 @@ from saga_engine.orchestrator.plans import Plans
 from saga_engine.orchestrator.transact import Transactor
 from saga_engine.orchestrator.troubles import LONGEST_S, Troubles
 from saga_engine.orchestrator.turns import Turn
-from saga_engine.ports import Append, AppendOutcome, Snapshot
+from saga_engine.ports.store import Append, AppendOutcome, Snapshot
 from saga_engine.testing.virtual_time import VirtualClock, run
 from saga_engine.wire import command_to_message
 from tests.unit.orchestrator.support import LOOP, ManualClock, Office, state_of, turn, turns

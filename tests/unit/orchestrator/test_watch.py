@@ -15,7 +15,7 @@ from saga_engine.orchestrator.cache import StateCache
 from saga_engine.orchestrator.inline import inline
 from saga_engine.orchestrator.upkeep import Upkeep
 from saga_engine.orchestrator.watch import Watch
-from saga_engine.ports import StreamFilter
+from saga_engine.ports.store import StreamFilter
 from saga_engine.testing.virtual_time import VirtualClock, VirtualLoop, run
 
 POLL = 3600.0

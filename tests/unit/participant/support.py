@@ -12,7 +12,7 @@ from uuid import UUID
 from saga_engine.core.events import Direction
 from saga_engine.definition.model import Json
 from saga_engine.envelope import Address, Command, Message, Reply
-from saga_engine.ports import Delivery
+from saga_engine.ports.transport import Delivery
 from saga_engine.wire import command_to_message, message_to_reply
 
 T = TypeVar("T")

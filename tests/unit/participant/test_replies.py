@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from saga_engine.envelope import Message
 from saga_engine.participant.replies import Conclusion, Replies
-from saga_engine.ports import Delivery
+from saga_engine.ports.transport import Delivery
 from saga_engine.tasks import end_tasks
 from saga_engine.testing.virtual_time import VirtualClock, VirtualLoop, run
 from tests.unit.participant.support import ScriptedTransport

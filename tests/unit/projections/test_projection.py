@@ -18,7 +18,8 @@ from saga_engine.errors import UsageError
 from saga_engine.handlers import load_projections
 from saga_engine.participant.registry import MergedParticipant
 from saga_engine.projections import Context, Projection, on
-from saga_engine.settings import Config, settle
+from saga_engine.settings.sections import Config
+from saga_engine.settings.settled import settle
 
 tables = MetaData()
 Table("seen", tables, Column("id", Integer, primary_key=True))
