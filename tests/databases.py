@@ -88,8 +88,8 @@ def postgres_server() -> Iterator[str]:
         try:
             url = server.get_uri()
             # A test's data need not outlive a crash of the machine, and syncing it is most of the time.
-            _run(url, "ALTER SYSTEM SET fsync = off")
-            _run(url, "SELECT pg_reload_conf()")
+            run_sql(url, "ALTER SYSTEM SET fsync = off")
+            run_sql(url, "SELECT pg_reload_conf()")
             yield url
         finally:
             # Without the checkpoint of an orderly stop, which takes as long as the tests.
@@ -105,13 +105,13 @@ def new_databases(server: str, *, drop: bool) -> Iterator[NewDatabase]:
 
     def make() -> str:
         name = f"{prefix}_{next(numbers)}"
-        _run(server, f"CREATE DATABASE {name}")
+        run_sql(server, f"CREATE DATABASE {name}")
         names.append(name)
         return make_url(server).set(database=name).render_as_string(hide_password=False)
 
     yield make
     for name in names if drop else ():
-        _run(server, f"DROP DATABASE {name} {'CASCADE' if server.startswith('cockroachdb') else 'WITH (FORCE)'}")
+        run_sql(server, f"DROP DATABASE {name} {'CASCADE' if server.startswith('cockroachdb') else 'WITH (FORCE)'}")
 
 
 class Databases:
@@ -150,10 +150,13 @@ def migrated(database: Database) -> Database:
     return database
 
 
-def _run(url: str, statement: str) -> None:
+def run_sql(url: str, *statements: str) -> None:
+    """Execute these, each by itself."""
     engine = open_engine(url)
     try:
         with engine.connect() as connection:
-            connection.execution_options(isolation_level=AUTOCOMMIT).exec_driver_sql(statement)
+            connection.execution_options(isolation_level=AUTOCOMMIT)
+            for statement in statements:
+                connection.exec_driver_sql(statement)
     finally:
         engine.dispose()

@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy import make_url
 
 from saga_engine.adapters.nats.settings import NatsSettings
-from saga_engine.sql.engine import AUTOCOMMIT, open_engine
 from tests.acceptance.projects import LEDGER, Project
+from tests.databases import run_sql
 from tests.nats_fixtures import NatsServer
 
 PASSWORD = "pass-of-{user}"
@@ -77,7 +77,7 @@ def guarded(folder: Path, databases: Mapping[str, str]) -> Iterator[Guarded]:
         server.start()
     found = Guarded(project, server, databases)
     logins = _script(project).split("\n-- 2.")[0]
-    run(databases["engine"], *_statements(logins))
+    run_sql(databases["engine"], *_statements(logins))
     try:
         _set_up(found)
         yield found
@@ -97,11 +97,11 @@ def _set_up(found: Guarded) -> None:
     early, late = _script(found.project).split("\n-- 3.")
     schema = early.split("\n-- 2.")[1]
     for url in found.databases.values():
-        run(url, *_statements(schema.partition("\n")[2]))
+        run_sql(url, *_statements(schema.partition("\n")[2]))
     upgraded = found.as_("deploy", "saga_migrate").saga("db", "upgrade")
     assert upgraded.returncode == 0, upgraded.stderr
     for section in late.split("\n-- In the database of ")[1:]:
-        run(found.databases[section.split(",")[0]], *_statements(section.partition("\n")[2]))
+        run_sql(found.databases[section.split(",")[0]], *_statements(section.partition("\n")[2]))
     provisioned = found.as_("deploy", "saga_migrate").saga("nats", "provision")
     assert provisioned.returncode == 0, provisioned.stderr
 
@@ -109,21 +109,9 @@ def _set_up(found: Guarded) -> None:
 def _take_away(databases: Mapping[str, str], roles: Sequence[str]) -> None:
     """Roles are the server's, not a database's, and other tests share the server."""
     for url in databases.values():
-        run(url, *(f"DROP OWNED BY {role} CASCADE" for role in roles))
-    run(databases["engine"], *(f"DROP ROLE {role}" for role in roles))
+        run_sql(url, *(f"DROP OWNED BY {role} CASCADE" for role in roles))
+    run_sql(databases["engine"], *(f"DROP ROLE {role}" for role in roles))
 
 
 def _statements(script: str) -> list[str]:
     return [line.split(";")[0] for line in script.splitlines() if line and not line.startswith("--")]
-
-
-def run(url: str, *statements: str) -> None:
-    """Execute these, each by itself."""
-    engine = open_engine(url)
-    try:
-        with engine.connect() as connection:
-            connection.execution_options(isolation_level=AUTOCOMMIT)
-            for statement in statements:
-                connection.exec_driver_sql(statement)
-    finally:
-        engine.dispose()

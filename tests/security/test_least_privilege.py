@@ -13,8 +13,8 @@ from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.transport import connect
 from saga_engine.errors import TransportUnavailableError
 from saga_engine.wire import COMMANDS, DEAD, EVENTS, REPLIES, Unreadable, message_to_command
-from tests.databases import NewDatabase
-from tests.security.guarded import PASSWORD, Guarded, guarded, run
+from tests.databases import NewDatabase, run_sql
+from tests.security.guarded import PASSWORD, Guarded, guarded
 from tests.security.refusals import all_refused, login
 
 STREAMS = (COMMANDS, REPLIES, EVENTS, DEAD)
@@ -251,7 +251,7 @@ SQL_DENIED = {
 @pytest.mark.parametrize(("role", "statement"), [(role, one) for role, some in SQL_DENIED.items() for one in some])
 def test_a_statement_that_a_role_has_no_right_to_is_refused(place: Guarded, role: str, statement: str) -> None:
     with pytest.raises(ProgrammingError, match=r"permission denied|must be owner"):
-        run(place.url(role), statement)
+        run_sql(place.url(role), statement)
 
 
 @pytest.mark.parametrize(
@@ -260,17 +260,17 @@ def test_a_statement_that_a_role_has_no_right_to_is_refused(place: Guarded, role
 )
 def test_a_worker_may_not_change_the_tables_of_its_own_database(place: Guarded, statement: str) -> None:
     with pytest.raises(ProgrammingError, match=r"permission denied|must be owner"):
-        run(place.url("saga_worker_order", "order"), statement)
+        run_sql(place.url("saga_worker_order", "order"), statement)
 
 
 @pytest.mark.parametrize("statement", ["SELECT * FROM saga_inbox", "SELECT * FROM effects"])
 def test_a_worker_may_not_read_the_database_of_another_participant(place: Guarded, statement: str) -> None:
     with pytest.raises(ProgrammingError, match="permission denied"):
-        run(place.url("saga_worker_order", "payment"), statement)
+        run_sql(place.url("saga_worker_order", "payment"), statement)
 
 
 def test_a_reader_sees_which_sagas_there_are(place: Guarded) -> None:
-    run(place.url("saga_read"), "SELECT status FROM saga_streams", "SELECT type, at FROM saga_events")
+    run_sql(place.url("saga_read"), "SELECT status FROM saga_streams", "SELECT type, at FROM saga_events")
 
 
 def test_an_unknown_participant_has_no_permissions(place: Guarded) -> None:

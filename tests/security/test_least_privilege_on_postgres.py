@@ -40,8 +40,7 @@ from saga_engine.sql.grants import MIGRATE, SqlRole
 from saga_engine.sql.transaction import run_query
 from store import order_view
 from tests.acceptance.projects import REPOSITORY
-from tests.databases import NewDatabase
-from tests.security.guarded import run
+from tests.databases import NewDatabase, run_sql
 
 ORDER: dict[str, Json] = {"order_id": "o-1", "customer_id": "c-1", "amount": 100}
 PARTICIPANTS = ("order", "payment", "review")
@@ -82,7 +81,7 @@ def place(postgres_database: NewDatabase) -> Iterator[Place]:
     place = Place({name: postgres_database() for name in PLACES})
     roles = sql_roles(place.settings())
     names = sorted({role.name for role in roles})
-    run(place.urls["engine"], *(f"CREATE ROLE {name} LOGIN" for name in names))
+    run_sql(place.urls["engine"], *(f"CREATE ROLE {name} LOGIN" for name in names))
     try:
         _grant(place, [role for role in roles if role.first])
         for database in place.databases(MIGRATE):
@@ -92,14 +91,14 @@ def place(postgres_database: NewDatabase) -> Iterator[Place]:
     finally:
         # Roles are the server's, not a database's, and other tests share the server.
         for url in place.urls.values():
-            run(url, *(f"DROP OWNED BY {name} CASCADE" for name in names))
-        run(place.urls["engine"], *(f"DROP ROLE {name}" for name in names))
+            run_sql(url, *(f"DROP OWNED BY {name} CASCADE" for name in names))
+        run_sql(place.urls["engine"], *(f"DROP ROLE {name}" for name in names))
 
 
 def _grant(place: Place, roles: list[SqlRole]) -> None:
     for role in roles:
         for database in PLACES if role.database is None else (role.database,):
-            run(place.urls[database], *role.grants)
+            run_sql(place.urls[database], *role.grants)
 
 
 def test_the_api_starts_shows_and_cancels_sagas_and_reads_what_the_project_keeps(place: Place) -> None:
@@ -116,7 +115,7 @@ def test_the_api_starts_shows_and_cancels_sagas_and_reads_what_the_project_keeps
         assert run_query(engine, lambda connection: order_view.orders_of(connection, "c-1")) == []
     finally:
         engine.dispose()
-    run(place.url("saga_api", "order"), "SELECT * FROM orders")
+    run_sql(place.url("saga_api", "order"), "SELECT * FROM orders")
 
 
 def test_the_event_store_keeps_events_and_reads_sagas(place: Place) -> None:
@@ -208,7 +207,7 @@ DENIED = {
 )
 def test_what_a_role_has_no_right_to_is_refused(place: Place, role: str, database: str, statement: str) -> None:
     with pytest.raises(ProgrammingError, match=r"permission denied|must be owner"):
-        run(place.url(role, database), statement)
+        run_sql(place.url(role, database), statement)
 
 
 def test_in_a_database_that_is_shared_the_api_reads_nothing_but_the_streams(place: Place) -> None:

@@ -15,22 +15,11 @@ from saga_engine.bootstrap.setup import make_databases
 from saga_engine.databases import Database as Owned
 from saga_engine.errors import StoreUnavailableError
 from saga_engine.sql.creation import Made, Refused, There, ensure_database
-from saga_engine.sql.engine import AUTOCOMMIT, open_engine
+from saga_engine.sql.engine import open_engine
 from saga_engine.sql.migrate import ENGINE_BRANCH, status, upgrade
-from tests.databases import DIALECT, POSTGRES, Databases
+from tests.databases import DIALECT, POSTGRES, Databases, run_sql
 
 Absent = Callable[[], str]
-
-
-def run(url: str, *statements: str) -> None:
-    engine = open_engine(url)
-    try:
-        with engine.connect() as connection:
-            connection.execution_options(isolation_level=AUTOCOMMIT)
-            for statement in statements:
-                connection.exec_driver_sql(statement)
-    finally:
-        engine.dispose()
 
 
 @pytest.fixture(params=[POSTGRES, DIALECT])
@@ -43,7 +32,7 @@ def absent(request: pytest.FixtureRequest, databases: Databases, tmp_path: Path)
         return make_url(there).set(database=made[-1]).render_as_string(hide_password=False)
 
     yield name_one
-    run(there, *(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)' for name in made))
+    run_sql(there, *(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)' for name in made))
 
 
 def test_a_database_is_made_once_and_takes_the_tables(absent: Absent) -> None:
@@ -68,7 +57,7 @@ def test_of_several_that_make_it_at_the_same_time_nobody_fails(absent: Absent) -
 def test_a_login_that_may_make_none_is_told_what_an_administrator_is_to_run(absent: Absent) -> None:
     administrators = make_url(absent()).set(database="postgres").render_as_string(hide_password=False)
     role, urls = f"saga_poor_{uuid4().hex[:8]}", [absent(), absent()]
-    run(administrators, f"CREATE ROLE {role} LOGIN")
+    run_sql(administrators, f"CREATE ROLE {role} LOGIN")
     poor = [make_url(url).set(username=role).render_as_string(hide_password=False) for url in urls]
     try:
         refused = ensure_database(poor[0])
@@ -79,12 +68,12 @@ def test_a_login_that_may_make_none_is_told_what_an_administrator_is_to_run(abse
             make_databases(owned)
         wanted = [line.strip() for line in str(told.value).splitlines() if line.startswith("  ")]
         assert [line.split()[0] for line in wanted] == ["CREATE", "ALTER"] * 2
-        run(administrators, *wanted)
+        run_sql(administrators, *wanted)
         assert make_databases(owned) == []
-        run(poor[0], "CREATE TABLE mine (x int)")
+        run_sql(poor[0], "CREATE TABLE mine (x int)")
     finally:
-        run(administrators, *(f'DROP DATABASE IF EXISTS "{make_url(url).database}"' for url in urls))
-        run(administrators, f"DROP ROLE {role}")
+        run_sql(administrators, *(f'DROP DATABASE IF EXISTS "{make_url(url).database}"' for url in urls))
+        run_sql(administrators, f"DROP ROLE {role}")
 
 
 def test_a_server_that_is_not_there_is_told_as_such(absent: Absent, unused_tcp_port: int) -> None:
