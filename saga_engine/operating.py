@@ -159,8 +159,8 @@ def _verdict(client: Client, verb: str, head: StreamHead, answer: Decision | Not
     return Verdict(head, Result.REFUSED, status, f"{answer.reason}; {_possible(status)}")
 
 
-def _possible(status: Status) -> str:
-    verbs = verbs_for(status)
+def _possible(status: Status, besides: str | None = None) -> str:
+    verbs = [verb for verb in verbs_for(status) if verb != besides]
     return f"possible: {', '.join(verbs)}" if verbs else "it has ended, and nothing can be done to it any more"
 
 
@@ -170,7 +170,7 @@ def _done(decided: Decided, verb: str) -> tuple[Result, str]:
         return Result.DONE, _state_now(decided.state, verb)
     if not cancel.accepted:
         reason = "the cancel is recorded and refused: the saga is past the point of no return"
-        return Result.REFUSED, f"{reason}; {_possible(decided.state.status)}"
+        return Result.REFUSED, f"{reason}; {_possible(decided.state.status, besides=verb)}"
     if not any(isinstance(event, CompensationBegan) for event in decided.events):
         waits = (
             "the cancel is recorded and waits for the outcome of the pivot: it takes effect only if that is rejected"

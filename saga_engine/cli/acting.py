@@ -21,6 +21,7 @@ from saga_engine.cli.targets import Targets, find_targets
 from saga_engine.envelope import StreamHead
 from saga_engine.errors import SagaEngineError
 from saga_engine.operating import Act, Result, Verdict
+from saga_engine.plural import several
 from saga_engine.words import MOST_WORDS
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _confirmed(act: Act, heads: Sequence[StreamHead], output: Format) -> bool:
     from saga_engine.cli.views.verdicts import print_candidates
 
     print_candidates(act.verb, heads, output)
-    many = f"{len(heads)} saga{'' if len(heads) == 1 else 's'}"
+    many = several(len(heads), "saga")
     if output is Format.TEXT and act.ready and confirmed(len(heads), f"{act.verb} {many}"):
         return True
     hint = "; nothing was done: add --yes to do it" if heads else ""

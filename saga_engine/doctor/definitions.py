@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from saga_engine.bootstrap.definitions import difference
-from saga_engine.doctor.finding import Finding, Severity, fine, several
+from saga_engine.doctor.finding import Finding, Severity, fine
 from saga_engine.doctor.project import Project
 from saga_engine.orchestrator.starting import changed_definitions
+from saga_engine.plural import several
 from saga_engine.ports.store import EventStore
 
 

@@ -38,8 +38,3 @@ def fine(check: str, where: str, what: str) -> Finding:
 def skipped(check: str, where: str, what: str) -> Finding:
     """What could not be looked at; the finding that says why stands beside it."""
     return Finding(check, Severity.SKIPPED, where, what)
-
-
-def several(number: int, noun: str) -> str:
-    """`1 saga`, `2,000 sagas`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

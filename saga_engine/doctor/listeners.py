@@ -16,7 +16,8 @@ from nats.js.errors import NotFoundError
 from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.streams import manager
 from saga_engine.doctor.broker import asked
-from saga_engine.doctor.finding import Finding, Severity, fine, several
+from saga_engine.doctor.finding import Finding, Severity, fine
+from saga_engine.plural import several
 from saga_engine.ports.events import Listening
 
 CHECK: Final = "listeners"

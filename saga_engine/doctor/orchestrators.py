@@ -10,9 +10,10 @@ from sqlalchemy import select
 
 from saga_engine.adapters.sql.reply_keys import SECRET_BYTES
 from saga_engine.doctor.databases import PATIENCE
-from saga_engine.doctor.finding import Finding, Severity, fine, several
+from saga_engine.doctor.finding import Finding, Severity, fine
 from saga_engine.envelope import PARTITIONS
 from saga_engine.orchestrator.leases import LEASE_US, members, owners
+from saga_engine.plural import several
 from saga_engine.ports.store import EventStore
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.schema import reply_keys

@@ -12,10 +12,11 @@ from saga_engine.bootstrap.definitions import DefinitionFile, load_project
 from saga_engine.bootstrap.served import commands_served
 from saga_engine.definition.catalogue import load_catalogue
 from saga_engine.definition.model import Call, Child, Definition
-from saga_engine.doctor.finding import Finding, Severity, fine, several
+from saga_engine.doctor.finding import Finding, Severity, fine
 from saga_engine.errors import SagaEngineError
 from saga_engine.handlers import load_participants, load_projections
 from saga_engine.participant.registry import MergedParticipant, merge
+from saga_engine.plural import several
 from saga_engine.project import CATALOGUE, DEFINITIONS
 from saga_engine.projections.projection import Projection
 from saga_engine.settings.settled import Settings

@@ -11,8 +11,9 @@ from typing import Final
 
 from saga_engine.bootstrap.projections import Opened, open_projection
 from saga_engine.doctor.databases import PATIENCE
-from saga_engine.doctor.finding import Finding, Severity, fine, several
+from saga_engine.doctor.finding import Finding, Severity, fine
 from saga_engine.doctor.sagas import MINUTE
+from saga_engine.plural import several
 from saga_engine.ports.store import EventStore
 from saga_engine.projections.lag import first_unseen
 from saga_engine.projections.projection import Projection

@@ -14,11 +14,12 @@ from saga_engine.codec import decode_events
 from saga_engine.core.events import Suspended
 from saga_engine.core.state import SagaState, Status
 from saga_engine.core.waits import blocked_steps
-from saga_engine.doctor.finding import Finding, Severity, fine, several
+from saga_engine.doctor.finding import Finding, Severity, fine
 from saga_engine.envelope import PARTITIONS, StreamHead
 from saga_engine.identifiers import lowest_id
 from saga_engine.orchestrator.loading import Unloadable, load
 from saga_engine.orchestrator.plans import Plans
+from saga_engine.plural import several
 from saga_engine.ports.store import WHOLE, EventStore, StreamFilter
 
 NAMED: Final = 5

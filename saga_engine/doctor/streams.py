@@ -15,7 +15,8 @@ from nats.js.errors import NotFoundError
 from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.streams import manager, misfits, stream_configs
 from saga_engine.doctor.broker import asked
-from saga_engine.doctor.finding import Finding, Severity, fine, several
+from saga_engine.doctor.finding import Finding, Severity, fine
+from saga_engine.plural import several
 from saga_engine.wire import DEAD
 
 CHECK: Final = "streams"

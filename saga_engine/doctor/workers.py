@@ -17,8 +17,9 @@ from nats.js.errors import NotFoundError
 from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.streams import ConsumerName, command_consumer, manager
 from saga_engine.doctor.broker import asked
-from saga_engine.doctor.finding import Finding, Severity, fine, several
+from saga_engine.doctor.finding import Finding, Severity, fine
 from saga_engine.doctor.streams import find
+from saga_engine.plural import several
 from saga_engine.wire import COMMANDS
 
 _LOOKS: Final = 4

@@ -12,6 +12,7 @@ import click
 from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.output import Format, Part, Styled, output_option, write, write_json, write_table
 from saga_engine.cli.progress import progress
+from saga_engine.plural import several
 
 if TYPE_CHECKING:
     from saga_engine.audit.case import SagaHistory
@@ -87,8 +88,7 @@ def _print(judge: Judge) -> None:
     total = sum(report.broken.values())
     _print_broken(report)
     write_table(("NUMBER", "CHECKED", "VIOLATIONS", "INVARIANT"), list(_rows(judge)))
-    sagas = f"{report.sagas:,} saga{'' if report.sagas == 1 else 's'}"
-    click.echo(f"{sagas} audited, {total:,} violation{'' if total == 1 else 's'}", err=True)
+    click.echo(f"{several(report.sagas, 'saga')} audited, {several(total, 'violation')}", err=True)
 
 
 def _print_broken(report: Report) -> None:

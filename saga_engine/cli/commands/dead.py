@@ -14,6 +14,7 @@ from saga_engine.cli.lazy import Lazy, lazy_group
 from saga_engine.cli.output import Format, Styled, output_option, write, write_json, write_rows
 from saga_engine.cli.progress import progress
 from saga_engine.errors import NotFoundError
+from saga_engine.plural import several
 
 if TYPE_CHECKING:
     from saga_engine.definition.model import Json
@@ -189,7 +190,7 @@ def _confirmed(found: Sequence[DeadLetter], output: Format) -> bool:
         write_rows([{**letter_json(letter), "result": "not_done"} for letter in found], output)
     else:
         print_letters(found)
-    many = f"{len(found)} dead letter{'' if len(found) == 1 else 's'}"
+    many = several(len(found), "dead letter")
     if output is Format.TEXT and confirmed(len(found), f"send {many}"):
         return True
     hint = "; nothing was sent: add --yes to send them" if found else ""

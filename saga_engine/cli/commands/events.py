@@ -17,6 +17,7 @@ from saga_engine.cli.lazy import Lazy, lazy_group
 from saga_engine.cli.output import Format, output_option, plain, write_json, write_table
 from saga_engine.cli.progress import progress
 from saga_engine.definition.durations import parse_duration
+from saga_engine.plural import several
 
 if TYPE_CHECKING:
     from saga_engine.definition.model import Json
@@ -67,7 +68,7 @@ def resend(frame: Frame, since: str, saga: str | None, yes: bool, output: Format
             write_table(("EVENT", "PUBLISHED"), [(name, f"{number:,}") for name, number in sorted(found.names.items())])
         for trouble in found.troubles:
             click.echo(f"Error: what it has published cannot be known: {plain(trouble)}", err=True)
-        many = f"{total:,} event{'' if total == 1 else 's'}"
+        many = several(total, "event")
         going = yes or (output is Format.TEXT and confirmed(total, f"send {many} again"))
         sent = asyncio.run(_send(settings, client, begin, saga, found)) if going and total else 0
     if output is not Format.TEXT:

@@ -15,6 +15,7 @@ from saga_engine.cli.lazy import Lazy, lazy_group
 from saga_engine.cli.output import Format, output_option, write_rows, write_table
 from saga_engine.definition.model import Json
 from saga_engine.errors import UsageError
+from saga_engine.plural import several
 from saga_engine.project import CATALOGUE, DEFINITIONS
 
 if TYPE_CHECKING:
@@ -79,8 +80,7 @@ def export(frame: Frame, target: Path | None) -> None:
         unfinished.replace(path)
     except OSError as error:
         raise UsageError(f"--output {path}: cannot be written: {error.strerror}") from None
-    commands = len(catalogue.commands)
-    click.echo(f"{_near(str(path))}: {commands} command{'s' if commands != 1 else ''}", err=True)
+    click.echo(f"{_near(str(path))}: {several(len(catalogue.commands), 'command')}", err=True)
 
 
 def _participants(frame: Frame) -> Sequence[MergedParticipant]:

@@ -13,6 +13,7 @@ from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.output import Format, Part, Styled, output_option, write, write_rows
 from saga_engine.definition.problems import Problem, Problems
 from saga_engine.errors import UsageError
+from saga_engine.plural import several
 from saga_engine.project import DEFINITIONS, definition_files
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ def _check(name: str) -> Loaded | Problems:
 def _lines(name: str, result: Loaded | Problems) -> list[list[Part]]:
     if isinstance(result, Problems):
         return [[Styled(str(problem), "red")] for problem in result.problems]
-    steps = len(result.definition.steps)
-    what = f"{result.definition.saga} version {result.definition.version}, {steps} step{'s' if steps != 1 else ''}"
+    definition = result.definition
+    what = f"{definition.saga} version {definition.version}, {several(len(definition.steps), 'step')}"
     warnings: list[list[Part]] = [[Styled(f"{problem} (warning)", "yellow")] for problem in result.warnings]
     return [*warnings, [f"{name}: ", Styled("valid", "green"), f": {what}"]]
 

@@ -11,6 +11,7 @@ import click
 
 from saga_engine.cli.output import Format, Part, Styled, output_option, write, write_json
 from saga_engine.cli.progress import progress
+from saga_engine.plural import several
 
 if TYPE_CHECKING:
     from saga_engine.cli.whole import Whole
@@ -116,8 +117,7 @@ def _timeline(example: CounterExample) -> Iterator[list[Part]]:
     """What happened, numbered, and below each what the engine decided on."""
     from saga_engine.cli.views.timeline import entry
 
-    faults = f"{example.faults} fault{'s' if example.faults != 1 else ''}"
-    yield [Styled(f"How it comes about, with {faults}:", bold=True)]
+    yield [Styled(f"How it comes about, with {several(example.faults, 'fault')}:", bold=True)]
     for number, happened in enumerate(example.happened, start=1):
         yield [f"  {number:>2}  {happened.told}"]
         for event in happened.events:

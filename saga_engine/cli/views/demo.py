@@ -20,6 +20,7 @@ from saga_engine.cli.output import Part, Styled, plain, write
 from saga_engine.cli.views.saga import COLOURS, status_part
 from saga_engine.core.state import SagaState, Status
 from saga_engine.demo.scenes import Absence, Act, Scene
+from saga_engine.plural import several
 from saga_engine.settings.sections import DemoKill
 
 _SIGNS: Final = {
@@ -115,7 +116,7 @@ def recoveries(acts: Sequence[Act], states: Mapping[UUID, SagaState], kill: Demo
     for act, place in struck:
         step = states[act.saga_id].steps[place]
         attempts = 0 if step.forward is None else step.forward.attempt
-        fate = f"the command came again and was executed once: {step.status}, {attempts} attempt{'s' * (attempts != 1)}"
+        fate = f"the command came again and was executed once: {step.status}, {several(attempts, 'attempt')}"
         yield [f"{act.key}: {worker} in the middle of {place}; {fate}"]
     if not struck:
         yield [f"{worker}, but at that moment no saga was in the middle of its command"]

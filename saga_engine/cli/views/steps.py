@@ -15,6 +15,7 @@ from saga_engine.core.events import Direction, Event
 from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState, StepState, StepStatus, UndoStatus, split
 from saga_engine.documents.saga import step_status
+from saga_engine.plural import several
 
 BAR: Final = 32
 """Cells of the bar that is the whole saga."""
@@ -86,7 +87,7 @@ def _facts(known: StepState, spans: tuple[_Span, _Span | None], now: int) -> lis
     forward, backward = spans
     facts = [_took(forward, now)]
     if known.items is not None:
-        facts.append(f"{known.items_succeeded} of {len(known.items)} items succeeded")
+        facts.append(f"{known.items_succeeded} of {several(len(known.items), 'item')} succeeded")
     if known.forward is not None and known.forward.attempt > 1:
         facts.append(f"{known.forward.attempt} attempts")
     if backward is not None:

@@ -14,8 +14,8 @@ from saga_engine.cli.output import Part, Styled, brief_json, rfc3339
 from saga_engine.core import events as e
 from saga_engine.core.events import Direction, Effect, Event
 from saga_engine.core.forward import GAVE_UP
-from saga_engine.definition.durations import format_duration
 from saga_engine.definition.model import Json
+from saga_engine.plural import several
 
 StepEvent: TypeAlias = (
     e.CommandIssued
@@ -70,7 +70,7 @@ def timeline(
     start = events[0].at if events else 0
     return [
         [
-            Styled(f"  {_since(one.at - start):>11}  ", dim=True),
+            Styled(f"  {f'+{_span(one.at - start)}':>11}  ", dim=True),
             Styled(one.sign, one.colour),
             f" {one.subject:<{width}}  ",
             Styled(one.text, one.colour),
@@ -144,7 +144,7 @@ def _step_entry(event: StepEvent) -> Entry:
         case e.StepSkipped():
             return told("-", "skipped: its condition is false")
         case e.ItemsFixed():
-            return told("≡", f"for each of {len(event.items)} item{'s' * (len(event.items) != 1)}")
+            return told("≡", f"for each of {several(len(event.items), 'item')}")
         case e.TimerSet():
             return told("◷", "waits" if event.due is None else f"waits until {rfc3339(event.due)}")
         case e.TimerFired():
@@ -164,13 +164,13 @@ def _step_entry(event: StepEvent) -> Entry:
 _WHOLE_STEP = (e.StepSkipped, e.ItemsFixed, e.TimerSet, e.TimerFired)
 
 
-def _since(microseconds: int) -> str:
+def _span(microseconds: int) -> str:
     seconds = microseconds / 1e6
     if seconds < 100:
-        return f"+{seconds:.3f} s"
+        return f"{seconds:.3f} s"
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"+{hours}:{minutes:02d}:{seconds:02d}"
+    return f"{hours}:{minutes:02d}:{seconds:02d}"
 
 
 def _with(text: str, value: Json) -> str:
@@ -188,4 +188,4 @@ def _who(who: str, why: str) -> str:
 def _again(at: int, retry_at: int | None) -> str:
     if retry_at is None:
         return "; no further attempt"
-    return f"; next attempt in {format_duration(max(retry_at - at, 0) // 1000 * 1000)}"
+    return f"; next attempt in {_span(max(retry_at - at, 0))}"

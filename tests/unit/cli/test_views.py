@@ -57,7 +57,7 @@ def test_a_timeline_tells_when_to_what_and_what_happened() -> None:
         "     +0.001 s  → create_order   command sent",
         '     +0.002 s  ✓ create_order   succeeded  {"status": "pending"}',
         "     +0.003 s  → debit_payment  command sent",
-        "     +0.004 s  ! debit_payment  failed: timeout: no answer; next attempt in 1s",
+        "     +0.004 s  ! debit_payment  failed: timeout: no answer; next attempt in 1.000 s",
         "     +1.004 s  → debit_payment  command sent, attempt 2",
         "     +1.005 s  ✗ debit_payment  rejected: card_declined: over the limit",
         "     +1.005 s  ↶ saga           compensates: debit_payment failed, card_declined: over the limit",
