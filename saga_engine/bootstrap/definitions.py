@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DefinitionFile:
-    """A sound definition, and the file that says it, relative to the current folder."""
+    """A sound definition with its places, and the file that says it, relative to the current folder."""
 
     path: Path
-    definition: Definition
+    loaded: Loaded
+
+    @property
+    def definition(self) -> Definition:
+        """What the file says."""
+        return self.loaded.definition
 
 
 def load_definition(path: Path) -> Loaded | Problems:
@@ -57,7 +62,7 @@ def load_project(root: Path) -> Sequence[DefinitionFile]:
         if place in found:
             known = found[place].path
             problems.append(f"{shown}:1:1: saga {place[0]} version {place[1]} is defined in {known} already")
-        found[place] = DefinitionFile(shown, loaded.definition)
+        found[place] = DefinitionFile(shown, loaded)
     if problems:
         raise UsageError("\n".join(problems))
     return list(found.values())

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
+import structlog
+
+from saga_engine.bootstrap.definitions import DefinitionFile
 from saga_engine.definition.catalogue import ParticipantCatalogue, load_catalogue
 from saga_engine.definition.loader import Loaded
 from saga_engine.definition.model import Call, Definition
@@ -17,14 +20,16 @@ from saga_engine.handlers import load_participants
 from saga_engine.participant.registry import MergedParticipant, merge
 from saga_engine.project import CATALOGUE, DEFINITIONS
 
+_log = structlog.get_logger(__name__)
 
-def commands_served(here: Mapping[str, MergedParticipant], catalogued: Set[str]) -> Set[str]:
-    """Every command that somebody is known to serve, as `participant.command`.
+
+def commands_served(here: Mapping[str, MergedParticipant], elsewhere: Set[str]) -> Set[str]:
+    """Every command that somebody is known to serve, as `participant.command`. `elsewhere`: what the catalogue names.
 
     Of participants that are here by their handlers alone: the catalogue may be older than they are.
     """
     own = {f"{one.name}.{command}" for one in here.values() for command in one.handlers}
-    return own | {command for command in catalogued if command.partition(".")[0] not in here}
+    return own | {command for command in elsewhere if command.partition(".")[0] not in here}
 
 
 def project_commands(root: Path) -> Set[str]:
@@ -32,9 +37,13 @@ def project_commands(root: Path) -> Set[str]:
 
     Raises `UsageError` for handlers that do not import and for a catalogue that is not of its form.
     """
+    return commands_served(merge(load_participants(root)), catalogued(root))
+
+
+def catalogued(root: Path) -> Set[str]:
+    """The commands that the project's catalogue names, if there is one. Raises `UsageError` for one of another form."""
     path = root / DEFINITIONS / CATALOGUE
-    catalogued = frozenset(load_catalogue(path).commands) if path.is_file() else frozenset()
-    return commands_served(merge(load_participants(root)), catalogued)
+    return frozenset(load_catalogue(path).commands) if path.is_file() else frozenset()
 
 
 def with_those_elsewhere(exported: ParticipantCatalogue, path: Path) -> ParticipantCatalogue:
@@ -52,12 +61,25 @@ def with_those_elsewhere(exported: ParticipantCatalogue, path: Path) -> Particip
 def unserved(loaded: Loaded, served: Set[str]) -> Sequence[Problem]:
     """A warning for each place where a definition asks for a command that nobody is known to serve."""
     said = {(one.line, one.column) for one in loaded.warnings if one.code == _CODE}
-    found = loaded.place(_findings(loaded.definition, served)).problems
-    return [one for one in found if (one.line, one.column) not in said]
+    return [one for one in _all_unserved(loaded, served) if (one.line, one.column) not in said]
+
+
+def tell_unserved(files: Sequence[DefinitionFile], served: Set[str]) -> None:
+    """Log each command that nobody is known to serve, before a saga waits for it: no error, it may be elsewhere."""
+    for problem in (one for file in files for one in _all_unserved(file.loaded, served)):
+        _log.warning(
+            f"{problem.message}: the sagas that ask for it will wait",
+            where=f"{problem.file}:{problem.line}:{problem.column}",
+            next=" Else ".join(filter(None, (problem.suggestion, f"write {problem.expected}"))),
+        )
 
 
 _CODE = "W303"
 _EXPECTED = f"a handler in participants/ or compensations/, or its name in {DEFINITIONS}/{CATALOGUE} if it is elsewhere"
+
+
+def _all_unserved(loaded: Loaded, served: Set[str]) -> Sequence[Problem]:
+    return loaded.place(_findings(loaded.definition, served)).problems
 
 
 def _findings(definition: Definition, served: Set[str]) -> Iterator[Finding]:

@@ -17,11 +17,12 @@ from saga_engine.adapters.nats.transport import NatsTransport
 from saga_engine.adapters.sql.store import SqlEventStore
 from saga_engine.bootstrap.access import parties
 from saga_engine.bootstrap.collector import seldom_collecting
-from saga_engine.bootstrap.definitions import difference, project_definitions
+from saga_engine.bootstrap.definitions import DefinitionFile, difference, load_project
 from saga_engine.bootstrap.listeners import listener
 from saga_engine.bootstrap.names import orchestrator_name
 from saga_engine.bootstrap.prepared import opened_files, prepare
 from saga_engine.bootstrap.projections import chosen, follower, open_projection
+from saga_engine.bootstrap.served import catalogued, commands_served, tell_unserved
 from saga_engine.bootstrap.serving import START_WAIT_S, keep_time, keep_to, patiently
 from saga_engine.bootstrap.stores import open_for_its_clock, open_store
 from saga_engine.bootstrap.telling import tell_of, telling
@@ -115,7 +116,9 @@ async def _run(
         clock = StoreClock(store.now)
         await patiently(clock.sample, threads)
         if roles.orchestrator:
-            await _register(store, settings, threads)
+            definitions = load_project(settings.root)
+            await _register(store, definitions, threads)
+            tell_unserved(definitions, commands_served(participants, catalogued(settings.root)))
         async with transport(settings, START_WAIT_S) as connected:
             ground = _Ground(settings, store, clock, threads, connected, tracing(), at_the_end)
             engines: dict[str, Engine] = {}
@@ -246,9 +249,9 @@ def _databases(
     return [one for one in found if engine or one.inbox or one.checkpoints]
 
 
-async def _register(store: SqlEventStore, settings: Settings, run_sync: RunSync) -> None:
+async def _register(store: SqlEventStore, files: Sequence[DefinitionFile], run_sync: RunSync) -> None:
     """Make the project's definitions known. Changed content under a version that exists is refused, and shown."""
-    definitions = [one for versions in project_definitions(settings.root).values() for one in versions.values()]
+    definitions = [file.definition for file in files]
     changed = await patiently(lambda: register(store, definitions), run_sync)
     if changed:
         raise UsageError("\n".join(difference(one) for one in changed))

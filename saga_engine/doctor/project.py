@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from saga_engine.bootstrap.definitions import DefinitionFile, load_project
-from saga_engine.bootstrap.served import commands_served
-from saga_engine.definition.catalogue import load_catalogue
+from saga_engine.bootstrap.served import catalogued, commands_served
 from saga_engine.definition.model import Call, Child, Definition
+from saga_engine.definition.problems import nearest
 from saga_engine.doctor.finding import Finding, Severity, fine
 from saga_engine.errors import SagaEngineError
 from saga_engine.handlers import load_participants, load_projections
@@ -46,7 +46,7 @@ def read_project(settings: Settings) -> tuple[Project, Sequence[Finding]]:
     findings: list[Finding] = []
     participants: Mapping[str, MergedParticipant] | None = None
     definitions: Sequence[DefinitionFile] = ()
-    catalogued: Set[str] = frozenset()
+    elsewhere: Set[str] = frozenset()
     projections: Sequence[type[Projection]] = ()
     try:
         participants = merge(load_participants(settings.root))
@@ -62,21 +62,26 @@ def read_project(settings: Settings) -> tuple[Project, Sequence[Finding]]:
         projections = list(load_projections(settings.root).values())
     except SagaEngineError as error:
         findings += _wrong("projections", "store/", error, _NO_VIEW, "saga projections list")
-    path = settings.root / DEFINITIONS / CATALOGUE
     try:
-        catalogued = frozenset(load_catalogue(path).commands) if path.is_file() else frozenset()
+        elsewhere = catalogued(settings.root)
     except SagaEngineError as error:
         findings += _wrong("definitions", f"{DEFINITIONS}/{CATALOGUE}", error, _NO_START, "saga participants export")
-    return Project(settings, participants, definitions, catalogued, projections), findings
+    return Project(settings, participants, definitions, elsewhere, projections), findings
+
+
+def unserved_in_files(project: Project) -> Iterator[tuple[DefinitionFile, str]]:
+    """The commands that definitions ask for and no handler serves."""
+    for file in project.definitions:
+        for command in sorted(commands_of(file.definition) - project.served):
+            yield file, command
 
 
 def misfits(project: Project) -> Iterator[Finding]:
     """Commands that definitions ask for and no handler serves, and settings of participants that do not exist."""
     if project.participants is None:
         return
-    for file in project.definitions:
-        for command in sorted(commands_of(file.definition) - project.served):
-            yield _unserved(project.participants, file, command)
+    for file, command in unserved_in_files(project):
+        yield _unserved(project.participants, file, command)
     for name in sorted(project.settings.participants.keys() - project.participants.keys()):
         yield Finding(
             "configuration",
@@ -106,12 +111,14 @@ def _unserved(participants: Mapping[str, MergedParticipant], file: DefinitionFil
     participant = command.partition(".")[0]
     here = participant in participants
     what = f"asks for {command}, which no handler serves"
-    known = ", ".join(sorted(participants[participant].handlers)) if here else ", ".join(sorted(participants)) or "none"
+    names = sorted(participants[participant].handlers if here else participants)
+    hint = nearest(command.partition(".")[2] if here else participant, names)
+    known = f"{f'{participant} serves' if here else 'participants here are'} {', '.join(names) or 'none'}"
     return Finding(
         "commands",
         Severity.ERROR if here else Severity.WARNING,
         str(file.path),
-        f"{what}; {f'{participant} serves' if here else 'participants here are'} {known}",
+        "; ".join(filter(None, (what, known, hint))),
         "A command without a handler is put back again and again, and its saga waits."
         if here
         else "Unless a worker outside this project serves it, its saga waits.",

@@ -14,7 +14,7 @@ from saga_engine.core.state import SagaState, Status
 from saga_engine.core.waits import AwaitedReply, AwaitedSignal, waits_for
 from saga_engine.definition.model import Wait
 from saga_engine.doctor.finding import Finding, Severity, fine
-from saga_engine.doctor.project import Project, commands_of
+from saga_engine.doctor.project import Project, commands_of, unserved_in_files
 from saga_engine.doctor.sagas import LONG, LOOKED_AT, Look, state_of
 from saga_engine.envelope import StreamHead
 from saga_engine.identifiers import lowest_id
@@ -43,8 +43,15 @@ def unserved(look: Look, project: Project) -> Iterator[Finding]:
     for state in state_of(look, [one.stream_id for one in doubtful]):
         for command in _awaited_commands(look, doubtful, state) - project.served:
             stuck[_Stuck(state.saga, command)].append(state)
+    told = {command for _, command in unserved_in_files(project)}
     for what, states in stuck.items():
         participant = what.awaited.partition(".")[0]
+        if what.awaited in told:
+            waiting = (
+                f"{several(len(states), 'saga')} wait{'s' if len(states) == 1 else ''} for {what.awaited}, which the"
+            )
+            yield fine("waiting", what.saga, f"{waiting} finding about its definition explains")
+            continue
         yield Finding(
             "waiting",
             Severity.ERROR if participant in project.participants else Severity.WARNING,
@@ -52,7 +59,7 @@ def unserved(look: Look, project: Project) -> Iterator[Finding]:
             f"{several(len(states), 'saga')} (version {states[0].definition_version}) wait"
             f"{'s' if len(states) == 1 else ''} for {what.awaited}, which no handler serves",
             "The command is put back again and again until a worker knows it.",
-            f"write the handler for {what.awaited} again, or saga cancel {states[0].saga_id} --why TEXT",
+            f"write a handler for {what.awaited}, or saga cancel {states[0].saga_id} --why TEXT",
         )
     if not stuck:
         yield fine("waiting", "sagas", "none waits for a command that nobody serves")

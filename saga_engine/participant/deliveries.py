@@ -186,25 +186,29 @@ class Deliveries:
             self._let_go(job.delivery)
 
     async def _conclude(self, job: Job, disposition: Disposition) -> None:
+        known = self._executor.knows(job.command.command)
+        name = job.command.command if known else UNKNOWN
         match disposition:
             case Answered(answer):
                 fault = answer.code if answer.outcome is Outcome.FAILED else None
-                self._accounts.close(job, job.command.command, answer.outcome.value, fault)
+                self._accounts.close(job, name, answer.outcome.value, fault)
                 self._replies.put(Conclusion(job.delivery, (self._reply(job.command, answer),)))
             case Dead(reason, answer):
-                self._accounts.close(job, job.command.command, "dead", reason)
+                self._accounts.close(job, name, "dead", reason)
                 log.error("command goes to the dead letters", key=job.key, reason=reason, **about(job.command))
                 self._bury(job.delivery, reason, (self._reply(job.command, answer),))
             case Dropped(reason):
-                self._accounts.close(job, job.command.command, "dropped", reason)
-                log.info("command dropped", key=job.key, reason=reason, **about(job.command))
+                self._accounts.close(job, name, "dropped", reason)
+                # That a handler is missing was told by who found it so, once for all sagas.
+                if known:
+                    log.info("command dropped", key=job.key, reason=reason, **about(job.command))
                 await self._subscription.ack([job.delivery])
                 self._let_go(job.delivery)
             case PutBack(reason):
-                name = job.command.command if self._executor.knows(job.command.command) else UNKNOWN
                 # What follows the colon is the database's own words, which may hold values.
                 self._accounts.close(job, name, "put_back", reason.partition(": ")[0])
-                self._tell_trouble(job.command, reason)
+                if known:
+                    self._tell_trouble(job.command, reason)
                 await self._put_back(job.delivery)
 
     def _reply(self, command: Command, answer: Answer) -> Message:

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -23,6 +22,7 @@ from saga_engine.participant.calls import HandlerCalls
 from saga_engine.participant.failures import answer_failure
 from saga_engine.participant.fence import Fence
 from saga_engine.participant.horizon import past_horizon
+from saga_engine.participant.missing import MissingHandlers
 from saga_engine.participant.poison import MAX_CRASHED_TRIES, Tries
 from saga_engine.participant.registry import MergedParticipant
 from saga_engine.participant.signature import Handler
@@ -33,10 +33,6 @@ from saga_engine.wire import POISON
 
 if TYPE_CHECKING:
     from saga_engine.tracing import Tracing
-
-_MAX_UNKNOWN = 1_000
-
-log = structlog.get_logger("saga_engine.participant")
 
 
 class Executor:
@@ -65,7 +61,7 @@ class Executor:
         self._calls = calls
         self._fence = None if engine is None else Fence(participant, engine, settings, tracing)
         self._tries = None if engine is None else Tries(engine)
-        self._unknown: set[str] = set()
+        self._missing = MissingHandlers(participant)
         self.batching = participant.batching
 
     def knows(self, command: str) -> bool:
@@ -129,7 +125,7 @@ class Executor:
         """The handler that is to run, or what becomes of the command without one."""
         handler = self._participant.handlers.get(command.command)
         if handler is None:
-            return self._put_back_unknown(command.command)
+            return self._missing.disposition(command, now)
         if past_horizon(command.issued_at, now):
             reason = "the command is older than the horizon of 90 d, so the inbox may have forgotten its outcome"
             return Dead(reason, failed("horizon", reason))
@@ -162,14 +158,6 @@ class Executor:
             return refusal
         seconds = (command.deadline - self._clock.now()) / 1_000_000
         return await run_unfenced(handler, command, self._settings, seconds)
-
-    def _put_back_unknown(self, command: str) -> PutBack:
-        what = f"{self._participant.name}.{command}"
-        if command not in self._unknown and len(self._unknown) < _MAX_UNKNOWN:
-            self._unknown.add(command)
-            known = ", ".join(sorted(self._participant.handlers))
-            log.warning("no handler for a command: it waits for a worker that has one", command=what, known=known)
-        return PutBack(f"{what} has no handler in this worker")
 
 
 def _troubled(command: Command, error: Exception) -> Disposition:

@@ -7,6 +7,7 @@ import { JournalError } from "./journal.mjs";
 import { Unreadable, askedBy, deadLetter, parseCommand, reply } from "./protocol.mjs";
 
 const HORIZON = 90 * 86_400_000_000; // microseconds
+const LONGEST_WAIT = 5 * 60_000_000; // between two sends, microseconds
 const TRIES = 10;
 const HEARTBEAT = 5000 / 3; // a third of the ack wait, milliseconds
 const HANGS = 600_000; // milliseconds
@@ -41,7 +42,8 @@ export class Worker {
       if (!(error instanceof Unreadable)) throw error;
       return this.#bury(message, headers, askedBy(message.subject, headers), "poison", error.message);
     }
-    if (!(command.command in this.#handlers) || this.#running.has(command.key)) return putBack(message);
+    if (!(command.command in this.#handlers)) return this.#leave(message, command);
+    if (this.#running.has(command.key)) return putBack(message);
     if (this.#now() * 1000 - command.issuedAt > HORIZON) {
       return this.#bury(message, headers, command, "horizon", "the command is older than the horizon of 90 d");
     }
@@ -51,6 +53,13 @@ export class Worker {
     } finally {
       this.#running.delete(command.key);
     }
+  }
+
+  /** No handler here: another worker may have it. Of what is still wanted, a newer send has come when this one is old. */
+  #leave(message, command) {
+    const old = this.#now() * 1000 > command.deadline + LONGEST_WAIT;
+    if (old && !command.resent) return message.ack();
+    return putBack(message);
   }
 
   async #answer(message, headers, command) {

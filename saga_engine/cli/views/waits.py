@@ -25,6 +25,9 @@ from saga_engine.core.waits import (
 
 NOT_HEARD: Final[Mapping[str, str]] = MappingProxyType({})
 
+_LONG: Final = 5_000_000
+"""From when on silence may mean that nobody is there to answer, in microseconds."""
+
 
 def waits_lines(
     waits: Sequence[Awaited], state: SagaState, now: int, heard: Mapping[str, str] = NOT_HEARD
@@ -57,7 +60,8 @@ def _words(one: Awaited, key: str, now: int, heard: Mapping[str, str]) -> str:
             what = f"{_place(one.step, one.item)}: for {_whose(one.direction)} of {one.participant}.{one.command}"
             again = "" if one.next_send is None else f", asked again {_in(one.next_send, now)}"
             until = "" if one.until is None else f", given up {_in(one.until, now)}"
-            return f"{what}, attempt {one.attempt} for {_span(now - one.since)}{again}{until}"
+            doubt = "" if now - one.since < _LONG else " → saga doctor says whether a worker serves it"
+            return f"{what}, attempt {one.attempt} for {_span(now - one.since)}{again}{until}{doubt}"
         case AwaitedAttempt():
             what = f"{_place(one.step, one.item)}: for attempt {one.attempt} {_doing(one.direction)}"
             return f"{what} {_in(one.until, now)}, after {_error(one.code, one.message)}"

@@ -88,8 +88,10 @@ def test_a_command_that_is_out_is_told_with_its_next_send_and_its_limit(plan: Pl
     (row,) = rows(plan, state_after(plan), now=11)
     assert told(plan, state_after(plan), now=11)[0] == (
         "waits    pack: for the reply of store.pack, attempt 1 for 11 s, asked again in 19 s, at "
-        "2023-11-14T22:13:50.000000Z, given up in 49 s, at 2023-11-14T22:14:20.000000Z"
+        "2023-11-14T22:13:50.000000Z, given up in 49 s, at 2023-11-14T22:14:20.000000Z "
+        "→ saga doctor says whether a worker serves it"
     )
+    assert "saga doctor" not in told(plan, state_after(plan), now=4)[0], "a handler may take its time"
     assert row == {
         "for": "reply",
         "step": "pack",

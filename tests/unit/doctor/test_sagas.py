@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from saga_engine.bootstrap.definitions import DefinitionFile
 from saga_engine.core.state import Status
+from saga_engine.definition.loader import Loaded, load_text
 from saga_engine.doctor import sagas, waiting
 from saga_engine.doctor.finding import Finding, Severity
-from saga_engine.doctor.project import Project
+from saga_engine.doctor.project import Project, misfits
 from saga_engine.doctor.sagas import Look
 from saga_engine.orchestrator.plans import Plans
 from saga_engine.participant.registry import MergedParticipant
@@ -116,6 +119,27 @@ def test_a_saga_that_waits_for_a_command_whose_handler_is_gone_is_named(hotel: S
     assert "waits for hotel.reserve, which no handler serves" in found.what
     elsewhere = only(waiting.unserved(look(hotel), project(hotel, "hotel")))
     assert elsewhere.severity is Severity.WARNING
+
+
+def test_a_command_that_a_definition_of_now_asks_for_in_vain_is_told_once(hotel: SagaSystem) -> None:
+    hotel.participant("hotel").on("reserve").is_silent()
+    hotel.start("stay", {"id": "a"})
+    loaded = load_text(STAY.encode(), "stay.yaml")
+    assert isinstance(loaded, Loaded)
+    now = replace(project(hotel, "hotel.reserve"), definitions=[DefinitionFile(Path("stay.yaml"), loaded)])
+    told = [one for one in (*misfits(now), *waiting.unserved(look(hotel), now)) if one.severity is not Severity.OK]
+    (found,) = told
+    assert (found.check, found.where) == ("commands", "stay.yaml")
+    assert found.what.startswith("asks for hotel.reserve, which no handler serves; hotel serves check_in, release")
+    (counted,) = waiting.unserved(look(hotel), now)
+    assert counted.what.startswith("1 saga waits for hotel.reserve")
+
+
+def test_a_command_that_nearly_has_a_handler_is_told_with_the_right_name(hotel: SagaSystem) -> None:
+    loaded = load_text(STAY.replace("hotel.reserve", "hotel.chek_in").encode(), "stay.yaml")
+    assert isinstance(loaded, Loaded)
+    found = only(misfits(replace(project(hotel), definitions=[DefinitionFile(Path("stay.yaml"), loaded)])))
+    assert 'did you mean "check_in"?' in found.what
 
 
 def test_a_handler_that_is_gone_is_no_matter_to_sagas_that_do_not_wait_for_it(hotel: SagaSystem) -> None:

@@ -108,20 +108,6 @@ async def test_missing_inbox_tables_give_no_reply_but_a_hint(bench: Bench) -> No
     assert "saga db upgrade" in str(logs)
 
 
-async def test_an_unknown_command_is_put_back_and_warned_about_once(bench: Bench) -> None:
-    @bench.payment.command
-    def debit(ctx: Context) -> None: ...
-
-    with capture_logs() as logs:
-        async with bench.working():
-            for _ in range(3):
-                bench.subscription.deliver(forward("capture"))
-            await until(lambda: len(bench.subscription.put_back) == 3)
-    assert bench.transport.published == []
-    (entry,) = [entry for entry in logs if entry["event"].startswith("no handler")]
-    assert (entry["command"], entry["known"]) == ("payment.capture", "debit")
-
-
 async def test_an_unreadable_message_goes_to_the_dead_letters(bench: Bench) -> None:
     @bench.payment.command
     def debit(ctx: Context) -> None: ...
