@@ -16,6 +16,7 @@ import click
 from saga_engine.cli.output import Format, plain, write, write_rows
 from saga_engine.cli.progress import Bar, progress
 from saga_engine.definition.inputs import InputRejected
+from saga_engine.elapsed import elapsed
 from saga_engine.envelope import partition_of
 from saga_engine.errors import SagaEngineError
 from saga_engine.orchestrator.bulk import LineStarted, read_lines, start_lines
@@ -45,8 +46,8 @@ class _Tally:
     to_ring: dict[int, UUID] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        seconds = time.monotonic() - self.began
-        return f"started {self.started:,}, there already {self.there:,}, refused {self.refused:,} in {seconds:.1f} s"
+        took = elapsed(round((time.monotonic() - self.began) * 1e6))
+        return f"started {self.started:,}, there already {self.there:,}, refused {self.refused:,} in {took}"
 
 
 def start_from(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from saga_engine.doctor.finding import Finding, Severity, fine
+from saga_engine.elapsed import elapsed
 
 MOST_SKEW_US: Final = 1_000_000
 """Beyond what reading a clock over a network may cost, and what synchronised clocks are apart."""
@@ -22,8 +23,8 @@ def skew(where: str, read: Callable[[], int]) -> Finding:
 def skew_finding(where: str, ahead: int) -> Finding:
     """What it means that the clock over there is `ahead` microseconds before ours."""
     if abs(ahead) <= MOST_SKEW_US:
-        return fine("clock", where, f"its clock is within {abs(ahead) / 1_000:,.0f} ms of this machine's")
-    what = f"its clock is {abs(ahead) / 1_000_000:,.1f} s {'ahead of' if ahead > 0 else 'behind'} this machine's"
+        return fine("clock", where, f"its clock is within {elapsed(abs(ahead))} of this machine's")
+    what = f"its clock is {elapsed(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} this machine's"
     return Finding(
         "clock",
         Severity.WARNING,

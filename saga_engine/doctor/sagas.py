@@ -5,6 +5,7 @@ Looks at a few of each, whatever there is; which command one of them waits for i
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,9 +13,10 @@ from uuid import UUID
 
 from saga_engine.codec import decode_events
 from saga_engine.core.events import Suspended
-from saga_engine.core.state import SagaState, Status
-from saga_engine.core.waits import blocked_steps
+from saga_engine.core.state import SagaState, Status, address
+from saga_engine.core.waits import AwaitedOperator, blocked_steps
 from saga_engine.doctor.finding import Finding, Severity, fine
+from saga_engine.elapsed import elapsed
 from saga_engine.envelope import PARTITIONS, StreamHead
 from saga_engine.identifiers import lowest_id
 from saga_engine.orchestrator.loading import Unloadable, load
@@ -56,13 +58,26 @@ def blocked(look: Look) -> Iterator[Finding]:
     if not total:
         yield fine("blocked", "sagas", "none is blocked")
     for state in state_of(look, [head.stream_id for head in heads]):
-        errors = "; ".join(f"{one.step}: {one.code}: {one.message}" for one in blocked_steps(state))
         why = "Something that was done is not undone, or cannot go on, before somebody acts."
         next_ = f"saga show {state.saga_id}, then saga retry, resolve or skip it"
-        yield Finding("blocked", Severity.ERROR, _name(state), f"is blocked: {errors}", why, next_)
+        what = f"is blocked: {_causes(blocked_steps(state))}"
+        yield Finding("blocked", Severity.ERROR, f"{state.saga} {state.key}", what, why, next_)
     if total > len(heads):
         what = f"and {several(total - len(heads), 'saga')} more"
         yield Finding("blocked", Severity.ERROR, "sagas", what, "", "saga list --status blocked")
+
+
+def _causes(steps: Sequence[AwaitedOperator]) -> str:
+    """What blocks the saga, each cause once, with the steps and items that it stands in the way of."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for one in sorted(steps, key=lambda one: (one.step, one.item or 0)):
+        places[f"{one.code}: {one.message}" if one.message else one.code].append(address(one.step, one.item))
+    return "; ".join(f"{_first(names)}: {cause}" for cause, names in places.items())
+
+
+def _first(names: Sequence[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def suspended(look: Look) -> Iterator[Finding]:
@@ -73,7 +88,7 @@ def suspended(look: Look) -> Iterator[Finding]:
         held = [event for event in decode_events(saga_id, stream.events) if isinstance(event, Suspended)]
         if held and held[-1].at < look.now - LONG:
             found = True
-            what = f"has been suspended for {_days(look.now - held[-1].at)}"
+            what = f"has been suspended for {elapsed(look.now - held[-1].at)}"
             why = "Nothing is sent for it, and its own time-out runs on."
             where = f"{stream.head.saga} {stream.head.key}"
             yield Finding("suspended", Severity.WARNING, where, what, why, f"saga resume {saga_id} --why TEXT")
@@ -99,7 +114,7 @@ def over_sla(look: Look) -> Iterator[Finding]:
                 "sla",
                 Severity.WARNING,
                 saga,
-                f"{many} over the sla, the oldest started {_days(look.now - late[-1].started_at)} ago",
+                f"{many} over the sla, the oldest started {elapsed(look.now - late[-1].started_at)} ago",
                 "Its author expected it to have ended by now.",
                 f"saga show {late[-1].stream_id}",
             )
@@ -119,7 +134,7 @@ def overdue(look: Look) -> Iterator[Finding]:
         yield fine("overdue", "sagas", "none has been due for more than a minute")
         return
     many = f"{'at least ' if len(heads) == LOOKED_AT else ''}{several(len(heads), 'saga')}"
-    since = _days(look.now - (heads[0].next_due or look.now))
+    since = elapsed(look.now - (heads[0].next_due or look.now))
     yield Finding(
         "overdue",
         Severity.ERROR,
@@ -147,15 +162,3 @@ def unpublished(look: Look) -> Iterator[Finding]:
         "Its commands may not have reached anybody: no orchestrator runs, or NATS takes no messages.",
         "saga run --orchestrator; the findings about NATS stand above",
     )
-
-
-def _name(state: SagaState) -> str:
-    return f"{state.saga} {state.key}"
-
-
-def _days(microseconds: int) -> str:
-    """A time in its largest unit, for people: exact enough to judge it by."""
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if microseconds >= size * 1_000_000:
-            return f"{microseconds // (size * 1_000_000):,} {unit}"
-    return f"{microseconds // 1_000_000} s"

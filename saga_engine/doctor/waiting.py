@@ -78,9 +78,9 @@ def unsignalled(look: Look) -> Iterator[Finding]:
     hashes = {head.stream_id: head.definition_hash for head in endless}
     stuck: dict[_Stuck, list[SagaState]] = defaultdict(list)
     for state in state_of(look, list(hashes)):
-        for one in _endless_waits(look, hashes[state.saga_id], state):
-            if state.steps[one.step].opened_at < look.now - LONG:
-                stuck[_Stuck(state.saga, one.event)].append(state)
+        waits = _endless_waits(look, hashes[state.saga_id], state)
+        for event in {one.event for one in waits if state.steps[one.step].opened_at < look.now - LONG}:
+            stuck[_Stuck(state.saga, event)].append(state)
     for what, states in stuck.items():
         yield Finding(
             "waiting",

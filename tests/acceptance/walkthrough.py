@@ -21,7 +21,7 @@ _EXIT: Final = re.compile(r"#\s*exit (\d+)")
 _VARIABLE: Final = (
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "ID"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z"), "TIME"),
-    (re.compile(r"\d+\.\d{3} s\b"), "DURATION"),
+    (re.compile(r"\d+(\.\d+)? s\b|\d+ min( \d+ s)?\b"), "DURATION"),
     (re.compile(r"[ \t]+"), " "),
 )
 

@@ -22,6 +22,7 @@ from saga_engine.cli.output import (
     write_table,
 )
 from saga_engine.cli.progress import progress
+from saga_engine.elapsed import elapsed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -163,7 +164,7 @@ def _print_lag(found: Sequence[Lag], now: int, output: Format) -> None:
     if not found:
         click.echo(_NONE, err=True)
         return
-    header = ("PROJECTION", "SAGAS", "BEHIND", "EVENTS", "SECONDS", "HELD BACK")
+    header = ("PROJECTION", "SAGAS", "BEHIND", "EVENTS", "LAG", "HELD BACK")
     write_table(header, [_lag_row(one, now) for one in found])
     for one in found:
         for held in one.held_back:
@@ -171,9 +172,8 @@ def _print_lag(found: Sequence[Lag], now: int, output: Format) -> None:
 
 
 def _lag_row(one: Lag, now: int) -> tuple[Part, ...]:
-    seconds = _seconds(one, now)
     held: Part = Styled(f"{one.troubled:,}", "red") if one.troubled else "0"
-    return one.projection, f"{one.sagas:,}", f"{one.behind:,}", f"{one.events:,}", f"{seconds:,.1f}", held
+    return one.projection, f"{one.sagas:,}", f"{one.behind:,}", f"{one.events:,}", elapsed(_lag_us(one, now)), held
 
 
 def _lag_json(one: Lag, now: int) -> dict[str, Json]:
@@ -182,7 +182,7 @@ def _lag_json(one: Lag, now: int) -> dict[str, Json]:
         "sagas": one.sagas,
         "behind": one.behind,
         "events": one.events,
-        "seconds": _seconds(one, now),
+        "seconds": _lag_us(one, now) / 1_000_000,
         "oldest": None if one.oldest is None else rfc3339(one.oldest),
         "held_back": one.troubled,
         "reasons": [
@@ -192,5 +192,5 @@ def _lag_json(one: Lag, now: int) -> dict[str, Json]:
     }
 
 
-def _seconds(one: Lag, now: int) -> float:
-    return 0.0 if one.oldest is None else max(0, now - one.oldest) / 1_000_000
+def _lag_us(one: Lag, now: int) -> int:
+    return 0 if one.oldest is None else max(0, now - one.oldest)

@@ -71,8 +71,12 @@ def _on_blocked(verb: Verb, text: str, *, reason: bool) -> click.Command:
 
     @click.command(verb.value, help=text + _MANY)
     @_verb_options
-    @click.option("--step", metavar="NAME", help="Only this blocked step. Default: all that are blocked.")
-    @click.option("--item", type=click.IntRange(min=0), help="With --step: this item of it, counted from 0.")
+    @click.option("--step", metavar="NAME[/ITEM]", help="Only this blocked step, or item of it. Default: all.")
+    @click.option(
+        "--item",
+        type=click.IntRange(min=0),
+        help="With --step NAME: the same as --step NAME/ITEM.",
+    )
     @pass_frame
     def command(
         frame: Frame,

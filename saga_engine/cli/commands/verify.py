@@ -11,6 +11,7 @@ import click
 
 from saga_engine.cli.output import Format, Part, Styled, output_option, write, write_json
 from saga_engine.cli.progress import progress
+from saga_engine.elapsed import elapsed
 from saga_engine.plural import several
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _lines(
     else:
         yield [f"{file}: ", Styled("not exhausted", "yellow"), ": no property is broken so far, and none is proved;"]
         yield ["  allow more with --max-states, or ask for less with --faults"]
-    yield [f"explored {_size(result)} in {seconds:.1f} s"]
+    yield [f"explored {_size(result)} in {elapsed(round(seconds * 1e6))}"]
     yield from _listed("assumed", assumed(whole.definition, fenced, faults))
     yield from _listed("abstracted", abstracted(whole.definition))
 

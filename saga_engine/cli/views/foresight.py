@@ -14,9 +14,13 @@ from saga_engine.cli.views.saga import status_part
 from saga_engine.core.events import Direction
 from saga_engine.core.foresight import ForeseenCommand, Foresight, Wave
 from saga_engine.core.plan import Plan
+from saga_engine.core.state import address
 from saga_engine.definition.model import Json, Wait
+from saga_engine.elapsed import elapsed
 
 _MOST_CAUSES: Final = 6
+_CANCEL: Final = "cancel"
+"""The one cause that the core names by its verb, as `--if` takes it."""
 
 
 def foresight_lines(foresight: Foresight, plan: Plan) -> list[list[Part]]:
@@ -24,7 +28,7 @@ def foresight_lines(foresight: Foresight, plan: Plan) -> list[list[Part]]:
     ways = _ways(plan)
     lines: list[list[Part]] = [[Styled(f"note: {note}", "yellow")] for note in foresight.notes]
     for number, wave in enumerate(foresight.waves, start=1):
-        lines.append([Styled(f"{number}. ", bold=True), f"when {_causes(wave, ways)}{_later(wave)}"])
+        lines.append([Styled(f"{number}. ", bold=True), f"{_later(wave)}when {_causes(wave, ways)}"])
         lines += [_command(command) for command in wave.commands]
         lines += [[f"   ✉ {event}"] for event in wave.events]
     lines.append(["the saga would be ", status_part(foresight.status)])
@@ -47,23 +51,20 @@ def _ways(plan: Plan) -> Mapping[str, str]:
 
 
 def _causes(wave: Wave, ways: Mapping[str, str]) -> str:
-    shown, more = [cause + ways.get(cause, "") for cause in wave.after[:_MOST_CAUSES]], len(wave.after) - _MOST_CAUSES
+    told = ["the saga is cancelled" if cause == _CANCEL else cause + ways.get(cause, "") for cause in wave.after]
+    shown, more = told[:_MOST_CAUSES], len(wave.after) - _MOST_CAUSES
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
 def _later(wave: Wave) -> str:
-    return f", {wave.wait_us / 1e6:g} s later" if wave.wait_us else ""
+    return f"after {elapsed(wave.wait_us)}, " if wave.wait_us else ""
 
 
 def _command(command: ForeseenCommand) -> list[Part]:
     undoes = command.direction is Direction.COMPENSATE
     sign = Styled("   ← " if undoes else "   → ", "yellow" if undoes else "cyan")
-    what = f"{command.participant}.{command.command} for {_place(command)}"
+    what = f"{command.participant}.{command.command} for {address(command.step, command.item)}"
     return [sign, f"{what}  {brief_json(command.payload, 80)}"]
-
-
-def _place(command: ForeseenCommand) -> str:
-    return command.step if command.item is None else f"{command.step}/{command.item}"
 
 
 def _wave(wave: Wave) -> Mapping[str, Json]:

@@ -11,6 +11,7 @@ from saga_engine.cli.views.saga import status_part
 from saga_engine.core.state import Status
 from saga_engine.definition.model import Json
 from saga_engine.documents.saga import head_json
+from saga_engine.elapsed import elapsed
 from saga_engine.envelope import StreamHead
 
 _ALWAYS: Final = (Status.RUNNING, Status.COMPLETED)
@@ -73,18 +74,14 @@ def _rounded(per_s: float | None) -> float | None:
 
 def _oldest(overview: Overview) -> str:
     one = overview.oldest
-    return "none" if one is None else f"{one.saga} {one.key} for {_seconds(overview.at - one.started_at)}"
+    return "none" if one is None else f"{one.saga} {one.key} for {elapsed(overview.at - one.started_at)}"
 
 
 def _newest(head: StreamHead, now: int) -> Sequence[Part]:
-    took = _seconds((now if head.ended_at is None else head.ended_at) - head.started_at)
+    took = elapsed((now if head.ended_at is None else head.ended_at) - head.started_at)
     return head.saga, head.key, status_part(head.status), took, Styled(str(head.stream_id), dim=True)
 
 
 def _count(overview: Overview, name: str, status: Status) -> Part:
     count = overview.counts.get((name, status), 0)
     return Styled(f"{count:,}", status_part(status).colour) if count else Styled("-", dim=True)
-
-
-def _seconds(microseconds: int) -> str:
-    return f"{max(microseconds, 0) / 1e6:,.1f} s"

@@ -11,6 +11,7 @@ from typing import Final
 from saga_engine.cli.output import Part, Styled, brief_json, rfc3339
 from saga_engine.core.bounds import MANY_EVENTS, MOST_EVENTS
 from saga_engine.core.state import SagaState, Status
+from saga_engine.elapsed import elapsed
 
 COLOURS: Final[Mapping[str, str]] = {
     Status.COMPLETED: "green",
@@ -28,13 +29,13 @@ def saga_heading(state: SagaState, now: int) -> list[list[Part]]:
 
     `now`: until when one that goes on has taken so far.
     """
-    took = ((now if state.ended_at is None else state.ended_at) - state.started_at) / 1e6
+    took = (now if state.ended_at is None else state.ended_at) - state.started_at
     lines: list[list[Part]] = [
         [
             Styled(state.saga, bold=True),
             f"  {state.key}  ",
             status_part(state.status),
-            f"  {'for' if state.ended_at is None else 'in'} {max(took, 0):.3f} s",
+            f"  {'for' if state.ended_at is None else 'in'} {elapsed(took)}",
         ]
     ]
     if state.failure is not None:

@@ -15,6 +15,7 @@ from saga_engine.core.events import Direction, Event
 from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState, StepState, StepStatus, UndoStatus, split
 from saga_engine.documents.saga import step_status
+from saga_engine.elapsed import elapsed
 from saga_engine.plural import several
 
 BAR: Final = 32
@@ -100,8 +101,8 @@ def _facts(known: StepState, spans: tuple[_Span, _Span | None], now: int) -> lis
 
 def _took(span: _Span, now: int) -> str:
     if span.ended is None:
-        return f"for {max(now - span.began, 0) / 1e6:.3f} s"
-    return f"{(span.ended - span.began) / 1e6:.3f} s"
+        return f"for {elapsed(now - span.began)}"
+    return elapsed(span.ended - span.began)
 
 
 def _compensations(state: SagaState, events: Sequence[Event]) -> Mapping[str, _Span]:

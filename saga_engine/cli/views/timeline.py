@@ -14,7 +14,9 @@ from saga_engine.cli.output import Part, Styled, brief_json, rfc3339
 from saga_engine.core import events as e
 from saga_engine.core.events import Direction, Effect, Event
 from saga_engine.core.forward import GAVE_UP
+from saga_engine.core.state import address
 from saga_engine.definition.model import Json
+from saga_engine.elapsed import elapsed, exactly_elapsed
 from saga_engine.plural import several
 
 StepEvent: TypeAlias = (
@@ -70,7 +72,7 @@ def timeline(
     start = events[0].at if events else 0
     return [
         [
-            Styled(f"  {f'+{_span(one.at - start)}':>11}  ", dim=True),
+            Styled(f"  {f'+{exactly_elapsed(one.at - start)}':>11}  ", dim=True),
             Styled(one.sign, one.colour),
             f" {one.subject:<{width}}  ",
             Styled(one.text, one.colour),
@@ -124,7 +126,7 @@ def entry(event: Event) -> Entry:
 
 def _step_entry(event: StepEvent) -> Entry:
     def told(sign: str, text: str, colour: str | None = None) -> Entry:
-        subject = event.step if isinstance(event, _WHOLE_STEP) or event.item is None else f"{event.step}[{event.item}]"
+        subject = event.step if isinstance(event, _WHOLE_STEP) else address(event.step, event.item)
         return Entry(event.at, sign, subject, text, colour)
 
     match event:
@@ -164,15 +166,6 @@ def _step_entry(event: StepEvent) -> Entry:
 _WHOLE_STEP = (e.StepSkipped, e.ItemsFixed, e.TimerSet, e.TimerFired)
 
 
-def _span(microseconds: int) -> str:
-    seconds = microseconds / 1e6
-    if seconds < 100:
-        return f"{seconds:.3f} s"
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"
-
-
 def _with(text: str, value: Json) -> str:
     return text if value is None else f"{text}  {brief_json(value, 80)}"
 
@@ -188,4 +181,4 @@ def _who(who: str, why: str) -> str:
 def _again(at: int, retry_at: int | None) -> str:
     if retry_at is None:
         return "; no further attempt"
-    return f"; next attempt in {_span(max(retry_at - at, 0))}"
+    return f"; next attempt in {elapsed(retry_at - at)}"

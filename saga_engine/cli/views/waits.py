@@ -11,7 +11,7 @@ from typing import Final, assert_never
 
 from saga_engine.cli.output import Part, Styled, rfc3339
 from saga_engine.core.events import Direction
-from saga_engine.core.state import SagaState
+from saga_engine.core.state import SagaState, address
 from saga_engine.core.verbs import verbs_for
 from saga_engine.core.waits import (
     Awaited,
@@ -22,6 +22,7 @@ from saga_engine.core.waits import (
     AwaitedSignal,
     AwaitedTime,
 )
+from saga_engine.elapsed import elapsed
 
 NOT_HEARD: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -46,7 +47,7 @@ def waits_lines(
 
 def blocked_words(blocked: Sequence[AwaitedOperator], key: str) -> str:
     """Which steps are blocked by what, and what to do next, on one line."""
-    errors = ", ".join(f"{_place(one.step, one.item)}: {_error(one.code, one.message)}" for one in blocked)
+    errors = ", ".join(f"{address(one.step, one.item)}: {_error(one.code, one.message)}" for one in blocked)
     return f"{errors} → {_next_step(key)}"
 
 
@@ -57,44 +58,30 @@ def _next_step(key: str) -> str:
 def _words(one: Awaited, key: str, now: int, heard: Mapping[str, str]) -> str:
     match one:
         case AwaitedReply():
-            what = f"{_place(one.step, one.item)}: for {_whose(one.direction)} of {one.participant}.{one.command}"
+            what = f"{address(one.step, one.item)}: for {_whose(one.direction)} of {one.participant}.{one.command}"
             again = "" if one.next_send is None else f", asked again {_in(one.next_send, now)}"
             until = "" if one.until is None else f", given up {_in(one.until, now)}"
             doubt = "" if now - one.since < _LONG else " → saga doctor says whether a worker serves it"
-            return f"{what}, attempt {one.attempt} for {_span(now - one.since)}{again}{until}{doubt}"
+            return f"{what}, attempt {one.attempt} for {elapsed(now - one.since)}{again}{until}{doubt}"
         case AwaitedAttempt():
-            what = f"{_place(one.step, one.item)}: for attempt {one.attempt} {_doing(one.direction)}"
+            what = f"{address(one.step, one.item)}: for attempt {one.attempt} {_doing(one.direction)}"
             return f"{what} {_in(one.until, now)}, after {_error(one.code, one.message)}"
         case AwaitedTime():
-            return f"{_place(one.step, one.item)}: to go on {_in(one.until, now)}"
+            return f"{address(one.step, one.item)}: to go on {_in(one.until, now)}"
         case AwaitedSignal():
             until = "" if one.until is None else f", until its time is up {_in(one.until, now)}"
             other = f", or an event on {heard[one.step]}" if one.step in heard else ""
             return f"{one.step}: for the signal {one.event}{other}{until} → saga signal {key} {one.event}"
         case AwaitedOperator():
             error = _error(one.code, one.message)
-            return f"{_place(one.step, one.item)}: blocked {_doing(one.direction)}, {error} → {_next_step(key)}"
+            return f"{address(one.step, one.item)}: blocked {_doing(one.direction)}, {error} → {_next_step(key)}"
         case AwaitedResume():
             return f"suspended → saga resume {key} --why TEXT"
     assert_never(one)
 
 
 def _in(at: int, now: int) -> str:
-    return f"in {_span(at - now)}, at {rfc3339(at)}"
-
-
-def _span(microseconds: int) -> str:
-    """A time as people say it: to the second, and from minutes on as a clock shows it."""
-    seconds = max(round(microseconds / 1e6), 0)
-    if seconds < 100:
-        return f"{seconds} s"
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"
-
-
-def _place(step: str, item: int | None) -> str:
-    return step if item is None else f"{step}/{item}"
+    return f"in {elapsed(at - now)}, at {rfc3339(at)}"
 
 
 def _whose(direction: Direction) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ def test_a_plan_tells_the_waves_of_a_cancel_and_writes_nothing(trips: Trips, sag
     ]
     assert saga("plan", "t-1", "--if", "cancel").out.splitlines() == [
         "trip  t-1  if cancel",
-        "1. when cancel",
+        "1. when the saga is cancelled",
         '   ← hotel.release for reserve  {"why": "cancelled"}',
         "2. when reserve is undone",
         "the saga would be compensated",
@@ -156,13 +157,30 @@ def test_a_wait_that_an_event_ends_as_well_says_on_which_subject(project: Path, 
     assert "an event on" not in saga("plan", "t-1", "--if", "fail@pay").out
 
 
+def test_a_history_for_people_tells_later_times_as_times_and_one_for_programs_as_they_are_stored(
+    trips: Trips, saga: Saga
+) -> None:
+    trips.start("t-1")
+    trips.give("t-1", succeeds("reserve"))
+    (timer,) = [
+        row
+        for row in map(json.loads, saga("history", "t-1", "-o", "jsonl").out.splitlines())
+        if row["type"] == "TimerSet"
+    ]
+    assert isinstance(timer["data"]["due"], int)
+    (told,) = [line for line in saga("history", "t-1").out.splitlines() if "TimerSet" in line]
+    assert re.search(r'"due": "\d{4}-\d\d-\d\dT[\d:.]+Z"', told), told
+    assert str(timer["data"]["due"]) not in told
+
+
 def test_a_wait_fails_when_its_time_is_over(trips: Trips, saga: Saga) -> None:
     trips.start("t-1")
     trips.give("t-1", succeeds("reserve"))
     foreseen = json.loads(saga("plan", "t-1", "--if", "fail@confirm", "-o", "json").out)
     assert foreseen["waves"][0]["after"] == ["no Confirmed comes for confirm"]
     assert 3_500_000 < foreseen["waves"][0]["wait_ms"] <= 3_600_000
-    assert "s later" in saga("plan", "t-1", "--if", "fail@confirm").out
+    told = saga("plan", "t-1", "--if", "fail@confirm").out.splitlines()[1]
+    assert re.fullmatch(r"1\. after (1 h|59 min( \d+ s)?), when no Confirmed comes for confirm", told), told
 
 
 def test_a_cancel_while_the_pivot_is_open_rests_on_its_rejection(trips: Trips, saga: Saga) -> None:

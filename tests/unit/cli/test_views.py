@@ -57,7 +57,7 @@ def test_a_timeline_tells_when_to_what_and_what_happened() -> None:
         "     +0.001 s  → create_order   command sent",
         '     +0.002 s  ✓ create_order   succeeded  {"status": "pending"}',
         "     +0.003 s  → debit_payment  command sent",
-        "     +0.004 s  ! debit_payment  failed: timeout: no answer; next attempt in 1.000 s",
+        "     +0.004 s  ! debit_payment  failed: timeout: no answer; next attempt in 1 s",
         "     +1.004 s  → debit_payment  command sent, attempt 2",
         "     +1.005 s  ✗ debit_payment  rejected: card_declined: over the limit",
         "     +1.005 s  ↶ saga           compensates: debit_payment failed, card_declined: over the limit",
@@ -129,15 +129,15 @@ def test_every_event_has_a_line_of_its_own(event_type: type[Event]) -> None:
 
 @pytest.mark.parametrize(
     ("microseconds", "shown"),
-    [(0, "+0.000 s"), (99_999_000, "+99.999 s"), (100_000_000, "+0:01:40"), (90_061_000_000, "+25:01:01")],
+    [(0, "+0.000 s"), (59_949_000, "+59.949 s"), (100_000_000, "+1 min 40 s"), (90_061_000_000, "+1 d 1 h")],
 )
-def test_long_times_are_told_in_hours(microseconds: int, shown: str) -> None:
+def test_long_times_are_told_in_their_two_largest_units(microseconds: int, shown: str) -> None:
     lines = timeline([STARTED, e.SagaCompensated(START + microseconds)])
     assert text(lines[1]).split("  ●")[0].strip() == shown
 
 
 def test_an_item_is_named_by_its_step_and_index() -> None:
-    assert entry(e.StepSucceeded(START, "ship", item=3)).subject == "ship[3]"
+    assert entry(e.StepSucceeded(START, "ship", item=3)).subject == "ship/3"
 
 
 def test_the_json_of_a_saga_has_exactly_the_promised_keys_and_steps_in_order() -> None:
@@ -208,7 +208,7 @@ def test_a_step_that_is_undone_shows_how_far_that_is(undoing: list[Event], expec
 def test_the_heading_names_saga_key_status_and_failure() -> None:
     lines = [text(line) for line in saga_heading(state(COMPENSATED), START)]
     assert lines[:2] == [
-        "place_order  o-1  compensated  in 1.006 s",
+        "place_order  o-1  compensated  in 1 s",
         "  failure  debit_payment: card_declined: over the limit",
     ]
     assert "  ended    2023-11-14T22:13:21.006000Z" in lines
@@ -216,7 +216,7 @@ def test_the_heading_names_saga_key_status_and_failure() -> None:
 
 def test_the_heading_of_a_saga_that_goes_on_says_for_how_long() -> None:
     first, *_ = saga_heading(state(CREATED), START + 2_500_000)
-    assert text(first) == "place_order  o-1  running  for 2.500 s"
+    assert text(first) == "place_order  o-1  running  for 2.5 s"
 
 
 def test_the_heading_of_a_blocked_saga_names_what_is_blocked() -> None:

@@ -280,7 +280,7 @@ def test_a_picture_keeps_to_the_rows_there_are_and_says_what_it_leaves_out() -> 
     overview = Overview(START + SECOND, names, 1.25, None, newest[0], newest)
     lines = [text(line) for line in overview_lines(overview, 20)]
     assert len(lines) == 20
-    assert lines[0] == "started 1.2/s  ended -/s  open 40,000  blocked 0  oldest open trip t-0 for 1.0 s"
+    assert lines[0] == "started 1.2/s  ended -/s  open 40,000  blocked 0  oldest open trip t-0 for 1 s"
     assert any(line == "and 29 more; choose one with --saga NAME" for line in lines)
     assert any(line.startswith("trip") for line in lines)
     assert text(overview_line(overview)) == lines[0]

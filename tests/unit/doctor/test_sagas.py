@@ -34,6 +34,27 @@ steps:
   - {step: check_in, kind: retriable, call: hotel.check_in}
 """
 
+PARTY = """
+saga: party
+version: 1
+key: ${{ input.id }}
+steps:
+  - step: reserve
+    call: hotel.reserve
+    for_each: {in: "${{ input.guests }}", as: guest}
+    compensate: {call: hotel.release, retry: {maximum_attempts: 2, initial_interval: 10ms}}
+  - {step: confirm, wait: {event: Confirmed}}
+"""
+
+TWICE = """
+saga: twice
+version: 1
+key: ${{ input.id }}
+steps:
+  - {step: guest, needs: [], wait: {event: Confirmed}}
+  - {step: house, needs: [], wait: {event: Confirmed}}
+"""
+
 
 @pytest.fixture
 def hotel() -> Iterator[SagaSystem]:
@@ -88,6 +109,27 @@ def test_blocked_sagas_are_named_with_their_error_and_the_rest_of_many_is_counte
     assert (found[-1].what, found[-1].next) == ("and 2 sagas more", "saga list --status blocked")
 
 
+def test_what_blocks_many_items_of_a_step_is_told_once_with_the_first_of_them() -> None:
+    with SagaSystem(PARTY) as system:
+        guests = sagas.NAMED + 2
+        system.participant("hotel").on("release").fails("nobody", "there is nobody at the desk")
+        saga = system.start("party", {"id": "a", "guests": list(range(guests))})
+        saga.cancel()
+        saga.becomes(Status.BLOCKED)
+        system.advance("1m")
+        found = only(sagas.blocked(look(system)))
+    named = ", ".join(f"reserve/{number}" for number in range(sagas.NAMED))
+    assert found.what == f"is blocked: {named} and 2 more: nobody: there is nobody at the desk"
+
+
+def test_a_saga_that_waits_twice_for_one_signal_is_one_saga() -> None:
+    with SagaSystem(TWICE) as system:
+        system.start("twice", {"id": "a"})
+        system.advance("2d")
+        found = only(waiting.unsignalled(look(system)))
+    assert found.what == "1 saga for more than a day in a wait for Confirmed, which has no time limit"
+
+
 def test_a_saga_that_is_suspended_for_more_than_a_day_is_named(hotel: SagaSystem) -> None:
     saga = hotel.start("stay", {"id": "a"})
     hotel.advance("2d")
@@ -95,7 +137,7 @@ def test_a_saga_that_is_suspended_for_more_than_a_day_is_named(hotel: SagaSystem
     assert only(sagas.suspended(look(hotel))).severity is Severity.OK
     hotel.advance("30h")
     found = only(sagas.suspended(look(hotel)))
-    assert (found.where, found.what) == ("stay a", "has been suspended for 1 d")
+    assert (found.where, found.what) == ("stay a", "has been suspended for 1 d 6 h")
     assert found.next.startswith("saga resume ")
 
 
@@ -106,7 +148,7 @@ def test_sagas_over_their_sla_are_counted_and_the_oldest_is_shown(hotel: SagaSys
     assert only(sagas.over_sla(look(hotel))).severity is Severity.OK
     hotel.advance("45m")
     found = only(sagas.over_sla(look(hotel)))
-    assert (found.where, found.what) == ("stay", "1 saga over the sla, the oldest started 1 h ago")
+    assert (found.where, found.what) == ("stay", "1 saga over the sla, the oldest started 1 h 15 min ago")
     hotel.advance("2h")
     assert "2 sagas" in only(sagas.over_sla(look(hotel))).what
 
