@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from saga_engine.core.state import Status
-from saga_engine.core.verbs import verbs_for
+from saga_engine.core.verbs import useful_verbs
 from saga_engine.core.waits import AwaitedOperator, blocked_steps
 from saga_engine.definition.model import Json
 from saga_engine.documents.saga import head_json
@@ -26,14 +26,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A page of sagas, and what blocks those of them that are blocked."""
+    """A page of sagas; of those that are blocked what blocks them, and which verbs are of use."""
 
     heads: Sequence[StreamHead]
     blocked: Mapping[UUID, Sequence[AwaitedOperator]]
+    verbs: Mapping[UUID, Sequence[str]]
 
     def rows(self) -> list[Mapping[str, Json]]:
         """A row for each; of a blocked saga also what blocks it and what can be done."""
-        return [_row(head, self.blocked.get(head.stream_id)) for head in self.heads]
+        return [_row(head, self.blocked.get(head.stream_id), self.verbs.get(head.stream_id, ())) for head in self.heads]
 
 
 def started_before(client: Client, older_than: int | None) -> UUID | None:
@@ -48,8 +49,13 @@ def listed(client: Client, wanted: StreamFilter, older_than: int | None = None) 
     """
     bounds = [bound for bound in (wanted.before, started_before(client, older_than)) if bound is not None]
     heads = _page(client, replace(wanted, before=min(bounds, default=None)))
-    blocked = [head.stream_id for head in heads if head.status == Status.BLOCKED]
-    return Listed(heads, {saga_id: blocked_steps(state) for saga_id, state in client.states(blocked).items()})
+    plans = {head.stream_id: client.plan(head.definition_hash) for head in heads if head.status == Status.BLOCKED}
+    states = client.states(list(plans))
+    return Listed(
+        heads,
+        {saga_id: blocked_steps(state) for saga_id, state in states.items()},
+        {saga_id: useful_verbs(plans[saga_id], state) for saga_id, state in states.items()},
+    )
 
 
 def _page(client: Client, wanted: StreamFilter) -> Sequence[StreamHead]:
@@ -65,11 +71,11 @@ def _page(client: Client, wanted: StreamFilter) -> Sequence[StreamHead]:
     return [*first, *[head for head in others if head.stream_id not in seen][:left]]
 
 
-def _row(head: StreamHead, steps: Sequence[AwaitedOperator] | None) -> Mapping[str, Json]:
+def _row(head: StreamHead, steps: Sequence[AwaitedOperator] | None, verbs: Sequence[str]) -> Mapping[str, Json]:
     if steps is None:
         return head_json(head)
     return {
         **head_json(head),
         "blocked": [blocked_json(step) for step in steps],
-        "verbs": verbs_for(Status(head.status)),
+        "verbs": list(verbs),
     }

@@ -14,8 +14,9 @@ from uuid import UUID
 from saga_engine.core.decider import Decided, Decision, Ignored, Refused, decide
 from saga_engine.core.events import CancelRequested, CompensationBegan
 from saga_engine.core.inputs import Input, Signal
-from saga_engine.core.state import SagaState, Status
-from saga_engine.core.verbs import verbs_for
+from saga_engine.core.plan import Plan
+from saga_engine.core.state import SagaState
+from saga_engine.core.verbs import useful_verbs
 from saga_engine.definition.model import Json, Wait
 from saga_engine.definition.problems import nearest
 from saga_engine.envelope import StreamHead
@@ -150,27 +151,32 @@ def _never_waited_for(client: Client, head: StreamHead, event: str) -> str | Non
 
 
 def _verdict(client: Client, verb: str, head: StreamHead, answer: Decision | NotTaken) -> Verdict:
-    if isinstance(answer, Decided):
-        result, message = _done(answer, verb)
-        return Verdict(head, result, answer.state.status, message)
-    status = Status(client.status(head.stream_id).status)
-    if isinstance(answer, Ignored):
-        return Verdict(head, Result.NOTHING, status, answer.reason)
-    return Verdict(head, Result.REFUSED, status, f"{answer.reason}; {_possible(status)}")
+    match answer:
+        case Decided():
+            result, message = _done(client.plan(head.definition_hash), answer, verb)
+            return Verdict(head, result, answer.state.status, message)
+        case Refused():
+            state = client.states([head.stream_id])[head.stream_id]
+            possible = _possible(client.plan(head.definition_hash), state)
+            return Verdict(head, Result.REFUSED, state.status, f"{answer.reason}; {possible}")
+    result = Result.NOTHING if isinstance(answer, Ignored) else Result.REFUSED
+    return Verdict(head, result, client.status(head.stream_id).status, answer.reason)
 
 
-def _possible(status: Status, besides: str | None = None) -> str:
-    verbs = [verb for verb in verbs_for(status) if verb != besides]
-    return f"possible: {', '.join(verbs)}" if verbs else "it has ended, and nothing can be done to it any more"
+def _possible(plan: Plan, state: SagaState) -> str:
+    verbs = useful_verbs(plan, state)
+    if verbs:
+        return f"possible: {', '.join(verbs)}"
+    return "it has ended, and nothing can be done to it any more" if state.status.ended else "no verb is of use now"
 
 
-def _done(decided: Decided, verb: str) -> tuple[Result, str]:
+def _done(plan: Plan, decided: Decided, verb: str) -> tuple[Result, str]:
     cancel = next((event for event in decided.events if isinstance(event, CancelRequested)), None)
     if cancel is None:
         return Result.DONE, _state_now(decided.state, verb)
     if not cancel.accepted:
         reason = "the cancel is recorded and refused: the saga is past the point of no return"
-        return Result.REFUSED, f"{reason}; {_possible(decided.state.status, besides=verb)}"
+        return Result.REFUSED, f"{reason}; {_possible(plan, decided.state)}"
     if not any(isinstance(event, CompensationBegan) for event in decided.events):
         waits = (
             "the cancel is recorded and waits for the outcome of the pivot: it takes effect only if that is rejected"

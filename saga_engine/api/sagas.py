@@ -15,7 +15,7 @@ from saga_engine.api.bodies import body
 from saga_engine.api.operation import Answer, Operation, Request
 from saga_engine.api.problems import Problem
 from saga_engine.api.sse import Sent, follow, last_event_id
-from saga_engine.core.verbs import verbs_for
+from saga_engine.core.verbs import useful_verbs
 from saga_engine.core.waits import waits_for
 from saga_engine.definition.durations import parse_duration
 from saga_engine.definition.inputs import InputRejected
@@ -109,13 +109,13 @@ def _found(client: Client, wanted: models.ListSagas) -> Listed:
     try:
         head = client.status(client.find(wanted.key, wanted.saga))
     except NotFoundError:
-        return Listed([], {})
+        return Listed([], {}, {})
     except UsageError:
         said = f"key: {wanted.key!r} belongs to sagas of several names; say which with the parameter saga"
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", said) from None
     # The client takes an id for a key, of whatever saga it is.
     fits = head.key == wanted.key and (not statuses or head.status in statuses)
-    return Listed([head] if fits else [], {})
+    return Listed([head] if fits else [], {}, {})
 
 
 async def show(request: Request) -> Answer:
@@ -125,7 +125,7 @@ async def show(request: Request) -> Answer:
 
 def _shown(client: Client, view: SagaView) -> Json:
     waits = waits_json(waits_for(view.plan, view.state, client.now))
-    verbs = verbs_for(view.state.status)
+    verbs = useful_verbs(view.plan, view.state)
     return {**saga_json(view.state, list(view.plan.nodes)), "waits_for": waits, "verbs": verbs}
 
 

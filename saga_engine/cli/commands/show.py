@@ -10,7 +10,7 @@ from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.output import Format, output_option, write, write_json
 from saga_engine.cli.viewing import view_of
 from saga_engine.cli.views.whole import saga_lines
-from saga_engine.core.verbs import verbs_for
+from saga_engine.core.verbs import useful_verbs
 from saga_engine.core.waits import waits_for
 from saga_engine.documents.saga import saga_json
 from saga_engine.documents.waits import waits_json
@@ -34,7 +34,7 @@ def show(frame: Frame, id_or_key: str, saga: str | None, output: Format) -> None
         now = client.now
     if output is not Format.TEXT:
         waits = waits_for(view.plan, view.state, now)
-        ways = {"waits_for": waits_json(waits), "verbs": verbs_for(view.state.status)}
+        ways = {"waits_for": waits_json(waits), "verbs": useful_verbs(view.plan, view.state)}
         write_json({**saga_json(view.state, list(view.plan.nodes)), **ways}, output)
         return
     for line in saga_lines(view, now, bars=sys.stdout.isatty()):

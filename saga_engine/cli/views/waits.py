@@ -11,8 +11,9 @@ from typing import Final, assert_never
 
 from saga_engine.cli.output import Part, Styled, rfc3339
 from saga_engine.core.events import Direction
+from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState, address
-from saga_engine.core.verbs import verbs_for
+from saga_engine.core.verbs import useful_verbs
 from saga_engine.core.waits import (
     Awaited,
     AwaitedAttempt,
@@ -31,15 +32,14 @@ _LONG: Final = 5_000_000
 
 
 def waits_lines(
-    waits: Sequence[Awaited], state: SagaState, now: int, heard: Mapping[str, str] = NOT_HEARD
+    waits: Sequence[Awaited], plan: Plan, state: SagaState, now: int, heard: Mapping[str, str] = NOT_HEARD
 ) -> list[list[Part]]:
     """A line for each thing that is waited for, times as seen from `now`, and one for the verbs.
 
     `heard`: by step that waits, the subject on which an event of others ends its wait as well.
     """
     lines: list[list[Part]] = [[Styled("  waits    ", dim=True), _words(one, state.key, now, heard)] for one in waits]
-    # The table allows what changes nothing, so that it may be repeated; here stands what is of use.
-    verbs = [verb for verb in verbs_for(state.status) if verb != "cancel" or state.compensation_began_at is None]
+    verbs = useful_verbs(plan, state)
     if verbs:
         lines.append([Styled("  possible ", dim=True), ", ".join(verbs)])
     return lines

@@ -79,7 +79,7 @@ def rows(plan: Plan, state: SagaState, now: int) -> list[Mapping[str, Json]]:
 
 def told(plan: Plan, state: SagaState, now: int) -> list[str]:
     lines: Sequence[Sequence[str | Styled]] = waits_lines(
-        waits_for(plan, state, START + now * SECOND), state, START + now * SECOND
+        waits_for(plan, state, START + now * SECOND), plan, state, START + now * SECOND
     )
     return ["".join(part if isinstance(part, str) else part.text for part in line).strip() for line in lines]
 
@@ -117,7 +117,7 @@ def test_an_attempt_that_failed_is_told_with_its_error_and_the_time_of_the_next(
     )
     assert told(plan, state, now=2) == [
         "waits    pack: for attempt 2 forward in 3 s, at 2023-11-14T22:13:25.000000Z, after busy: come later",
-        "possible signal, cancel, suspend",
+        "possible cancel, suspend",
     ]
 
 
