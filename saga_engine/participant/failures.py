@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
+import difflib
 import re
-import traceback
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -14,12 +17,12 @@ from saga_engine.envelope import Command
 from saga_engine.handling import about
 from saga_engine.participant.answers import Answer, failed
 from saga_engine.participant.context import CODE
+from saga_engine.participant.places import places_of
 from saga_engine.participant.results import ResultRefusedError
 
 RAISED: Final = (Exception, SystemExit, KeyboardInterrupt)
 """What a handler may raise and leave its worker running: `sys.exit` in a handler is a failure of that command."""
 MAX_MESSAGE: Final = 500
-_FRAMES: Final = 6
 _WORDS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 
@@ -49,7 +52,6 @@ def bounded(text: str) -> str:
 def answer_failure(command: Command, error: BaseException) -> Answer:
     """The reply for a handler that failed; the log is told where, in places only, no values."""
     answer = failure_of(error)
-    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     log.warning(
         "handler failed",
         participant=command.participant,
@@ -58,7 +60,7 @@ def answer_failure(command: Command, error: BaseException) -> Answer:
         **about(command),
         code=answer.code,
         reason=answer.message,
-        where=" > ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames),
+        where=places_of(error.__traceback__),
     )
     return answer
 
@@ -69,4 +71,28 @@ def _text(error: BaseException) -> str:
     if isinstance(error, StatementError) and error.orig is not None:
         # The statement's parameters and the server's DETAIL line hold values of the payload.
         return next(iter(str(error.orig).splitlines()), "") or type(error.orig).__name__
-    return str(error) or type(error).__name__
+    return f"{error}{_meant(error)}" if str(error) else type(error).__name__
+
+
+def _meant(error: BaseException) -> str:
+    """What Python would ask under a traceback: `. Did you mean: 'amount'?`, of names alone."""
+    if not isinstance(error, AttributeError | NameError) or not isinstance(error.name, str):
+        return ""
+    known = {name for name in _names(error) if isinstance(name, str) and name != error.name}
+    near = difflib.get_close_matches(error.name, known, n=1)
+    return f". Did you mean: {near[0]!r}?" if near else ""
+
+
+def _names(error: AttributeError | NameError) -> Iterator[str]:
+    """The names that could have been meant where the error came up."""
+    if isinstance(error, AttributeError):
+        with suppress(Exception):  # An object lists its attributes by code of its own, which may do anything.
+            yield from dir(error.obj)
+        return
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is not None:
+        yield from trace.tb_frame.f_locals
+        yield from trace.tb_frame.f_globals
+    yield from vars(builtins)
