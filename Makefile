@@ -10,10 +10,13 @@ DOCS_VENV := .venv-docs
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
+	@echo "Setting up $(VENV): pip downloads and installs the engine and its tools. That takes a minute or two, once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@echo "  pip is ready; now the packages ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[api,cockroachdb,embedded,grpc,nkeys,uvloop]' --group dev
 	@touch $(STAMP)
+	@echo "Set up: $(BIN)/saga is the command."
 
 demo: setup
 	@$(BIN)/saga demo
@@ -94,6 +97,7 @@ docs: $(DOCS_VENV)/.installed
 	@echo build/site/index.html
 
 $(DOCS_VENV)/.installed: pyproject.toml
+	@echo "Setting up $(DOCS_VENV): pip installs the generator of the site. That takes a minute, once."
 	@test -x $(DOCS_VENV)/bin/python || $(PYTHON) -m venv $(DOCS_VENV)
 	@$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --group docs

@@ -20,6 +20,7 @@ from saga_engine.clock import StoreClock
 from saga_engine.errors import UsageError
 from saga_engine.eventstore.store import SqlDomainEvents
 from saga_engine.exposure import is_local
+from saga_engine.extras import Extra, install_extra
 from saga_engine.participant.threads import HandlerThreads
 from saga_engine.settings.sections import EventstoreSection
 from saga_engine.settings.settled import Settings
@@ -102,7 +103,9 @@ def _databases(settings: Settings) -> list[databases.Database]:
 
 def _endpoint(section: EventstoreSection, insecure: bool) -> Endpoint:
     if find_spec("grpc") is None or find_spec("google.protobuf") is None:
-        raise UsageError("the event store needs gRPC, which is not installed: pip install 'saga-engine[grpc]'")
+        raise UsageError(
+            f"the event store needs gRPC, which is not installed; install it with: {install_extra(Extra.GRPC)}"
+        )
     from saga_engine.eventstore.server import Endpoint, Tls
 
     if not is_local(section.listen.host):

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from saga_engine.errors import UsageError
+from saga_engine.extras import Extra, install_extra
 
 if TYPE_CHECKING:
     from saga_engine.tracing import Tracing
@@ -39,8 +40,8 @@ def tracing(environment: Mapping[str, str] = os.environ) -> Tracing | None:
     if find_spec("opentelemetry.sdk") is None:
         wanted = ", ".join(names)
         raise UsageError(
-            f"traces are to be exported ({wanted}), and saga-engine[otel] is not installed: install it, or unset "
-            "OTEL_TRACES_EXPORTER and OTEL_EXPORTER_OTLP_ENDPOINT"
+            f"traces are to be exported ({wanted}), and OpenTelemetry's SDK is not installed; install it with: "
+            f"{install_extra(Extra.OTEL)}; or unset OTEL_TRACES_EXPORTER and OTEL_EXPORTER_OTLP_ENDPOINT"
         )
     from opentelemetry import trace
 
@@ -86,7 +87,7 @@ def _provide(names: list[str]) -> None:
         found = list(entry_points(group="opentelemetry_traces_exporter", name=name))
         if not found:
             raise UsageError(
-                f"OTEL_TRACES_EXPORTER: no exporter named {name!r} is installed; saga-engine[otel] has otlp and console"
+                f"OTEL_TRACES_EXPORTER: no exporter named {name!r} is installed; the extra otel has otlp and console"
             )
         make = partial(ConsoleSpanExporter, out=sys.stderr) if name == "console" else found[0].load()
         provider.add_span_processor(BatchSpanProcessor(make()))

