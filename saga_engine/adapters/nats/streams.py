@@ -22,7 +22,7 @@ from nats.js.api import (
     StreamConfig,
     StreamInfo,
 )
-from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
+from nats.js.errors import APIError, NotFoundError, ServerError, ServiceUnavailableError
 
 from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.envelope import PARTITIONS
@@ -40,15 +40,22 @@ _MAX_ACK_PENDING: Final = 100_000
 _OLDEST_SERVERS: Final = ((2, 11, 16), (2, 12, 7))
 _STREAM_EXISTS: Final = 10058
 _SUBJECTS_OVERLAP: Final = 10065
+_CONSUMER_REFUSED: Final = 10012
 
 
 @dataclass(frozen=True, slots=True)
 class ConsumerName:
-    """A durable pull consumer: on which stream, its name there, and which subjects it gets."""
+    """A durable pull consumer: on which stream, its name there, and which subjects it gets.
+
+    `in_memory`: the server may forget what of it is in flight when it is restarted, so that this comes again at once.
+    What it keeps in a file it writes anew ten times a second for each consumer, which for the replies of all partitions
+    was a quarter of its work. Commands are kept: one that is being executed must not come to another worker as well.
+    """
 
     stream: str
     name: str
     filter: str
+    in_memory: bool = False
 
 
 def command_consumer(participant: str) -> ConsumerName:
@@ -56,7 +63,7 @@ def command_consumer(participant: str) -> ConsumerName:
 
 
 def reply_consumer(partition: int) -> ConsumerName:
-    return ConsumerName(REPLIES, f"partition_{partition}", f"saga.reply.{partition}.>")
+    return ConsumerName(REPLIES, f"partition_{partition}", f"saga.reply.{partition}.>", in_memory=True)
 
 
 def reply_consumers() -> Sequence[ConsumerName]:
@@ -174,20 +181,46 @@ async def capture_event_types(client: Client, pattern: str) -> None:
 
 
 async def ensure_consumer(client: Client, consumer: ConsumerName, ack_wait: float) -> None:
-    """Create a durable consumer, or bring an existing one to this form. What is in flight on it stays so."""
-    await manager(client).add_consumer(
-        consumer.stream,
-        ConsumerConfig(
-            # With its name said too, the request's subject tells stream, name and filter: permissions can be exact.
-            name=consumer.name,
-            durable_name=consumer.name,
-            filter_subject=consumer.filter,
-            deliver_policy=DeliverPolicy.ALL,
-            ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=ack_wait,
-            max_deliver=-1,
-            max_ack_pending=_MAX_ACK_PENDING,
-        ),
+    """Create a durable consumer, or bring an existing one to this form. What is in flight on it stays so.
+
+    One that was made to last does.
+    """
+    jetstream = manager(client)
+    wanted = _consumer_config(consumer, ack_wait)
+    try:
+        await jetstream.add_consumer(consumer.stream, wanted)
+    except ServerError as error:
+        if not (consumer.in_memory and error.err_code == _CONSUMER_REFUSED):
+            raise
+        await jetstream.add_consumer(consumer.stream, wanted.evolve(mem_storage=None))
+
+
+async def ensure_lasting_consumer(client: Client, consumer: ConsumerName, ack_wait: float) -> None:
+    """As `ensure_consumer`, for those who may not make it anew: it is still there when the server was restarted."""
+    jetstream = manager(client)
+    wanted = _consumer_config(consumer, ack_wait).evolve(mem_storage=None)
+    try:
+        await jetstream.add_consumer(consumer.stream, wanted)
+    except ServerError as error:
+        if not (consumer.in_memory and error.err_code == _CONSUMER_REFUSED):
+            raise
+        # The server does not move one to a file. What it had in flight comes again.
+        await jetstream.delete_consumer(consumer.stream, consumer.name)
+        await jetstream.add_consumer(consumer.stream, wanted)
+
+
+def _consumer_config(consumer: ConsumerName, ack_wait: float) -> ConsumerConfig:
+    return ConsumerConfig(
+        # With its name said too, the request's subject tells stream, name and filter: permissions can be exact.
+        name=consumer.name,
+        durable_name=consumer.name,
+        filter_subject=consumer.filter,
+        deliver_policy=DeliverPolicy.ALL,
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=ack_wait,
+        max_deliver=-1,
+        max_ack_pending=_MAX_ACK_PENDING,
+        mem_storage=True if consumer.in_memory else None,
     )
 
 

@@ -18,6 +18,7 @@ from saga_engine.adapters.nats.streams import ConsumerName
 from saga_engine.envelope import Message
 from saga_engine.errors import TransportUnavailableError
 from saga_engine.ports.transport import Delivery
+from saga_engine.tasks import end_tasks
 from saga_engine.wire import MESSAGE_ID
 
 _ACK: Final = b"+ACK"
@@ -34,6 +35,13 @@ _LEAST_SHARE: Final = 32
 
 _GOOD_PART: Final = 4
 """Who takes a delivery has all of the ack wait but at most this part of it."""
+
+_ACKS_WAIT_S: Final = 0.05
+_MANY_ACKS: Final = 64
+"""So many acks go out at once. Fewer wait a little for others: nobody waits for them, and a work queue that becomes
+
+empty with each of them costs the server a file each time.
+"""
 
 
 class NatsSubscription:
@@ -57,6 +65,8 @@ class NatsSubscription:
         self._news = asyncio.Event()
         self._closed = False
         self._time = asyncio.get_running_loop().time
+        self._done: list[str] = []
+        self._acking: asyncio.Task[None] | None = None
         self._pulls = [Pull(connection, c, provide, self._arrived, self._news.set) for c in consumers]
 
     async def receive(self, limit: int) -> Sequence[Delivery]:
@@ -73,8 +83,12 @@ class NatsSubscription:
             await self._news.wait()
 
     async def ack(self, deliveries: Sequence[Delivery]) -> None:
-        """See `ports.Subscription`."""
-        await self._settle(deliveries, _ACK)
+        """See `ports.Subscription`. They may go out a little later, and do before it is closed."""
+        self._done += [str(delivery.token) for delivery in deliveries]
+        if len(self._done) >= _MANY_ACKS:
+            await self._send_acks()
+        elif self._done and self._acking is None:
+            self._acking = asyncio.create_task(self._ack_soon())
 
     async def retry_later(self, deliveries: Sequence[Delivery], delay: float) -> None:
         """See `ports.Subscription`."""
@@ -92,6 +106,9 @@ class NatsSubscription:
         self._news.set()
         for pull in self._pulls:
             await pull.close()
+        if self._acking is not None:
+            await end_tasks([self._acking])
+        await self._send_acks()
         await self._settle([delivery for _, delivery in self._buffer], _NAK)
         self._buffer.clear()
         self._on_close(self)
@@ -118,11 +135,23 @@ class NatsSubscription:
         for pull in self._pulls:
             await pull.ask(share)
 
+    async def _ack_soon(self) -> None:
+        await asyncio.sleep(min(_ACKS_WAIT_S, self._ack_wait / 10))
+        self._acking = None
+        await self._send_acks()
+
+    async def _send_acks(self) -> None:
+        done, self._done = self._done, []
+        await self._tell(done, _ACK)
+
     async def _settle(self, deliveries: Sequence[Delivery], body: bytes) -> None:
+        await self._tell([str(delivery.token) for delivery in deliveries], body)
+
+    async def _tell(self, tokens: Sequence[str], body: bytes) -> None:
         session = self._connection.current
-        if session is not None and deliveries:
+        if session is not None and tokens:
             # Should the session have ended, the ack wait brings these again.
-            await session.publish_all([str(delivery.token) for delivery in deliveries], body)
+            await session.publish_all(tokens, body)
 
 
 def _deliveries(reply: str) -> int:

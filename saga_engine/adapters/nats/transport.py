@@ -25,6 +25,7 @@ from saga_engine.adapters.nats.streams import (
     capture_event_types,
     command_consumer,
     ensure_consumer,
+    ensure_lasting_consumer,
     reply_consumer,
     reply_consumers,
     stream_mark,
@@ -101,7 +102,7 @@ class NatsTransport:
         consumers = [*(command_consumer(one) for one in participants), *reply_consumers()]
         try:
             for consumer in consumers:
-                await session.ask(ensure_consumer(session.client, consumer, self._settings.ack_wait))
+                await session.ask(ensure_lasting_consumer(session.client, consumer, self._settings.ack_wait))
             for subject in event_subjects:
                 await session.ask(capture_event_subject(session.client, subject))
             feed = self.event_feed()

@@ -77,7 +77,32 @@ async def test_for_what_was_taken_late_the_ack_wait_starts_anew(nats_url: str, j
     await asyncio.sleep(6.0 / 4 + 0.1)
     (taken,) = await collect(subscription, 1)
     assert taken.deliveries == 1
-    progress = await said.next_msg(timeout=DEADLINE)
-    assert (progress.subject, progress.data) == (str(taken.token), b"+WPI")
+    while (told := await said.next_msg(timeout=DEADLINE)).data == b"+ACK":
+        assert told.subject != str(taken.token)
+    assert (told.subject, told.data) == (str(taken.token), b"+WPI")
     await client.close()
     await transport.close()
+
+
+async def test_acks_go_out_by_themselves_and_before_the_subscription_is_closed(
+    nats_url: str, jetstream: JetStreamContext
+) -> None:
+    transport = await connect(NatsSettings(servers=(nats_url,), ack_wait=60.0))
+    subscription = await transport.commands("order")
+    left: list[int | None] = [None]
+
+    async def look() -> None:
+        info = await jetstream.stream_info(COMMANDS)
+        left[0] = info.state.messages
+
+    await until_confirmed(transport, [command(number) for number in range(100)])
+    await subscription.ack(await collect(subscription, 100))
+    await until(lambda: left[0] == 0, look)
+    await until_confirmed(transport, [command(100)])
+    await subscription.ack(await collect(subscription, 1))
+    await until(lambda: left[0] == 0, look)
+    await until_confirmed(transport, [command(101)])
+    await subscription.ack(await collect(subscription, 1))
+    await subscription.close()
+    await transport.close()
+    await until(lambda: left[0] == 0, look)
