@@ -14,7 +14,7 @@ from typing import Final, cast
 from saga_engine.core.state import Status
 from saga_engine.definition.model import Json
 from saga_engine.demo.outage import Outage
-from saga_engine.demo.scenes import Absence, Act, Scene, Stage
+from saga_engine.demo.scenes import Act, Scene, Stage
 from saga_engine.errors import SagaEngineError
 from saga_engine.settings.sections import DemoSaga, DemoSection
 
@@ -69,7 +69,7 @@ class Course:
     def _start(self, run: DemoSaga) -> None:
         text = json.dumps(run.input).replace("{id}", self._new_id())
         saga_id, key = self._stage.start(self._demo.saga, cast(Mapping[str, Json], json.loads(text)))
-        act = Act(run.title, saga_id, key, Status.RUNNING, hit=self._scene.absence is Absence.KILLED)
+        act = Act(run.title, saga_id, key, Status.RUNNING)
         self._scene = replace(self._scene, acts=[*self._scene.acts, act])
 
     def _looked_at(self, act: Act) -> Act:
@@ -77,14 +77,18 @@ class Course:
 
 
 def worth_showing(acts: Sequence[Act], took: Callable[[Act], float]) -> Sequence[Act]:
-    """For each title its first saga and the one that the kill has hit hardest: struck, else hit, else the longest."""
-    chosen: dict[str, Act] = {}
-    for act in acts:
-        known = chosen.setdefault(act.title, act)
-        chosen[act.title] = max(known, act, key=lambda one: (one.struck is not None, one.hit, took(one)))
-    first = {title: next(act for act in acts if act.title == title) for title in chosen}
-    shown = [act for title in chosen for act in (first[title], chosen[title])]
-    return list({act.saga_id: act for act in shown}.values())
+    """For each title the quickest saga, and of those that the outage held up one that was struck, else the longest.
+
+    So each is another story: none is told twice under one title.
+    """
+    shown: list[Act] = []
+    for title in dict.fromkeys(act.title for act in acts):
+        own = [act for act in acts if act.title == title]
+        if undisturbed := [act for act in own if not act.held_up]:
+            shown.append(min(undisturbed, key=took))
+        if held_up := [act for act in own if act.held_up]:
+            shown.append(max(held_up, key=lambda one: (one.struck is not None, took(one))))
+    return shown
 
 
 def _interleaved(runs: Sequence[DemoSaga]) -> list[DemoSaga]:

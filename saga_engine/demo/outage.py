@@ -40,13 +40,13 @@ class Outage:
         if self.absence is Absence.KILLED and self._now() >= self._back_at:
             return self._bring_back(kill, acts)
         if self.absence is Absence.STARTING and self._stage.works(kill.participant):
-            self.absence = Absence.BACK
+            return self._back(kill, acts)
         return acts
 
     def _wait_for_the_moment(self, kill: DemoKill, acts: Sequence[Act]) -> Sequence[Act]:
         if self._patience_ends is None:
             self._patience_ends = self._now() + PATIENCE_S
-        asked = self._stage.at_work(kill.participant, [act.saga_id for act in acts if not act.stopped])
+        asked = self._asked(kill, acts)
         # What was asked at the look before, too, has reached the worker by now and is being executed.
         struck = {saga_id: step for saga_id, step in asked.items() if self._seen.get(saga_id) == step}
         self._seen = asked
@@ -55,11 +55,21 @@ class Outage:
         self._stage.kill(kill.participant)
         self.absence = Absence.KILLED
         self._back_at = self._now() + kill.back / 1e6
-        return [replace(act, hit=not act.stopped, struck=struck.get(act.saga_id)) for act in acts]
+        return [replace(act, struck=struck.get(act.saga_id)) for act in acts]
 
     def _bring_back(self, kill: DemoKill, acts: Sequence[Act]) -> Sequence[Act]:
         # A reply may have been on its way at the kill. It has been taken by now: who still waits was struck indeed.
-        asked = self._stage.at_work(kill.participant, [act.saga_id for act in acts if act.struck is not None])
+        asked = self._asked(kill, acts)
         self._stage.bring_back(kill.participant)
         self.absence = Absence.STARTING
-        return [replace(act, struck=asked.get(act.saga_id)) for act in acts]
+        return [
+            replace(act, held_up=act.saga_id in asked, struck=act.struck and asked.get(act.saga_id)) for act in acts
+        ]
+
+    def _back(self, kill: DemoKill, acts: Sequence[Act]) -> Sequence[Act]:
+        self.absence = Absence.BACK
+        asked = self._asked(kill, acts)
+        return [replace(act, held_up=act.held_up or act.saga_id in asked) for act in acts]
+
+    def _asked(self, kill: DemoKill, acts: Sequence[Act]) -> Mapping[UUID, str]:
+        return self._stage.at_work(kill.participant, [act.saga_id for act in acts if not act.stopped])

@@ -32,7 +32,7 @@ class Absence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One saga of the demo. `hit`: it was under way while the killed worker was away.
+    """One saga of the demo. `held_up`: it waited for the killed worker while that was away.
 
     `struck`: the step whose command the worker was executing when it was killed.
     """
@@ -41,7 +41,7 @@ class Act:
     saga_id: UUID
     key: str
     status: Status
-    hit: bool = False
+    held_up: bool = False
     struck: str | None = None
 
     @property

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from saga_engine.bootstrap.definitions import load_definition
+from saga_engine.definition.loader import Loaded, load_text
+from saga_engine.definition.model import Call, Definition, Kind
 from saga_engine.scaffold.create import create
 from tests.acceptance.projects import REPOSITORY
 from tests.acceptance.walkthrough import Walkthrough, settled, tools
@@ -76,6 +79,31 @@ def test_the_readme_does_what_it_says_with_its_own_saga_and_handler(reader: Walk
     tools(reader.folder)
     reader.follow(_readme("sh"))
     assert any("start place_order" in line for line in reader.done)
+
+
+def test_the_saga_that_the_readme_shows_is_the_projects_own_but_for_what_it_leaves_out() -> None:
+    (shown,) = _readme("yaml")
+    ours = load_text(shown.text.encode(), "README.md")
+    own = load_definition(REPOSITORY / "definitions" / "place_order.yaml")
+    assert isinstance(ours, Loaded), ours
+    assert isinstance(own, Loaded), own
+    assert (ours.definition.saga, ours.definition.version) == (own.definition.saga, own.definition.version)
+    assert _calls(ours.definition) == _calls(own.definition)
+
+
+def _calls(definition: Definition) -> list[tuple[str, str, Kind, str | None]]:
+    """Which command each step sends, of which kind it is, and what compensates it."""
+    calls = [(step.name, step.action) for step in definition.steps]
+    return [
+        (name, f"{call.participant}.{call.command}", call.kind, _compensates(call))
+        for name, call in calls
+        if isinstance(call, Call)
+    ]
+
+
+def _compensates(call: Call) -> str | None:
+    it = call.compensation
+    return None if it is None else f"{it.participant}.{it.command}"
 
 
 def test_the_targets_of_make_that_the_pages_name_are_there() -> None:

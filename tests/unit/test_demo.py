@@ -109,7 +109,7 @@ def test_the_worker_is_killed_in_mid_command_after_so_many_starts_and_comes_back
     assert marks == ["kill payment at 0.3", "bring back payment at 2.3"]
     assert theatre.notes.index("kill payment at 0.3") == 2
     assert scenes[-1].absence is Absence.BACK
-    assert [act.hit for act in scenes[-1].acts] == [True, True, True, True]
+    assert [act.held_up for act in scenes[-1].acts] == [True, True, True, True]
     assert [act.struck for act in scenes[-1].acts] == ["debit", "debit", None, None]
 
 
@@ -181,22 +181,36 @@ def test_a_process_that_ends_by_itself_ends_the_demo() -> None:
         next(scenes)
 
 
-def act(number: int, title: str, status: Status = Status.COMPLETED, hit: bool = False) -> Act:
-    return Act(title, UUID(int=number), f"o-{number}", status, hit)
+def act(number: int, title: str, status: Status = Status.COMPLETED, held_up: bool = False) -> Act:
+    return Act(title, UUID(int=number), f"o-{number}", status, held_up=held_up)
 
 
 def text(parts: Sequence[Part]) -> str:
     return "".join(part if isinstance(part, str) else part.text for part in parts)
 
 
-def test_worth_showing_are_the_first_of_each_title_and_the_longest_of_those_that_were_hit() -> None:
-    acts = [act(1, "good"), act(2, "bad"), act(3, "good", hit=True), act(4, "good", hit=True), act(5, "good")]
+def test_worth_showing_are_the_quickest_of_each_title_and_the_longest_of_those_that_were_held_up() -> None:
+    acts = [act(1, "good"), act(2, "bad"), act(3, "good", held_up=True), act(4, "good", held_up=True), act(5, "good")]
     took = {1: 1.0, 2: 1.0, 3: 5.0, 4: 7.0, 5: 9.0}
     assert [one.saga_id.int for one in worth_showing(acts, lambda one: took[one.saga_id.int])] == [1, 4, 2]
 
 
+def test_worth_showing_is_one_saga_of_a_title_when_the_outage_held_up_none_or_all_of_them() -> None:
+    calm = [act(1, "good"), act(2, "good"), act(3, "good")]
+    assert [one.saga_id.int for one in worth_showing(calm, lambda one: -one.saga_id.int)] == [3]
+    held_up = [replace(one, held_up=True) for one in calm]
+    assert [one.saga_id.int for one in worth_showing(held_up, lambda one: -one.saga_id.int)] == [1]
+
+
+def test_only_who_waited_for_the_killed_worker_was_held_up() -> None:
+    theatre = Theatre()
+    theatre.asked = [{1, 2}, {1, 2}, {2}, {2, 4}]
+    scenes = list(course(theatre, KILL).scenes())
+    assert [act.held_up for act in scenes[-1].acts] == [False, True, False, True]
+
+
 def test_worth_showing_is_the_saga_that_the_kill_struck_before_one_that_took_longer() -> None:
-    acts = [act(1, "good"), replace(act(2, "good", hit=True), struck="debit"), act(3, "good", hit=True)]
+    acts = [act(1, "good"), replace(act(2, "good", held_up=True), struck="debit"), act(3, "good", held_up=True)]
     assert [one.saga_id.int for one in worth_showing(acts, lambda one: one.saga_id.int)] == [1, 2]
 
 
@@ -225,16 +239,16 @@ def test_the_summary_counts_how_sagas_ended() -> None:
 
 
 def test_a_kind_says_what_the_kill_has_to_do_with_it() -> None:
-    hit = act(1, "good", hit=True)
-    struck = replace(hit, struck="debit")
+    held_up = act(1, "good", held_up=True)
+    struck = replace(held_up, struck="debit")
     assert text(kind(act(1, "good"))) == "good"
-    assert text(kind(hit)) == "good, while a worker was away"
+    assert text(kind(held_up)) == "good, held up while its worker was away"
     assert text(kind(struck)) == "good, its worker killed in the middle of debit"
 
 
 @pytest.mark.parametrize(("attempts", "told"), [(1, "1 attempt"), (2, "2 attempts")])
 def test_the_recovery_of_a_struck_command_is_told_with_its_attempts(attempts: int, told: str) -> None:
-    struck = replace(act(1, "good", hit=True), struck="debit")
+    struck = replace(act(1, "good", held_up=True), struck="debit")
     debit = StepState(StepStatus.SUCCEEDED, forward=Progress(0, attempts, 0, None, since=0))
     states = {struck.saga_id: SagaState(struck.saga_id, steps={"debit": debit})}
     assert [text(line) for line in recoveries([struck, act(2, "bad")], states, KILL)] == [
@@ -244,6 +258,6 @@ def test_the_recovery_of_a_struck_command_is_told_with_its_attempts(attempts: in
 
 
 def test_a_kill_in_the_middle_of_nothing_is_admitted() -> None:
-    assert [text(line) for line in recoveries([act(1, "good", hit=True)], {}, KILL)] == [
+    assert [text(line) for line in recoveries([act(1, "good", held_up=True)], {}, KILL)] == [
         "worker payment was killed (kill -9), but at that moment no saga was in the middle of its command"
     ]

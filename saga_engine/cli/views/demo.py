@@ -106,7 +106,7 @@ def kind(act: Act) -> list[Part]:
     """What kind of saga it was, and what the kill has to do with it."""
     if act.struck is not None:
         return [Styled(f"{act.title}, its worker killed in the middle of {act.struck}", bold=True)]
-    return [Styled(f"{act.title}{', while a worker was away' if act.hit else ''}", bold=True)]
+    return [Styled(f"{act.title}{', held up while its worker was away' if act.held_up else ''}", bold=True)]
 
 
 def recoveries(acts: Sequence[Act], states: Mapping[UUID, SagaState], kill: DemoKill) -> Iterator[list[Part]]:
