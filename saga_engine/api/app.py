@@ -22,11 +22,10 @@ from saga_engine.api.exchange import exchange_of
 from saga_engine.api.observing import Observed, Traced
 from saga_engine.api.openapi import document
 from saga_engine.api.operation import Operation, routes
-from saga_engine.api.problems import Problem, answer_problem
+from saga_engine.api.problems import DOCUMENT, Problem, answer_problem
 from saga_engine.bootstrap.desk import Desk
 from saga_engine.errors import SagaEngineError
 
-DOCUMENT: Final = "/api/openapi.json"
 INDEX: Final = ("/", "/api")
 """Where a person looks first."""
 VERSION: Final = "1"

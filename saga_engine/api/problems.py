@@ -19,6 +19,12 @@ from saga_engine.definition.model import Json
 from saga_engine.errors import NotFoundError, SagaEngineError, UnavailableError, UsageError
 
 MEDIA_TYPE = "application/problem+json"
+DOCUMENT: Final = "/api/openapi.json"
+"""Where the description of the API is served."""
+
+_UNSERVED: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+_SHOWN: Final = 200
+"""Characters of what a caller sent that are said back."""
 
 _log = structlog.get_logger(__name__)
 
@@ -90,6 +96,18 @@ DEFECT: Final = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "defect", "a fault in 
 """What is nobody's fault but ours."""
 
 
-async def answer_problem(_request: Request, error: Exception) -> Response:
+async def answer_problem(request: Request, error: Exception) -> Response:
     """Starlette's exception handler for those that are expected."""
-    return problem_of(error).response()
+    problem = problem_of(error)
+    if isinstance(error, HTTPException) and error.status_code in _UNSERVED:
+        problem = Problem(problem.status, problem.code, _unserved(request, problem), headers=problem.headers)
+    return problem.response()
+
+
+def _unserved(request: Request, problem: Problem) -> str:
+    """What to ask instead of what no operation answers to."""
+    path = request.url.path[:_SHOWN]
+    if problem.status is HTTPStatus.NOT_FOUND:
+        return f"nothing is served at {path}; {DOCUMENT} lists what is"
+    allowed = next((value for name, value in problem.headers.items() if name.lower() == "allow"), "")
+    return f"{path} takes no {request.method[:_SHOWN]}, only {', '.join(sorted(allowed.split(', ')))}; see {DOCUMENT}"

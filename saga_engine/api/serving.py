@@ -15,9 +15,10 @@ import uvicorn
 from starlette.applications import Starlette
 
 from saga_engine.api.access import refuse_exposure
-from saga_engine.api.app import DOCUMENT, ENGINE, application
+from saga_engine.api.app import ENGINE, application
 from saga_engine.api.connection import Connection
 from saga_engine.api.counters import ApiCounters
+from saga_engine.api.problems import DOCUMENT
 from saga_engine.api.project import project_operations
 from saga_engine.bootstrap.desk import at_hand
 from saga_engine.bootstrap.projections import chosen, set_up_embedded

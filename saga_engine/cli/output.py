@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
@@ -65,7 +65,18 @@ def plain(text: str) -> str:
 
 def write(parts: Iterable[Part]) -> None:
     """One line of text; the parts are stripped of control characters before they are coloured."""
-    click.echo("".join(_styled(part) for part in parts))
+    click.echo("".join(_styled(part) for part in _without_trailing_blanks(parts)))
+
+
+def _without_trailing_blanks(parts: Iterable[Part]) -> list[Part]:
+    """What pads the last column, or an empty one, is seen by nobody but those who copy it."""
+    kept = list(parts)
+    while kept and not _text(kept[-1]).strip():
+        kept.pop()
+    if kept:
+        last = kept[-1]
+        kept[-1] = last.rstrip() if isinstance(last, str) else replace(last, text=last.text.rstrip())
+    return kept
 
 
 def write_table(header: Sequence[str], rows: Iterable[Sequence[Part]]) -> None:

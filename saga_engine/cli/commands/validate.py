@@ -39,7 +39,7 @@ def validate(frame: Frame, files: tuple[str, ...], strict: bool, output: Format)
         results = _against_handlers(results, frame.root())
     if output is Format.TEXT:
         for name, result in results.items():
-            for line in _lines(name, result):
+            for line in _lines(name, result, strict):
                 write(line)
     else:
         write_rows([_row(name, result) for name, result in results.items()], output)
@@ -81,13 +81,17 @@ def _check(name: str) -> Loaded | Problems:
     return load_text(sys.stdin.buffer.read(), "stdin") if name == "-" else load_definition(Path(name))
 
 
-def _lines(name: str, result: Loaded | Problems) -> list[list[Part]]:
+def _lines(name: str, result: Loaded | Problems, strict: bool) -> list[list[Part]]:
     if isinstance(result, Problems):
         return [[Styled(str(problem), "red")] for problem in result.problems]
     definition = result.definition
     what = f"{definition.saga} version {definition.version}, {several(len(definition.steps), 'step')}"
     warnings: list[list[Part]] = [[Styled(f"{problem} (warning)", "yellow")] for problem in result.warnings]
-    return [*warnings, [f"{name}: ", Styled("valid", "green"), f": {what}"]]
+    if strict and warnings:
+        verdict = Styled(f"valid but for {several(len(warnings), 'warning')}, which --strict does not accept", "red")
+    else:
+        verdict = Styled("valid", "green")
+    return [*warnings, [f"{name}: ", verdict, f": {what}"]]
 
 
 def _row(name: str, result: Loaded | Problems) -> Mapping[str, Json]:

@@ -53,7 +53,13 @@ async def test_an_unknown_definition_or_saga_is_not_found(http: httpx.AsyncClien
     problem(await http.post("/api/sagas", json={"saga": "voyage"}), 404, "not_found")
     for path in (f"/api/sagas/{uuid4()}", "/api/sagas/no-id", "/api/nothing"):
         problem(await http.get(path), 404, "not_found")
-    problem(await http.put("/api/sagas"), 405, "method_not_allowed")
+
+
+async def test_what_no_operation_answers_to_is_told_with_where_they_are_listed(http: httpx.AsyncClient) -> None:
+    missed = problem(await http.get("/api/nothing"), 404, "not_found")
+    assert missed["detail"] == "nothing is served at /api/nothing; /api/openapi.json lists what is"
+    refused = problem(await http.put("/api/sagas"), 405, "method_not_allowed")
+    assert refused["detail"] == "/api/sagas takes no PUT, only GET, HEAD, POST; see /api/openapi.json"
 
 
 async def test_a_list_is_paged_and_filtered(http: httpx.AsyncClient) -> None:

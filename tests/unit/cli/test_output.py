@@ -61,6 +61,13 @@ def test_rows_are_an_array_as_json_and_a_line_each_as_jsonl(capsys: pytest.Captu
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == rows
 
 
+def test_no_line_ends_in_blanks_that_only_pad_a_column(capsys: pytest.CaptureFixture[str]) -> None:
+    write_table(("NAME", "WHAT"), [("a", Styled("", "red")), ("long name", "x  ")])
+    write(["a", "  ", Styled("b  ", dim=True), "  "])
+    write([])
+    assert capsys.readouterr().out == "NAME       WHAT\na\nlong name  x\na  b\n\n"
+
+
 def test_columns_are_aligned_also_with_wide_characters(capsys: pytest.CaptureFixture[str]) -> None:
     write_table(("KEY", "STATUS"), [("日本", Styled("running", "cyan")), ("order-1", "closed")])
     assert capsys.readouterr().out.splitlines() == ["KEY      STATUS", "日本     running", "order-1  closed"]
