@@ -121,7 +121,7 @@ def test_strictly_a_command_that_no_handler_serves_is_a_warning_with_its_place(h
         "definitions/stay.yaml:5:75: W303 no handler serves mail.send",
     ]
     assert 'did you mean "hotel.reserve"? (warning)' in told[0]
-    refused = "definitions/stay.yaml: valid but for 2 warnings, which --strict does not accept: stay version 1, 1 step"
+    refused = "definitions/stay.yaml: valid but for 3 warnings, which --strict does not accept: stay version 1, 1 step"
     assert done.out.splitlines()[-1] == refused
     rows = json.loads(saga("validate", "--strict", "-o", "json").out)
     assert [(row["valid"], len([one for one in row["warnings"] if one["code"] == "W303"])) for row in rows] == [
