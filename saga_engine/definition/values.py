@@ -52,7 +52,7 @@ def check_payload(value: Json) -> None:
     Raises:
         OutOfBoundsError: saying why.
     """
-    if _is_plainly_payload(value):
+    if is_plainly_payload(value):
         return
     # The text is made only where escapes and characters of several bytes could make it too long.
     about = MAX_PAYLOAD - size_within(value, MAX_PAYLOAD)
@@ -76,7 +76,7 @@ def payload_problem(value: Json) -> str | None:
     return None
 
 
-def _is_plainly_payload(value: Json) -> bool:
+def is_plainly_payload(value: Json) -> bool:
     """Whether a value certainly is a payload, by its text: a tenth of the time of a walk. False: not certain.
 
     Its brackets bound its depth. What is not finite is written as null.

@@ -98,7 +98,7 @@ class Deliveries:
                     self._take(delivery, now)
                 except Exception as error:
                     log.error("a command could not be read", subject=delivery.message.subject, exc_info=error)
-                    self._let_go(delivery)
+                    self._let_go([delivery])
             self._look_behind = self._batches.queued - queued < len(taken)
             self._counters.open = len(self._open)
 
@@ -158,7 +158,7 @@ class Deliveries:
                 with tracing.within(job.command.traceparent):
                     disposition = await self._executor.execute(job.command, job.delivery.deliveries > 1)
         except Exception:
-            self._let_go(job.delivery)
+            self._let_go([job.delivery])
             raise
         finally:
             del self._running[job.key]
@@ -169,8 +169,7 @@ class Deliveries:
             dispositions = await self._executor.execute_many([job.command for job in jobs])
         except Exception as error:
             log.error("commands could not be handled", participant=self._participant, exc_info=error)
-            for job in jobs:
-                self._let_go(job.delivery)
+            self._let_go([job.delivery for job in jobs])
             return
         finally:
             for job in jobs:
@@ -180,36 +179,33 @@ class Deliveries:
 
     async def _settle(self, job: Job, disposition: Disposition) -> None:
         try:
-            await self._conclude(job, disposition)
+            known = self._executor.knows(job.command.command)
+            name = job.command.command if known else UNKNOWN
+            match disposition:
+                case Answered(answer):
+                    fault = answer.code if answer.outcome is Outcome.FAILED else None
+                    self._accounts.close(job, name, answer.outcome.value, fault)
+                    self._replies.put(Conclusion(job.delivery, (self._reply(job.command, answer),)))
+                case Dead(reason, answer):
+                    self._accounts.close(job, name, "dead", reason)
+                    log.error("command goes to the dead letters", key=job.key, reason=reason, **about(job.command))
+                    self._bury(job.delivery, reason, (self._reply(job.command, answer),))
+                case Dropped(reason):
+                    self._accounts.close(job, name, "dropped", reason)
+                    # That a handler is missing was told by who found it so, once for all sagas.
+                    if known:
+                        log.info("command dropped", key=job.key, reason=reason, **about(job.command))
+                    await self._subscription.ack([job.delivery])
+                    self._let_go([job.delivery])
+                case PutBack(reason):
+                    # What follows the colon is the database's own words, which may hold values.
+                    self._accounts.close(job, name, "put_back", reason.partition(": ")[0])
+                    if known:
+                        self._tell_trouble(job.command, reason)
+                    await self._put_back(job.delivery)
         except Exception as error:
             log.error("a command could not be settled: it comes again", key=job.key, exc_info=error)
-            self._let_go(job.delivery)
-
-    async def _conclude(self, job: Job, disposition: Disposition) -> None:
-        known = self._executor.knows(job.command.command)
-        name = job.command.command if known else UNKNOWN
-        match disposition:
-            case Answered(answer):
-                fault = answer.code if answer.outcome is Outcome.FAILED else None
-                self._accounts.close(job, name, answer.outcome.value, fault)
-                self._replies.put(Conclusion(job.delivery, (self._reply(job.command, answer),)))
-            case Dead(reason, answer):
-                self._accounts.close(job, name, "dead", reason)
-                log.error("command goes to the dead letters", key=job.key, reason=reason, **about(job.command))
-                self._bury(job.delivery, reason, (self._reply(job.command, answer),))
-            case Dropped(reason):
-                self._accounts.close(job, name, "dropped", reason)
-                # That a handler is missing was told by who found it so, once for all sagas.
-                if known:
-                    log.info("command dropped", key=job.key, reason=reason, **about(job.command))
-                await self._subscription.ack([job.delivery])
-                self._let_go(job.delivery)
-            case PutBack(reason):
-                # What follows the colon is the database's own words, which may hold values.
-                self._accounts.close(job, name, "put_back", reason.partition(": ")[0])
-                if known:
-                    self._tell_trouble(job.command, reason)
-                await self._put_back(job.delivery)
+            self._let_go([job.delivery])
 
     def _reply(self, command: Command, answer: Answer) -> Message:
         return reply_to_message(reply_to(command, answer, self._executor.fences(command.command)))
@@ -229,7 +225,7 @@ class Deliveries:
         try:
             await self._subscription.retry_later([delivery], delay)
         finally:
-            self._let_go(delivery)
+            self._let_go([delivery])
 
     def _give_up_hanging(self) -> None:
         """Make room for others where a handler hangs in its thread. Its key stays taken: nobody else here runs it."""
@@ -245,12 +241,13 @@ class Deliveries:
                     **about(command),
                     seconds=(now - (call.began or now)) // 1_000_000,
                 )
-                self._let_go(self._running[command.key].delivery)
+                self._let_go([self._running[command.key].delivery])
         self._runners.join()
         self._batches.join()
 
-    def _let_go(self, delivery: Delivery) -> None:
-        self._open.pop(id(delivery), None)
+    def _let_go(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            self._open.pop(id(delivery), None)
         self._counters.open = len(self._open)
         self._tell()
 

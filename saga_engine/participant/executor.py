@@ -5,7 +5,7 @@ Owns the order of the checks. Knows no transport: deliveries, acknowledgements a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -149,15 +149,17 @@ class Executor:
         await run_sync(partial(tries.end, command.key))
         return answer
 
-    async def _run(self, handler: Handler, command: Command, now: int) -> Answer:
+    def _run(self, handler: Handler, command: Command, now: int) -> Coroutine[object, object, Answer]:
         fence = self._fence
-        if fence is not None and handler.fenced:
-            return await self._calls.run([command], partial(fence.execute, handler, command, now))
-        refusal = None if fence is None else await self._calls.run_sync(partial(fence.admit, command, now))
-        if refusal is not None:
-            return refusal
-        seconds = (command.deadline - self._clock.now()) / 1_000_000
-        return await run_unfenced(handler, command, self._settings, seconds)
+        if fence is None:
+            return run_unfenced(handler, command, self._settings, self._clock)
+        if handler.fenced:
+            return self._calls.run([command], partial(fence.execute, handler, command, now))
+        return self._run_admitted(fence, handler, command, now)
+
+    async def _run_admitted(self, fence: Fence, handler: Handler, command: Command, now: int) -> Answer:
+        refusal = await self._calls.run_sync(partial(fence.admit, command, now))
+        return refusal or await run_unfenced(handler, command, self._settings, self._clock)
 
 
 def _troubled(command: Command, error: Exception) -> Disposition:

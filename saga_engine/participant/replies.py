@@ -35,13 +35,17 @@ class Conclusion:
 
 
 class Replies:
-    """A queue of conclusions and the loop that sends them. `settled` is told each delivery that was answered.
+    """A queue of conclusions and the loop that sends them. `settled` is told which deliveries were answered.
 
     One that is not confirmed waits by itself, longer each time, and holds up no other.
     """
 
     def __init__(
-        self, transport: Transport, subscription: Subscription, clock: Clock, settled: Callable[[Delivery], None]
+        self,
+        transport: Transport,
+        subscription: Subscription,
+        clock: Clock,
+        settled: Callable[[Sequence[Delivery]], None],
     ) -> None:
         self._transport = transport
         self._subscription = subscription
@@ -84,6 +88,9 @@ class Replies:
     async def _send(self, batch: Sequence[Conclusion]) -> list[Conclusion]:
         """Publish, acknowledge what is confirmed, and return the rest."""
         confirmed = await self._transport.publish([message for conclusion in batch for message in conclusion.messages])
+        if all(confirmed):
+            await self._acknowledge([conclusion.delivery for conclusion in batch])
+            return []
         verdicts = iter(confirmed)
         done: list[Delivery] = []
         rest: list[Conclusion] = []
@@ -101,5 +108,4 @@ class Replies:
             await self._subscription.ack(done)
         except Exception as error:
             log.error("commands could not be acknowledged: they come again", count=len(done), exc_info=error)
-        for delivery in done:
-            self._settled(delivery)
+        self._settled(done)

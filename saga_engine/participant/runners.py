@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextvars import copy_context
 from typing import TypeAlias
 
 import structlog
@@ -23,7 +24,8 @@ log = structlog.get_logger("saga_engine.participant")
 class Runners:
     """Runs jobs in their order, at most `limit()` of them at a time. `changed` is called after each that ended.
 
-    A job takes care of its own exceptions; one that lets one pass is logged, and the others go on.
+    A job takes care of its own exceptions; one that lets one pass is logged, and the others go on. Each has context
+    variables of its own, as it would in a task.
     """
 
     def __init__(self, limit: Callable[[], int], changed: Callable[[], None]) -> None:
@@ -58,24 +60,26 @@ class Runners:
     async def _run(self) -> None:
         own = asyncio.current_task()
         while self._queue and self._free is own:
-            rest = begin(self._safely(self._queue.popleft()))
-            if isinstance(rest, Waiting):
-                self._free = None
-                self.waiting += 1
-                self.join()
-                try:
-                    await rest
-                finally:
-                    self.waiting -= 1
-                if self._free is None:
-                    self._free = own
+            job = self._queue.popleft()
+            try:
+                rest = begin(job(), copy_context())
+                if isinstance(rest, Waiting):
+                    await self._wait(rest)
+            except Exception as error:
+                log.error("a command could not be handled", exc_info=error)
+            if self._free is None:
+                self._free = own
             self._changed()
 
-    async def _safely(self, job: Job) -> None:
+    async def _wait(self, rest: Waiting[None]) -> None:
+        """Let another task go on with the queue until this job has ended."""
+        self._free = None
+        self.waiting += 1
+        self.join()
         try:
-            await job()
-        except Exception as error:
-            log.error("a command could not be handled", exc_info=error)
+            await rest
+        finally:
+            self.waiting -= 1
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -18,13 +18,14 @@ from saga_engine.participant.failures import RAISED, answer_failure, bounded
 from saga_engine.participant.results import read_result
 from saga_engine.participant.signature import Handler
 from saga_engine.participant.stepping import Ended, begin
+from saga_engine.ports.clock import Clock
 from saga_engine.sql.trouble import is_infrastructure
 
 _STOPPED: Final = "the handler was stopped at the deadline of this send; give it a longer timeout.reply"
 
 
-async def run_unfenced(handler: Handler, command: Command, settings: Mapping[str, Json], seconds: float) -> Answer:
-    """Run the handler for at most `seconds`. Raises only the trouble of a database that it may have used."""
+async def run_unfenced(handler: Handler, command: Command, settings: Mapping[str, Json], clock: Clock) -> Answer:
+    """Run the handler until the deadline at most. Raises only the trouble of a database that it may have used."""
     context = context_of(command, settings, command.undone_result)
     limit: asyncio.Timeout | None = None
     try:
@@ -32,10 +33,10 @@ async def run_unfenced(handler: Handler, command: Command, settings: Mapping[str
         if isinstance(first, Ended):
             result = first.value
         else:
-            limit = asyncio.timeout(seconds)
+            limit = asyncio.timeout((command.deadline - clock.now()) / 1_000_000)
             async with limit:
                 result = await first
-        return Answer(Outcome.SUCCEEDED, result=read_result(result)[0])
+        return Answer(Outcome.SUCCEEDED, result=read_result(result))
     except Rejected as rejected:
         return Answer(Outcome.REJECTED, code=rejected.code, message=bounded(rejected.message))
     except asyncio.CancelledError as error:

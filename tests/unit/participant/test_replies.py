@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from structlog.testing import capture_logs
@@ -38,8 +38,8 @@ class Desk:
         yield
         await end_tasks([task])
 
-    def _done(self, delivery: Delivery) -> None:
-        self.settled[str(delivery.token)] = self.time()
+    def _done(self, deliveries: Sequence[Delivery]) -> None:
+        self.settled.update((str(delivery.token), self.time()) for delivery in deliveries)
 
 
 def test_one_that_is_never_confirmed_holds_up_no_other() -> None:

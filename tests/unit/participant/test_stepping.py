@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 
 import pytest
 
@@ -106,14 +106,14 @@ async def test_cancelling_who_awaits_it_cancels_it() -> None:
     assert ended
 
 
-async def test_context_variables_are_its_own_before_and_after_it_waits() -> None:
+async def test_context_variables_are_those_of_its_context_before_and_after_it_waits() -> None:
     async def setting(name: str) -> list[str]:
         seen = [current.get()]
         current.set(name)
         await asyncio.sleep(0)
         return [*seen, current.get()]
 
-    first, second = begin(setting("first")), begin(setting("second"))
+    first, second = begin(setting("first"), copy_context()), begin(setting("second"), copy_context())
     assert isinstance(first, Waiting)
     assert isinstance(second, Waiting)
     assert await first == ["nobody's", "first"]
