@@ -81,10 +81,19 @@ def path_text(path: Iterable[PathPart]) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`did you mean "x"?` for the known name that is closest, or nothing when none is near."""
+    return asked(near(name, known))
+
+
+def near(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is closest, if one is near."""
     import difflib  # only a mistake needs it
 
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f'did you mean "{matches[0]}"?' if matches else ""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)), None)
+
+
+def asked(meant: str | None) -> str:
+    """`did you mean "x"?`, or nothing."""
+    return "" if meant is None else f'did you mean "{meant}"?'
 
 
 def shown(text: str) -> str:

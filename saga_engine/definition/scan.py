@@ -27,6 +27,7 @@ from ruamel.yaml.events import (
 )
 
 from saga_engine.definition.problems import Problem, Problems, shown
+from saga_engine.definition.yaml_words import Complaint, Mark, read_complaint
 
 MAX_BYTES: Final = 1 << 20
 MAX_DEPTH: Final = 32
@@ -37,15 +38,6 @@ _CONTROL: Final = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 _BIDI: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_TOKENS: Final = {
-    "<block end>": "the end of this block, or a line that is indented as those above",
-    "<block mapping start>": "a mapping",
-    "<block sequence start>": "a list",
-    "<document start>": "the start of a document",
-    "<stream end>": "the end of the file",
-    "<scalar>": "a value",
-}
-"""The YAML library's own words, and what they mean to a person."""
 _BEYOND_UNICODE: Final = re.compile(r"\\U(?!000|0010)[0-9a-fA-F]{8}")
 _HIDDEN: Final = re.compile("[\x00\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -254,20 +246,15 @@ class _Scanner:
         return TokenKind.SCALAR
 
     def _syntax(self, error: MarkedYAMLError) -> Problem:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark is not None else self._last
-        text = (error.problem or error.context or "not YAML").replace("\x00", "the end")
-        if error.context and error.problem:
-            text = f"{text} {error.context}".replace("\x00", "the end")
-        if "'\\t'" in text:
+        problem, context = error.problem or "", error.context or ""
+        at = _mark(error.problem_mark or error.context_mark) or Mark(*self._last)
+        if "'\\t'" in problem:
             return self._problem(
-                "E108", line, column, "a tab in the indentation", "spaces", "replace the tab by spaces"
+                "E108", at.line, at.column, "a tab in the indentation", "spaces", "replace the tab by spaces"
             )
-        for token, words in _TOKENS.items():
-            text = text.replace(f"'{token}'", words).replace(token, words)
-        source = self.text.splitlines()[line - 1 : line]
-        hint = 'quote the expression: "${{ ... }}"' if source and "${{" in source[0] else ""
-        return self._problem("E109", line, column, f"not YAML: {text}", "", hint)
+        complaint = Complaint(problem, at, context, _mark(error.context_mark))
+        said = read_complaint(complaint, self.text.splitlines())
+        return self._problem("E109", said.at.line, said.at.column, said.message, said.expected, said.suggestion)
 
     def _escape(self) -> Problem:
         """The YAML library converts an escape such as "\\Uffffffff" without a check of its own."""
@@ -291,3 +278,7 @@ class _Scanner:
 def _start(event: Event) -> tuple[int, int]:
     mark: StreamMark = event.start_mark
     return mark.line + 1, mark.column + 1
+
+
+def _mark(mark: StreamMark | None) -> Mark | None:
+    return None if mark is None else Mark(mark.line + 1, mark.column + 1)

@@ -1,20 +1,48 @@
 """One mapping of a definition whose keys are known, read key by key into typed values.
 
-Owns unknown and missing keys, and values that are absent. How a single value is read is `reading`'s.
+Owns unknown and missing keys, what a misspelt one was meant to be, and values that are absent. How a single value is
+read is `reading`'s.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from saga_engine.definition import reading, scalars
 from saga_engine.definition.expressions import CompiledExpression
-from saga_engine.definition.problems import PathPart, nearest, shown
+from saga_engine.definition.problems import PathPart, asked, near, nearest, shown
 from saga_engine.definition.report import Report
-from saga_engine.definition.tree import BrokenNode, MappingNode, Node, Position, Scalar
+from saga_engine.definition.tree import BrokenNode, Entry, MappingNode, Node, Position, Scalar
 
 Choice = TypeVar("Choice", bound=StrEnum)
+
+_ELSEWHERE: Final[Mapping[str, Sequence[str]]] = {
+    "action": ("call",),
+    "args": ("with",),
+    "arguments": ("with",),
+    "command": ("call",),
+    "delay": ("sleep",),
+    "depends_on": ("needs",),
+    "id": ("step",),
+    "name": ("step", "saga"),
+    "on_failure": ("compensate",),
+    "params": ("with",),
+    "payload": ("with",),
+    "revert": ("compensate",),
+    "rollback": ("compensate",),
+    "run": ("call",),
+    "task": ("call",),
+    "undo": ("compensate",),
+    "when": ("if",),
+}
+"""What other languages call the keys of ours."""
+
+
+def likely(key: str, known: Sequence[str]) -> str | None:
+    """The known key that an unknown one probably stands for."""
+    return next((word for word in _ELSEWHERE.get(key, ()) if word in known), None) or near(key, known)
 
 
 class Section:
@@ -25,6 +53,11 @@ class Section:
         self.node = node
         self.path = path
         self.what = what
+        self._misspelt: dict[str, Entry] = {}
+
+    def _entry(self, key: str) -> Entry | None:
+        written = next((entry for entry in self.node.entries if entry.key.text == key), None)
+        return self._misspelt.get(key) if written is None else written
 
     @property
     def _name(self) -> str:
@@ -36,23 +69,38 @@ class Section:
         """Note every other key, with the nearest known one."""
         for entry in self.node.entries:
             if entry.key.text not in known:
-                message = f"unknown key {shown(entry.key.text)} in {self._name}"
-                hint = nearest(entry.key.text, known)
-                self.report.at(entry.key.at, "E111", message, "one of " + ", ".join(known), hint)
+                self.unknown(entry, known)
+
+    def unknown(self, entry: Entry, known: Sequence[str]) -> None:
+        """Note a key that is not known. What stands under it is read as what was probably meant, so that nothing else
+
+        is said because that is missing.
+        """
+        message = f"unknown key {shown(entry.key.text)} in {self._name}"
+        meant = likely(entry.key.text, known)
+        self.report.at(entry.key.at, "E111", message, "one of " + ", ".join(known), asked(meant))
+        if meant is not None and not self.has(meant):
+            self._misspelt[meant] = entry
+
+    def has(self, key: str) -> bool:
+        """Whether the key stands there, if need be misspelt."""
+        return self._entry(key) is not None
 
     def at(self, key: str) -> Position:
         """Where a key stands; where it is absent, where the mapping begins."""
-        return next((entry.key.at for entry in self.node.entries if entry.key.text == key), self.node.at)
+        entry = self._entry(key)
+        return self.node.at if entry is None else entry.key.at
 
     def get(self, key: str) -> Node | None:
-        return self.node.get(key)
+        """The value under a key, or None."""
+        entry = self._entry(key)
+        return None if entry is None else entry.value
 
     def require(self, key: str, expected: str) -> Node | None:
         """The value under a key that must be there."""
-        node = self.node.get(key)
-        if node is None and all(entry.key.text != key for entry in self.node.entries):
+        if not self.has(key):
             self.report.at(self.node.at, "E112", f'{self._name} has no "{key}"', expected)
-        return node
+        return self.get(key)
 
     def section(self, key: str, what: str) -> Section | None:
         node = self.get(key)

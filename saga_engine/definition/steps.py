@@ -37,9 +37,9 @@ from saga_engine.definition.policies import (
     read_retry,
     read_timeout,
 )
-from saga_engine.definition.problems import nearest, shown
+from saga_engine.definition.problems import shown
 from saga_engine.definition.report import Report
-from saga_engine.definition.section import Section, section
+from saga_engine.definition.section import Section, likely, section
 from saga_engine.definition.tree import Node, Scalar
 
 _ACTIONS: Final = {
@@ -49,6 +49,7 @@ _ACTIONS: Final = {
     "saga": ("version", "with"),
 }
 _COMMON: Final = ("step", "needs", "if")
+_KEYS: Final = {*_COMMON, *_ACTIONS, *(key for keys in _ACTIONS.values() for key in keys)}
 _CALL: Final = re.compile(r"([a-z][a-z0-9_]{0,62})\.([a-z][a-z0-9_]{0,62})", re.ASCII)
 _PLACEHOLDER: Final = Sleep(duration_us=1)
 MOST_VERSIONS: Final = 2**31 - 1
@@ -68,9 +69,10 @@ def read_step(report: Report, node: Node, index: int, above: str | None, default
     found = section(report, node, ("steps", index), "a step")
     if found is None:
         return Step(f"#{index + 1}", (), None, _PLACEHOLDER)
+    kind = _kind_of_action(found)
     found.require("step", "its name")
     name = found.name("step") or f"#{index + 1}"
-    action = _read_action(found, defaults)
+    action = _PLACEHOLDER if kind is None else _read_action(found, kind, defaults)
     return Step(name, _read_needs(found, above), found.expression("if"), action)
 
 
@@ -88,13 +90,37 @@ def _read_needs(step: Section, above: str | None) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _read_action(step: Section, defaults: Defaults) -> Action:
+def _kind_of_action(step: Section) -> str | None:
+    """Which action the step has, once all its keys are looked at; None where it has not exactly one."""
     kinds = [key for key in _ACTIONS if step.get(key) is not None]
-    if len(kinds) != 1:
-        _note_actions(step, kinds)
-        return _PLACEHOLDER
-    kind = kinds[0]
-    _only_keys_of(step, kind)
+    if not kinds:
+        kinds = [meant for entry in step.node.entries if (meant := _meant_action(entry.key.text)) is not None][:1]
+    if len(kinds) == 1:
+        _only_keys_of(step, kinds[0])
+        return kinds[0]
+    expected = "exactly one of " + ", ".join(_ACTIONS)
+    if kinds:
+        step.report.at(step.at(kinds[1]), "E113", f"a step with {' and '.join(kinds)}", expected)
+    else:
+        step.report.at(step.node.at, "E113", "a step without an action", expected)
+    return None
+
+
+def _meant_action(key: str) -> str | None:
+    return None if key in _KEYS else likely(key, tuple(_ACTIONS))
+
+
+def _only_keys_of(step: Section, action: str) -> None:
+    known = (*_COMMON, action, *_ACTIONS[action])
+    for entry in step.node.entries:
+        key = entry.key
+        if key.text in _KEYS and key.text not in known:
+            step.report.at(key.at, "E113", f'"{key.text}" does not go with "{action}"', "one of " + ", ".join(known))
+        elif key.text not in known:
+            step.unknown(entry, known)
+
+
+def _read_action(step: Section, kind: str, defaults: Defaults) -> Action:
     match kind:
         case "call":
             return _read_call(step, defaults)
@@ -104,29 +130,6 @@ def _read_action(step: Section, defaults: Defaults) -> Action:
             return _read_wait(step) or _PLACEHOLDER
         case _:
             return _read_child(step) or _PLACEHOLDER
-
-
-def _note_actions(step: Section, kinds: list[str]) -> None:
-    keys = [entry.key.text for entry in step.node.entries]
-    hints = [hint for key in keys if key not in _COMMON and (hint := nearest(key, _ACTIONS))]
-    expected = "exactly one of call, sleep, wait, saga"
-    if kinds:
-        step.report.at(step.at(kinds[1]), "E113", f"a step with {' and '.join(kinds)}", expected)
-    else:
-        step.report.at(step.node.at, "E113", "a step without an action", expected, *hints[:1])
-
-
-def _only_keys_of(step: Section, action: str) -> None:
-    known = (*_COMMON, action, *_ACTIONS[action])
-    elsewhere = {key for keys in _ACTIONS.values() for key in keys} - set(known)
-    for entry in step.node.entries:
-        key = entry.key
-        if key.text in elsewhere:
-            step.report.at(key.at, "E113", f'"{key.text}" does not go with "{action}"', "one of " + ", ".join(known))
-        elif key.text not in known:
-            hint = nearest(key.text, known)
-            message = f"unknown key {shown(key.text)} in a step"
-            step.report.at(key.at, "E111", message, "one of " + ", ".join(known), hint)
 
 
 def _read_call(step: Section, defaults: Defaults) -> Call:
@@ -173,7 +176,7 @@ def _read_compensate(step: Section, kind: Kind) -> Compensation | None:
     node = step.get("compensate")
     compensatable = kind is Kind.COMPENSATABLE
     if node is None:
-        if compensatable and not any(entry.key.text == "compensate" for entry in step.node.entries):
+        if compensatable and not step.has("compensate"):
             message = "a compensatable step without a compensation"
             hint = "if there is nothing to undo, say `compensate: none`"
             step.report.at(step.node.at, "E208", message, '"compensate" with a call', hint)

@@ -273,10 +273,39 @@ def test_a_read_only_step_may_be_parallel_to_the_pivot() -> None:
         ("no_call_in_compensate", '"compensate" has no "call"'),
         ("unknown_key_in_compensate", 'in "compensate"; expected one of'),
         ("unknown_key_in_step", "in a step; expected one of"),
-        ("list_and_mapping", "expected the end of this block, or a line that is indented as those above"),
+        ("list_and_mapping", "a key among the items of the list that begins in line 4"),
     ],
 )
 def test_a_mistake_is_told_in_the_words_of_the_language_and_not_of_the_parser(name: str, said: str) -> None:
     found = str(load_file(ROOT / "tests" / "corpus" / "malformed" / f"{name}.yaml"))
     assert said in found
     assert "<" not in found
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("- {step: a, cal: p.c, compensate: none}", 'did you mean "call"?'),
+        ("- {step: a, call: p.c, compensat: none}", 'did you mean "compensate"?'),
+        ("- {step: a, call: p.c, rollback: {call: p.u}}", 'did you mean "compensate"?'),
+        ("- {name: a, call: p.c, compensate: none}", 'did you mean "step"?'),
+        ("- {step: a, call: p.c, compensate: {cal: p.u}}", 'did you mean "call"?'),
+        (
+            "- {step: a, for_each: {in: [1], max_paralel: 2}, call: p.c, compensate: none}",
+            'did you mean "max_parallel"?',
+        ),
+    ],
+)
+def test_a_misspelt_key_is_told_alone_with_what_was_meant_and_nothing_of_what_seems_to_be_missing(
+    line: str, hint: str
+) -> None:
+    (found,) = problems(f"saga: s\nsteps:\n  {line}\n")
+    assert ": E111 unknown key " in found
+    assert found.endswith(hint)
+
+
+def test_a_word_that_is_near_a_key_that_stands_there_too_is_only_unknown() -> None:
+    text = "saga: s\nsteps:\n  - {step: a, call: p.c, cal: p.d, compensate: none}\n"
+    (found,) = problems(text)
+    assert ": E111 unknown key " in found
+    assert found.endswith('did you mean "call"?')
