@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, cast
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
 
 from saga_engine.definition.cel_library import search
 from saga_engine.definition.model import Json
 from saga_engine.definition.problems import PathPart
+from saga_engine.definition.schema_words import explain
 from saga_engine.definition.shapes import resolve
 
 MAX_VIOLATIONS: Final = 20
@@ -25,7 +26,8 @@ MAX_VIOLATIONS: Final = 20
 def form_errors(schema: Mapping[str, Json]) -> list[tuple[tuple[PathPart, ...], str]]:
     """Where and why a schema is no JSON Schema of draft 2020-12."""
     validator = Draft202012Validator(Draft202012Validator.META_SCHEMA)
-    return [(tuple(error.absolute_path), _message(error)) for error in validator.iter_errors(schema)]
+    document = cast("Mapping[str, Json]", Draft202012Validator.META_SCHEMA)
+    return [(tuple(error.absolute_path), explain(error, document)) for error in validator.iter_errors(schema)]
 
 
 def _pattern(_validator: object, pattern: str, value: object, _schema: object) -> Iterator[ValidationError]:
@@ -34,7 +36,37 @@ def _pattern(_validator: object, pattern: str, value: object, _schema: object) -
         yield ValidationError(f"the text does not match the pattern {pattern!r}")
 
 
-_Validator: Final = extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]  # untyped in the stubs
+def _required(_validator: object, names: list[str], value: object, _schema: object) -> Iterator[ValidationError]:
+    # The library tells it of the object; the place of what is missing says more, and sorts it among the others.
+    if isinstance(value, Mapping):
+        yield from (ValidationError("is missing", path=(name,)) for name in names if name not in value)
+
+
+def _dependent(
+    _validator: object, needs: Mapping[str, list[str]], value: object, _schema: object
+) -> Iterator[ValidationError]:
+    if isinstance(value, Mapping):
+        missing = [name for key, names in needs.items() if key in value for name in names if name not in value]
+        yield from (ValidationError("is missing", path=(name,)) for name in dict.fromkeys(missing))
+
+
+def _additional(
+    validator: Draft202012Validator, given: Json, value: object, schema: Mapping[str, Json]
+) -> Iterator[ValidationError]:
+    if given is False and isinstance(value, Mapping):
+        known = cast("Mapping[str, Json]", schema.get("properties", {}))
+        yield from (ValidationError("an unknown key", path=(name,)) for name in value if name not in known)
+        return
+    yield from Draft202012Validator.VALIDATORS["additionalProperties"](validator, given, value, schema)
+
+
+_OURS: Final = {
+    "pattern": _pattern,
+    "required": _required,
+    "dependentRequired": _dependent,
+    "additionalProperties": _additional,
+}
+_Validator: Final = extend(Draft202012Validator, _OURS)  # type: ignore[no-untyped-call]  # untyped in the stubs
 
 
 def checker(schema: Mapping[str, Json]) -> Callable[[Json], list[tuple[tuple[PathPart, ...], str]]]:
@@ -44,17 +76,12 @@ def checker(schema: Mapping[str, Json]) -> Callable[[Json], list[tuple[tuple[Pat
     def violations(value: Json) -> list[tuple[tuple[PathPart, ...], str]]:
         found: list[tuple[tuple[PathPart, ...], str]] = []
         for error in validator.iter_errors(value):
-            found.append((tuple(error.absolute_path), _message(error)))
+            found.append((tuple(error.absolute_path), explain(error, schema)))
             if len(found) == MAX_VIOLATIONS:
                 break
         return sorted(found, key=lambda violation: [str(part) for part in violation[0]])
 
     return violations
-
-
-def _message(error: ValidationError | SchemaError) -> str:
-    message = str(error.message)
-    return message if len(message) <= 200 else message[:199] + "…"
 
 
 def filled(schema: Mapping[str, Json], value: Json, document: Mapping[str, Json] | None = None) -> Json:

@@ -70,11 +70,11 @@ def test_without_a_schema_any_object_is_taken_and_nothing_else() -> None:
 def test_all_that_breaks_the_schema_is_told_at_once_with_its_json_path() -> None:
     bad: Json = {"lines": [{"sku": "a"}, {"count": 1}], "currency": 5, "extra": 1, "odd name": "x"}
     assert rejected(check_input(ORDER, bad)) == [
-        "E404 $",
-        "E404 $",
         "E404 $.currency",
+        "E404 $.extra",
+        "E404 $.id",
         "E404 $.lines[0].sku",
-        "E404 $.lines[1]",
+        "E404 $.lines[1].sku",
         'E404 $["odd name"]',
     ]
 
