@@ -6,6 +6,7 @@ import shlex
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING
 
 import click
@@ -52,9 +53,16 @@ def init(folder: Path, output: Format) -> None:
         _write_commands([(install_command(*missing), "")])
     write(["Next:"])
     go = [] if folder.resolve() == Path.cwd() else [(f"cd {shlex.quote(str(folder))}", "")]
-    _write_commands([*go, *_CHECK])
+    _write_commands([*([] if which("saga") else _path()), *go, *_CHECK])
     write(["And in another terminal:"])
-    _write_commands(_TRY)
+    _write_commands([*_path(), (f"cd {shlex.quote(str(folder.resolve()))}", ""), *_TRY])
+
+
+def _path() -> Sequence[tuple[str, str]]:
+    """What makes a new terminal find this environment's programs; nothing where they are the machine's own."""
+    if sys.prefix == sys.base_prefix:
+        return ()
+    return ((f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"', ""),)
 
 
 def _missing() -> Iterator[str]:

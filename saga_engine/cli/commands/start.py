@@ -17,8 +17,8 @@ from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.lines import Lines, given_input
 from saga_engine.cli.output import Format, Styled, output_option, plain, write, write_json
 from saga_engine.core.state import Status
-from saga_engine.definition.durations import format_duration
 from saga_engine.definition.model import Json
+from saga_engine.elapsed import elapsed
 from saga_engine.errors import SagaEngineError, UsageError
 from saga_engine.project import definition_files
 from saga_engine.trace_context import EXPECTED, valid_traceparent
@@ -165,7 +165,7 @@ def _wait(client: Client, name: str, outcome: Started | AlreadyStarted, timeout:
         write([f"{name} {outcome.key} is ", _status(status)])
     if status is None:
         assert timeout is not None
-        click.echo(f"Error: {outcome.saga_id} had not ended after {format_duration(timeout)}; it goes on", err=True)
+        click.echo(f"Error: {outcome.saga_id} had not ended after {elapsed(timeout)}; it goes on", err=True)
         click.get_current_context().exit(TIMED_OUT)
     if status is not Status.COMPLETED:
         click.get_current_context().exit(STOPPED_OTHERWISE)

@@ -53,7 +53,8 @@ def _ways(plan: Plan) -> Mapping[str, str]:
 def _causes(wave: Wave, ways: Mapping[str, str]) -> str:
     told = ["the saga is cancelled" if cause == _CANCEL else cause + ways.get(cause, "") for cause in wave.after]
     shown, more = told[:_MOST_CAUSES], len(wave.after) - _MOST_CAUSES
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+    parts = shown if more <= 0 else [*shown, f"{more:,} more"]
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
 
 
 def _later(wave: Wave) -> str:

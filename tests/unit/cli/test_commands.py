@@ -260,7 +260,7 @@ def test_waiting_for_a_saga_that_nobody_runs_times_out_with_124(greeting: Path, 
     done = saga("start", "greet", "--input", '{"name": "ann"}', "--wait", "--timeout", "50ms", "-o", "json")
     assert done.code == 124
     assert json.loads(done.out)["status"] == "running"
-    assert "had not ended after 50ms" in done.err
+    assert "had not ended after 0.050 s" in done.err
 
 
 def test_who_waits_for_long_is_told_how_to_find_out_for_what(
@@ -272,7 +272,7 @@ def test_who_waits_for_long_is_told_how_to_find_out_for_what(
     told, timed_out = done.err.splitlines()
     assert told.startswith("still waiting for greet ann: `saga show ")
     assert "`saga doctor`" in told
-    assert "had not ended after 50ms" in timed_out
+    assert "had not ended after 0.050 s" in timed_out
 
 
 @pytest.mark.parametrize(

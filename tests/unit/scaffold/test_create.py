@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -85,6 +86,7 @@ def test_a_folder_that_cannot_be_made_is_a_usage_error(tmp_path: Path) -> None:
 
 def test_the_command_says_what_to_type_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saga: Saga) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("saga_engine.cli.commands.init.which", lambda name: f"/usr/bin/{name}")
     done = saga("init", "city/trips")
     assert done.code == 0, done.err
     assert done.out.startswith("created city/trips, with one saga of two steps")
@@ -101,8 +103,26 @@ def test_in_the_current_folder_no_cd_is_needed(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path / "trips")
     done = saga("init", ".")
     assert done.code == 0
-    assert "  cd " not in done.out
+    assert "  cd " not in done.out.partition("And in another terminal")[0]
     assert saga("init", ".").code == 2
+
+
+def test_a_terminal_that_does_not_find_the_command_is_told_how_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saga: Saga
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    programs = Path(sys.executable).parent
+    monkeypatch.setattr("sys.prefix", "/an/environment")
+    monkeypatch.setattr("saga_engine.cli.commands.init.which", lambda _name: None)
+    here, _, there = saga("init", "trips").out.partition("And in another terminal:")
+    found = f'  export PATH={shlex.quote(str(programs))}:"$PATH"\n'
+    assert found in here
+    assert f"{found}  cd {(tmp_path / 'trips').resolve()}\n  saga start" in there
+    monkeypatch.setattr("saga_engine.cli.commands.init.which", lambda name: f"{programs}/{name}")
+    here, _, there = saga("init", "tours").out.partition("And in another terminal:")
+    assert (found in here, found in there) == (False, True)
+    monkeypatch.setattr("sys.prefix", sys.base_prefix)
+    assert "export PATH" not in saga("init", "cruises").out
 
 
 def test_what_this_environment_lacks_is_said_with_what_to_type(
