@@ -98,6 +98,13 @@ def execute_many(connection: Connection, text: str, rows: Sequence[Any]) -> int:
     return _on_cursor(connection, _execute_many, text, rows)
 
 
+def execute_each(connection: Connection, text: str, rows: Sequence[_Values]) -> list[int]:
+    """Run such a statement for each of these; how many rows each of them changed."""
+    if not _unobserved(connection):
+        return [connection.exec_driver_sql(text, row).rowcount for row in rows]
+    return _on_cursor(connection, _execute_each, text, rows)
+
+
 def begin(connection: Connection, text: str) -> None:
     """Begin a transaction by this statement, while SQLAlchemy is about to take note of it (its event `begin`)."""
     if _observed(connection):
@@ -137,7 +144,9 @@ def _observed(connection: Connection) -> bool:
     return bool(dispatch.before_cursor_execute or dispatch.after_cursor_execute)
 
 
-def _on_cursor(connection: Connection, run: Callable[[DBAPICursor, str, Any], T], text: str, values: _Values) -> T:
+def _on_cursor(
+    connection: Connection, run: Callable[[DBAPICursor, str, Any], T], text: str, values: _Values | Sequence[_Values]
+) -> T:
     cursor = connection.connection.cursor()
     try:
         result = run(cursor, text, values)
@@ -164,6 +173,14 @@ def _execute(cursor: DBAPICursor, text: str, values: _Values) -> int:
 def _execute_many(cursor: DBAPICursor, text: str, rows: Sequence[Any]) -> int:
     cursor.executemany(text, rows)
     return cursor.rowcount
+
+
+def _execute_each(cursor: DBAPICursor, text: str, rows: Sequence[_Values]) -> list[int]:
+    changed: list[int] = []
+    for values in rows:
+        cursor.execute(text, values)
+        changed.append(cursor.rowcount)
+    return changed
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""Many rows on SQLite: read what is there under the write lock, then write the winners with executemany.
+"""Many rows on SQLite: take the keys and versions, see which of them were to be had, write the events of the winners.
 
-Must run in a transaction that was begun IMMEDIATE (`sql.engine` sees to it): nobody else writes between the two.
+Must run in a transaction that was begun IMMEDIATE (`sql.engine` sees to it): nobody else writes in between.
 """
 
 from __future__ import annotations
@@ -14,15 +14,11 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Insert,
-    LargeBinary,
     Update,
     bindparam,
     case,
     func,
     insert,
-    select,
-    tuple_,
-    type_coerce,
     update,
 )
 from sqlalchemy.dialects import sqlite
@@ -30,19 +26,7 @@ from sqlalchemy.dialects import sqlite
 from saga_engine.envelope import partition_of
 from saga_engine.ports.store import Append, NewStream, Settlement
 from saga_engine.sql import direct
-from saga_engine.sql.direct import Statement
 from saga_engine.sql.schema import events, keys, streams
-
-# Compared as bytes: a UUID object for each row costs as much as the row.
-_STREAM_ID: Final = type_coerce(streams.c.stream_id, LargeBinary)
-_VERSIONS: Final = Statement(
-    select(_STREAM_ID, streams.c.version).where(_STREAM_ID.in_(bindparam("ids", expanding=True)))
-)
-_TAKEN: Final = Statement(
-    select(keys.c.key, keys.c.saga, keys.c.generation).where(
-        tuple_(keys.c.key, keys.c.saga, keys.c.generation).in_(bindparam("wanted", expanding=True))
-    )
-)
 
 
 def _text(statement: Insert | Update) -> str:
@@ -50,12 +34,14 @@ def _text(statement: Insert | Update) -> str:
     return str(statement.compile(dialect=sqlite.dialect()))
 
 
-_INSERT_KEY: Final = _text(insert(keys))
+_INSERT_KEY: Final = _text(
+    sqlite.insert(keys).on_conflict_do_nothing(index_elements=[keys.c.key, keys.c.saga, keys.c.generation])
+)
 _INSERT_STREAM: Final = _text(insert(streams))
 _INSERT_EVENT: Final = _text(insert(events))
 _ADVANCE: Final = _text(
     update(streams)
-    .where(streams.c.stream_id == bindparam("id"))
+    .where(streams.c.stream_id == bindparam("id"), streams.c.version == bindparam("expected"))
     .ordered_values(
         (streams.c.version, bindparam("new_version")),
         (streams.c.published, func.max(streams.c.published, bindparam("new_published"))),
@@ -93,46 +79,45 @@ class SqliteWriter:
         return [*stream_ids]
 
     def start(self, connection: Connection, starts: Sequence[Append], batch_id: UUID) -> set[UUID]:
-        wanted: dict[tuple[str, str, int], tuple[Append, NewStream]] = {}
-        for start in starts:
-            if start.new is not None:
-                # Two starts of one key in one batch: the first wins.
-                wanted.setdefault((start.new.key, start.new.saga, start.new.generation), (start, start.new))
-        taken = set(_TAKEN.fetch(connection, {"wanted": list(wanted)}))
-        winners = [entry for key, entry in wanted.items() if key not in taken]
+        wanted = [(start, start.new) for start in starts if start.new is not None]
+        # Two starts of one key in one batch: the first wins.
+        taken = direct.execute_each(connection, _INSERT_KEY, [_key_row(start, new) for start, new in wanted])
+        winners = [start for start, rows in zip(wanted, taken, strict=True) if rows]
         if winners:
-            direct.execute_many(connection, _INSERT_KEY, [_key_row(start, new) for start, new in winners])
             direct.execute_many(connection, _INSERT_STREAM, [_stream_row(start, new) for start, new in winners])
             direct.execute_many(connection, _INSERT_EVENT, _event_rows((start for start, _ in winners), batch_id))
         return {start.stream_id for start, _ in winners}
 
     def advance(self, connection: Connection, advances: Sequence[Append], batch_id: UUID) -> set[UUID]:
-        ids = [append.stream_id.bytes for append in advances]
-        stored = dict(_VERSIONS.fetch(connection, {"ids": ids}))
-        winners = [append for append in advances if stored.get(append.stream_id.bytes) == append.expected_version]
+        moved = direct.execute_each(connection, _ADVANCE, [_advance_row(append) for append in advances])
+        winners = [append for append, rows in zip(advances, moved, strict=True) if rows]
         if winners:
-            direct.execute_many(connection, _ADVANCE, [_advance_row(append) for append in winners])
             direct.execute_many(connection, _INSERT_EVENT, _event_rows(winners, batch_id))
         return {append.stream_id for append in winners}
 
     def settle(self, connection: Connection, settlements: Sequence[Settlement]) -> None:
-        rows: list[_Row] = [(each.published, each.next_due, each.stream_id.bytes, each.version) for each in settlements]
+        rows: list[_Row] = [(each.published, each.next_due, _id(each.stream_id), each.version) for each in settlements]
         direct.execute_many(connection, _SETTLE, rows)
 
 
 SQLITE_WRITER: Final = SqliteWriter()
 """The one for all stores: it keeps nothing."""
 
-_Row: TypeAlias = tuple[bytes | str | int | None, ...]
+_Row: TypeAlias = tuple[bytearray | str | int | None, ...]
+
+
+def _id(value: UUID) -> bytearray:
+    """As the driver takes it at once: for bytes, as for truth values, it would look for an adapter each time."""
+    return bytearray(value.bytes)
 
 
 def _key_row(start: Append, new: NewStream) -> _Row:
-    return (new.key, new.saga, new.generation, start.stream_id.bytes, new.input_hash)
+    return (new.key, new.saga, new.generation, _id(start.stream_id), new.input_hash)
 
 
 def _stream_row(start: Append, new: NewStream) -> _Row:
     return (
-        start.stream_id.bytes,
+        _id(start.stream_id),
         new.saga,
         new.key,
         new.generation,
@@ -153,19 +138,22 @@ def _advance_row(append: Append) -> _Row:
         append.expected_version + len(append.events),
         append.published,
         append.status,
-        append.moves_due,
+        int(append.moves_due),
         append.due,
         append.due,
         append.due,
         append.ended_at,
-        append.stream_id.bytes,
+        _id(append.stream_id),
+        append.expected_version,
     )
 
 
 def _event_rows(appends: Iterable[Append], batch_id: UUID) -> list[_Row]:
-    batch = batch_id.bytes
-    return [
-        (append.stream_id.bytes, event.version, event.type, event.data.decode(), event.at, batch)
-        for append in appends
-        for event in append.events
-    ]
+    batch = _id(batch_id)
+    rows: list[_Row] = []
+    for append in appends:
+        stream_id = _id(append.stream_id)
+        rows += [
+            (stream_id, event.version, event.type, event.data.decode(), event.at, batch) for event in append.events
+        ]
+    return rows

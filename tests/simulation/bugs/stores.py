@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
 from saga_engine.adapters.sql import sqlite_writer
@@ -18,6 +18,8 @@ from saga_engine.core.state import SagaState
 from saga_engine.orchestrator import upkeep
 from saga_engine.ports.store import Append
 from saga_engine.sql import transaction
+from saga_engine.sql.direct import Statement
+from saga_engine.sql.schema import streams
 from tests.simulation.bugs.seeded import Replacement, SeededBug, seeded
 
 T = TypeVar("T")
@@ -60,11 +62,15 @@ def an_unknown_commit_taken_for_done() -> Iterator[Replacement]:
 def no_compare_and_set() -> Iterator[Replacement]:
     """Events are appended behind whatever is there by now."""
     real = SqliteWriter.advance
+    versions = Statement(
+        select(streams.c.stream_id, streams.c.version).where(
+            streams.c.stream_id.in_(bindparam("ids", expanding=True)),
+        )
+    )
 
     def advance(self: SqliteWriter, connection: Connection, advances: Sequence[Append], batch_id: UUID) -> set[UUID]:
-        ids = [append.stream_id.bytes for append in advances]
-        stored = dict(sqlite_writer._VERSIONS.fetch(connection, {"ids": ids}))
-        behind = [_moved(append, stored.get(append.stream_id.bytes, 0)) for append in advances]
+        stored = dict(versions.fetch(connection, {"ids": [append.stream_id for append in advances]}))
+        behind = [_moved(append, stored.get(append.stream_id, 0)) for append in advances]
         return real(self, connection, behind, batch_id)
 
     yield Replacement(SqliteWriter, "advance", advance)
@@ -78,11 +84,12 @@ def _moved(append: Append, version: int) -> Append:
 @seeded("A1", "A2", "A3", "A4", "A5", "B1", "D2")
 def a_lease_trusted_for_safety() -> Iterator[Replacement]:
     """Only the holder of the lease writes, so it writes its versions without looking at what is there."""
+    advance_any = sqlite_writer._ADVANCE.replace("saga_streams.version = ?", "? >= 0")
     insert_event = sqlite_writer._INSERT_EVENT.replace("INSERT INTO", "INSERT OR REPLACE INTO")
 
     def advance(self: SqliteWriter, connection: Connection, advances: Sequence[Append], batch_id: UUID) -> set[UUID]:
         rows = [sqlite_writer._advance_row(append) for append in advances]
-        connection.exec_driver_sql(sqlite_writer._ADVANCE, rows)
+        connection.exec_driver_sql(advance_any, rows)
         connection.exec_driver_sql(insert_event, sqlite_writer._event_rows(advances, batch_id))
         return {append.stream_id for append in advances}
 
@@ -104,13 +111,14 @@ def a_loser_of_a_batch_taken_for_a_winner() -> Iterator[Replacement]:
 @seeded("A6")
 def one_key_two_sagas() -> Iterator[Replacement]:
     """A start looks whether its key is taken before its transaction, and takes it without looking again."""
-    insert_key = sqlite_writer._INSERT_KEY.replace("INSERT INTO", "INSERT OR REPLACE INTO")
+    insert, _, _ = sqlite_writer._INSERT_KEY.partition(" ON CONFLICT")
+    insert_key = insert.replace("INSERT INTO", "INSERT OR REPLACE INTO")
 
     def start(self: SqliteWriter, connection: Connection, starts: Sequence[Append], batch_id: UUID) -> set[UUID]:
         fresh = [(start, start.new) for start in starts if start.new is not None]
         connection.exec_driver_sql(insert_key, [sqlite_writer._key_row(start, new) for start, new in fresh])
-        streams = [sqlite_writer._stream_row(start, new) for start, new in fresh]
-        connection.exec_driver_sql(sqlite_writer._INSERT_STREAM, streams)
+        rows = [sqlite_writer._stream_row(start, new) for start, new in fresh]
+        connection.exec_driver_sql(sqlite_writer._INSERT_STREAM, rows)
         connection.exec_driver_sql(sqlite_writer._INSERT_EVENT, sqlite_writer._event_rows(starts, batch_id))
         return {start.stream_id for start in starts}
 
