@@ -24,22 +24,26 @@ else:
 
     def replace(value, /, **changes):
         """A copy of a value with some fields changed. Raises AttributeError for a field that it does not have."""
-        copy = _copier(type(value))(value)
-        for name, changed in changes.items():
-            setattr(copy, name, changed)
-        return copy
+        return _copier(type(value), *changes)(value, **changes)
 
     @cache
-    def _copier(kind):
-        """A function that copies one value of a class: generated, as the standard library's `__init__` is."""
+    def _copier(kind, *changed):
+        """A function that copies one value of a class with these fields changed: generated, as the standard
+
+        library's `__init__` is. There are as many as combinations of names in the code.
+        """
         if hasattr(kind, "__post_init__"):
             raise TypeError(
                 f"a {kind.__name__} derives fields from others; take dataclasses.replace, which does so anew"
             )
-        lines = [f"    copy.{field.name} = value.{field.name}" for field in dataclasses.fields(kind)]
-        code = "\n".join(["def copied(value):", "    copy = new(kind)", *lines, "    return copy"])
+        names = [field.name for field in dataclasses.fields(kind)]
+        for name in changed:
+            if name not in names:
+                raise AttributeError(f"a {kind.__name__} has no field {name!r}")
+        lines = [f"    copy.{name} = {name if name in changed else f'value.{name}'}" for name in names]
+        code = "\n".join([f"def copied({', '.join(['value', '/', *changed])}):", "    copy = new(kind)", *lines])
         scope = {"new": object.__new__, "kind": kind}
-        exec(code, scope)
+        exec(f"{code}\n    return copy", scope)
         return scope["copied"]
 
 

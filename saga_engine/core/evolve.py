@@ -6,6 +6,7 @@ Knows events only, never the definition, so that a stream folds the same in ever
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from saga_engine.core import events as e
 from saga_engine.core.events import Direction, Effect, Event, Verb
@@ -25,6 +26,13 @@ from saga_engine.core.state import (
 )
 from saga_engine.definition.model import Json
 from saga_engine.immutable import replace
+
+# Python 3.11 takes 0.1 µs to find a member in its enum, ten times as long as a name of the module.
+_COMPENSATE: Final = Direction.COMPENSATE
+_ISSUED: Final = StepStatus.ISSUED
+_SUCCEEDED: Final = StepStatus.SUCCEEDED
+_TIMED_OUT: Final = StepStatus.TIMED_OUT
+_WAITING: Final = StepStatus.WAITING
 
 
 def fold(state: SagaState, events: Iterable[Event]) -> SagaState:
@@ -152,17 +160,17 @@ def _started(state: SagaState, event: e.SagaStarted) -> SagaState:
 def _issued(state: SagaState, event: e.CommandIssued) -> SagaState:
     place = address(event.step, event.item)
     known = state.steps.get(place)
-    if event.direction is Direction.COMPENSATE:
+    if event.direction is _COMPENSATE:
         if known is None:
             raise ValueError(f"{place} is compensated without ever having been issued")
         return _with(
             state, place, replace(known, undo=UndoStatus.ISSUED, backward=_progress(known.backward, event), due=None)
         )
     if known is None or known.forward is None:
-        step = StepState(StepStatus.ISSUED, forward=_progress(None, event), opened_at=event.at)
+        step = StepState(_ISSUED, forward=_progress(None, event), opened_at=event.at)
         counted = _counted(state, event.step, event.item, issued=1) if known is None else None
         return _with(state, place, step, counted=counted)
-    return _with(state, place, replace(known, status=StepStatus.ISSUED, forward=_progress(known.forward, event)))
+    return _with(state, place, replace(known, status=_ISSUED, forward=_progress(known.forward, event)))
 
 
 def _progress(before: Progress | None, event: e.CommandIssued) -> Progress:
@@ -174,13 +182,13 @@ def _progress(before: Progress | None, event: e.CommandIssued) -> Progress:
 def _succeeded(state: SagaState, event: e.StepSucceeded) -> SagaState:
     place = address(event.step, event.item)
     known = state.steps[place]
-    if known.status is StepStatus.TIMED_OUT:
+    if known.status is _TIMED_OUT:
         return _with(state, place, known, closed=1)
-    if known.status is StepStatus.WAITING:
+    if known.status is _WAITING:
         state = _take_signal(state, known.event)
     step = replace(
         known,
-        status=StepStatus.SUCCEEDED,
+        status=_SUCCEEDED,
         result=event.result,
         fenced=event.fenced,
         ended_at=event.at,
@@ -242,7 +250,7 @@ def _timer_set(state: SagaState, event: e.TimerSet) -> SagaState:
     known = state.steps.get(place)
     if known is not None and known.status is not StepStatus.BLOCKED:
         return _with(state, place, replace(known, due=event.due))
-    status = StepStatus.SLEEPING if event.event is None else StepStatus.WAITING
+    status = StepStatus.SLEEPING if event.event is None else _WAITING
     return _with(state, place, StepState(status, opened_at=event.at, due=event.due, event=event.event))
 
 
@@ -250,10 +258,10 @@ def _timer_fired(state: SagaState, event: e.TimerFired) -> SagaState:
     place = address(event.step, event.item)
     known = state.steps[place]
     if known.status is StepStatus.SLEEPING:
-        step = replace(known, status=StepStatus.SUCCEEDED, ended_at=event.at, due=None)
+        step = replace(known, status=_SUCCEEDED, ended_at=event.at, due=None)
         return _with(state, place, step, closed=1)
-    if known.status is StepStatus.WAITING:
-        return _with(state, place, replace(known, status=StepStatus.TIMED_OUT, ended_at=event.at, due=None))
+    if known.status is _WAITING:
+        return _with(state, place, replace(known, status=_TIMED_OUT, ended_at=event.at, due=None))
     return _with(state, place, replace(known, due=None))
 
 

@@ -6,6 +6,7 @@ Undoing is `backward`'s; which input does what is `decider`'s.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from saga_engine.core.bounds import MOST_EVENTS, MOST_ITEMS, TOO_MANY_EVENTS, too_long
 from saga_engine.core.draft import Draft
@@ -33,10 +34,15 @@ EXPRESSION = "expression"
 GAVE_UP = "gave_up"
 
 
+# Python 3.11 takes 0.1 µs to find a member in its enum, ten times as long as a name of the module.
+_FORWARD: Final = Phase.FORWARD
+_SUCCEEDED: Final = Outcome.SUCCEEDED
+
+
 def open_ready(draft: Draft, places: Iterable[str]) -> None:
     """Open each of these steps whose needs are closed, and what that makes ready in turn; end the saga when all is."""
     queue = list(places)
-    while queue and draft.state.phase is Phase.FORWARD and not draft.state.suspended:
+    while queue and draft.state.phase is _FORWARD and not draft.state.suspended:
         node = draft.node(queue.pop(0))
         if node.place in draft.state.steps or not draft.plan.is_open(draft.state, node):
             continue
@@ -62,7 +68,7 @@ def reopen_all(draft: Draft) -> None:
 
 def _complete(draft: Draft) -> None:
     state = draft.state
-    if state.phase is not Phase.FORWARD or state.suspended or state.closed < len(draft.plan.nodes):
+    if state.phase is not _FORWARD or state.suspended or state.closed < len(draft.plan.nodes):
         return
     expression = draft.plan.definition.output
     output = draft.plan.evaluate_top(state, expression) if expression is not None else None
@@ -140,7 +146,7 @@ def advance_items(draft: Draft, node: Node) -> None:
     if call is None or loop is None or step is None or step.items is None or step.status is not StepStatus.OPEN:
         return
     i = step.items_issued
-    while i < len(step.items) and draft.state.phase is Phase.FORWARD and not draft.state.suspended:
+    while i < len(step.items) and draft.state.phase is _FORWARD and not draft.state.suspended:
         now = draft.state.steps[node.place]
         if now.items_issued - now.items_succeeded - now.items_failed >= loop.max_parallel:
             return
@@ -148,7 +154,7 @@ def advance_items(draft: Draft, node: Node) -> None:
         i += 1
     now = draft.state.steps[node.place]
     through = now.items_succeeded + now.items_failed == len(step.items)
-    if through and draft.state.phase is Phase.FORWARD and not _leftovers(draft, node, call, len(step.items)):
+    if through and draft.state.phase is _FORWARD and not _leftovers(draft, node, call, len(step.items)):
         draft.add(StepSucceeded(draft.at, node.place))
 
 
@@ -175,7 +181,7 @@ def forward_reply(draft: Draft, node: Node, step: StepState, reply: ReplyReceive
     # One that the limit of events has blocked was asked: an answer that comes after all is an answer.
     if not step.status.in_flight and step.status is not StepStatus.BLOCKED:
         return _not_awaited(step, reply)
-    if reply.outcome is Outcome.SUCCEEDED:
+    if reply.outcome is _SUCCEEDED:
         draft.add(StepSucceeded(draft.at, reply.step, reply.item, reply.result, reply.fenced))
         _closed(draft, node, reply.item)
         return None
@@ -210,7 +216,7 @@ def _attempt_failed(
 ) -> None:
     """`final`: a rejection that no inbox vouches for; the outcome is unknown, and trying again would not tell."""
     spent = final or not budget_left(call.retry, progress, reply.code)
-    ends = draft.state.phase is not Phase.FORWARD or (spent and may_give_up(draft.plan, draft.state, node))
+    ends = draft.state.phase is not _FORWARD or (spent and may_give_up(draft.plan, draft.state, node))
     place = address(node.place, reply.item)
     retry_at = None if ends else retry_time(draft.state.saga_id, place, call.retry, progress, draft.at)
     draft.add(

@@ -58,14 +58,14 @@ class Node:
     needs: tuple[str, ...]
     dependents: tuple[str, ...]
     guards: tuple[tuple[Scope, Expression], ...]
+    call: Call | None = field(init=False)
+    loop: ForEach | None = field(init=False)
 
-    @property
-    def call(self) -> Call | None:
-        return self.action if isinstance(self.action, Call) else None
-
-    @property
-    def loop(self) -> ForEach | None:
-        return self.action.for_each if isinstance(self.action, Call) else None
+    def __post_init__(self) -> None:
+        # Once: every event of every saga asks for them.
+        call = self.action if isinstance(self.action, Call) else None
+        object.__setattr__(self, "call", call)
+        object.__setattr__(self, "loop", None if call is None else call.for_each)
 
 
 @dataclass(frozen=True, slots=True)

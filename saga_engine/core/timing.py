@@ -28,6 +28,14 @@ _LOCAL: Final = (CommandIssued, StepSucceeded, StepFailed)
 """Events that change what falls due at their own place only."""
 
 
+# Python 3.11 takes 0.1 µs to find a member in its enum, ten times as long as a name of the module.
+_FORWARD: Final = Phase.FORWARD
+_ISSUED: Final = StepStatus.ISSUED
+_UNDO_ISSUED: Final = UndoStatus.ISSUED
+_RETRIABLE: Final = Kind.RETRIABLE
+_READ_ONLY: Final = Kind.READ_ONLY
+
+
 def backoff(retry: Retry, failed: int, seed: str) -> int:
     """How long to wait after the `failed`-th failed attempt (from 1): exponential, capped, with jitter.
 
@@ -59,7 +67,7 @@ def must_succeed(plan: Plan, state: SagaState, node: Node) -> bool:
     read-only ones past the point of no return.
     """
     kind = None if node.call is None else node.call.kind
-    return kind is Kind.RETRIABLE or (kind is Kind.READ_ONLY and plan.past_no_return(state))
+    return kind is _RETRIABLE or (kind is _READ_ONLY and plan.past_no_return(state))
 
 
 def may_give_up(plan: Plan, state: SagaState, node: Node) -> bool:
@@ -122,9 +130,9 @@ def open_command(plan: Plan, state: SagaState, place: str) -> OpenCommand | None
     call = node.call
     if call is None or state.suspended:
         return None
-    if step.undo is UndoStatus.ISSUED and step.backward is not None and call.compensation is not None:
+    if step.undo is _UNDO_ISSUED and step.backward is not None and call.compensation is not None:
         return OpenCommand(place, node, step, step.backward, call.compensation.timeout, Direction.COMPENSATE)
-    if step.status is StepStatus.ISSUED and step.forward is not None and state.phase is Phase.FORWARD:
+    if step.status is _ISSUED and step.forward is not None and state.phase is _FORWARD:
         return OpenCommand(place, node, step, step.forward, call.timeout, Direction.FORWARD)
     return None
 
@@ -175,13 +183,17 @@ def next_due(plan: Plan, state: SagaState, now: int) -> int | None:
 
 def due_at(plan: Plan, state: SagaState, places: Iterable[str], now: int) -> int | None:
     """As `next_due`, as far as the saga itself and these of its active places go."""
-    times = [time for time in (_saga_limit(plan, state), late_from(plan, state, after=now)) if time is not None]
+    times: list[int] = []
+    for limit in (_saga_limit(plan, state), late_from(plan, state, after=now)):
+        if limit is not None:
+            times.append(limit)
     if not state.suspended:
         for place in places:
             out = open_command(plan, state, place)
             if out is not None:
                 times.append(next_send(out.timeout.reply_us, out.progress.at, now))
-            times += [time for time, _ in falls_due(plan, state, plan.at(place), state.steps[place])]
+            for time, _ in falls_due(plan, state, plan.at(place), state.steps[place]):
+                times.append(time)
     return min(times, default=None)
 
 
@@ -209,7 +221,7 @@ def late_from(plan: Plan, state: SagaState, after: int = 0) -> int | None:
 
 def _saga_limit(plan: Plan, state: SagaState) -> int | None:
     timeout = plan.definition.timeout_us
-    if timeout is None or state.phase is not Phase.FORWARD or plan.past_no_return(state):
+    if timeout is None or state.phase is not _FORWARD or plan.past_no_return(state):
         return None
     return state.started_at + timeout
 

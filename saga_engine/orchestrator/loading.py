@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from saga_engine.codec import UnknownEventError, decode_event, decode_state
@@ -20,6 +20,12 @@ from saga_engine.errors import SagaEngineError, UnavailableError
 from saga_engine.orchestrator.cache import Cached
 from saga_engine.orchestrator.plans import Plans
 from saga_engine.ports.store import WHOLE, EventStore, LoadedStream
+
+# Python 3.11 takes 0.1 µs to find a member in its enum, ten times as long as a name of the module.
+_COMPENSATE: Final = Direction.COMPENSATE
+_FORWARD: Final = Phase.FORWARD
+_ISSUED: Final = StepStatus.ISSUED
+_UNDO_ISSUED: Final = UndoStatus.ISSUED
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +117,7 @@ def still_wanted(state: SagaState, sent: Outgoing) -> bool:
     if isinstance(sent, AskAgain):
         return True
     step = state.steps[address(sent.step, sent.item)]
-    if sent.direction is Direction.COMPENSATE:
-        return step.undo is UndoStatus.ISSUED and step.backward is not None and step.backward.attempt == sent.attempt
-    issued = step.status is StepStatus.ISSUED and step.forward is not None and step.forward.attempt == sent.attempt
-    return issued and state.phase is Phase.FORWARD
+    if sent.direction is _COMPENSATE:
+        return step.undo is _UNDO_ISSUED and step.backward is not None and step.backward.attempt == sent.attempt
+    issued = step.status is _ISSUED and step.forward is not None and step.forward.attempt == sent.attempt
+    return issued and state.phase is _FORWARD
