@@ -151,8 +151,9 @@ class Agenda:
 
     def _entry(self, saga_id: UUID) -> Entry:
         waiting = self._held if saga_id in self._busy else self._ready
-        entry = waiting.get(saga_id)
-        if entry is None:
-            entry = waiting[saga_id] = Entry()
+        new = Entry()
+        # Mostly nothing waits for it yet; to look first would hash its id once more, which is what costs here.
+        entry = waiting.setdefault(saga_id, new)
+        if entry is new:
             self.work.set()
         return entry

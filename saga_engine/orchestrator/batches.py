@@ -17,6 +17,7 @@ import structlog
 from saga_engine.core.bounds import MANY_EVENTS, MOST_EVENTS
 from saga_engine.core.decider import Decided, Ignored
 from saga_engine.core.inputs import ReplyReceived
+from saga_engine.core.state import SagaState
 from saga_engine.errors import UnavailableError
 from saga_engine.orchestrator.agenda import Agenda, Entry
 from saga_engine.orchestrator.counters import Counters
@@ -182,9 +183,9 @@ class Batches:
     def _count(self, turns: Sequence[Turn], turned: Sequence[Turned]) -> None:
         counters = self._counters
         counters.batches += 1
+        self._watch.expect(min((each.next_due for each in turned if each.next_due is not None), default=None))
         for turn, result in zip(turns, turned, strict=True):
             counters.commits += result.committed
-            self._watch.expect(result.next_due)
             if result.late and result.state is not None:
                 counters.over_sla += 1
                 _log.warning(
@@ -195,7 +196,8 @@ class Batches:
                     status=result.state.status.value,
                     **traced(result.state),
                 )
-            self._warn_of_length(result)
+            if result.state is not None and result.state.version >= MANY_EVENTS and result.committed:
+                self._warn_of_length(result, result.state)
             for given, answer in zip(turn.inputs, result.answers, strict=False):
                 if isinstance(answer, Decided):
                     if result.committed:
@@ -209,11 +211,8 @@ class Batches:
                 for delivery in batch[result.saga_id].deliveries:
                     tracing.took(delivery.message, began)
 
-    def _warn_of_length(self, result: Turned) -> None:
+    def _warn_of_length(self, result: Turned, state: SagaState) -> None:
         """Once, when a stream has become remarkably long: there is time to look at it before it reaches its limit."""
-        state = result.state
-        if state is None or state.version < MANY_EVENTS or not result.committed:
-            return
         new = sum(len(answer.events) for answer in result.answers if isinstance(answer, Decided))
         if state.version - new < MANY_EVENTS:
             self._counters.long += 1
@@ -239,7 +238,8 @@ class Batches:
             self._counters.unacknowledged += len(sent.failed)
             for saga_id, version in sent.complete:
                 self._transactor.upkeep.acknowledged(saga_id, version)
-            self._later({saga_id: batch[saga_id] for saga_id in sent.failed}, self._tuning.again_after)
+            if sent.failed:
+                self._later({saga_id: batch[saga_id] for saga_id in sent.failed}, self._tuning.again_after)
             await self._acknowledge(batch, turned)
         except Exception:  # noqa: BLE001 - a batch that cannot be sent must not take the others down
             _log.exception("a batch could not be sent; trying again")
@@ -248,15 +248,17 @@ class Batches:
             self._agenda.release(batch)
 
     async def _acknowledge(self, batch: Mapping[UUID, Entry], turned: Sequence[Turned]) -> None:
-        troubled = {turn.saga_id: turn for turn in turned if turn.trouble}
-        self._troubles.over(saga_id for saga_id in batch if saga_id not in troubled)
+        self._troubles.over(turn.saga_id for turn in turned if not turn.trouble)
         done: list[Delivery] = []
-        for saga_id, entry in batch.items():
-            if entry.replies and saga_id not in troubled:
+        troubled: list[tuple[Entry, Turned]] = []
+        for entry, turn in zip(batch.values(), turned, strict=True):
+            if turn.trouble:
+                troubled.append((entry, turn))
+            elif entry.replies:
                 done += entry.deliveries
         await self._intake.done_with(done)
-        for saga_id, turn in troubled.items():
-            await self._rest(batch[saga_id], turn)
+        for entry, turn in troubled:
+            await self._rest(entry, turn)
 
     async def _rest(self, entry: Entry, turn: Turned) -> None:
         """Leave a saga alone that cannot be worked on, longer each time."""

@@ -78,7 +78,8 @@ class Relay:
                 continue
             commands += new
             again += len(turn.again)
-            wave += [(turn.saga_id, message) for message in going]
+            for message in going:
+                wave.append((turn.saga_id, message))
             if waiting:
                 later[turn.saga_id] = waiting
         failed = await self._publish(wave, later)
@@ -86,7 +87,7 @@ class Relay:
         complete = [
             (turn.saga_id, turn.state.version)
             for turn in turned
-            if turn.state is not None and not turn.trouble and turn.saga_id not in failed
+            if turn.state is not None and not turn.trouble and not (failed and turn.saga_id in failed)
         ]
         return Sent(complete, sorted(failed), commands, again)
 
@@ -105,7 +106,8 @@ class Relay:
             elif isinstance(sent, PublishEvent):
                 (waiting if published else going).append(self._telling(state, sent, spans))
                 published = True
-        going += [self._asking(self._again(plan, state, out, now), spans) for out in turn.again]
+        for out in turn.again:
+            going.append(self._asking(self._again(plan, state, out, now), spans))
         return going, waiting, commands
 
     async def _publish(self, wave: Sequence[tuple[UUID, Message]], later: Mapping[UUID, deque[Message]]) -> set[UUID]:
@@ -113,7 +115,8 @@ class Relay:
         failed: set[UUID] = set()
         while wave:
             acknowledged = await self._transport.publish([message for _, message in wave])
-            failed |= {saga_id for (saga_id, _), ok in zip(wave, acknowledged, strict=True) if not ok}
+            if not all(acknowledged):
+                failed |= {saga_id for (saga_id, _), ok in zip(wave, acknowledged, strict=True) if not ok}
             going_on = [(saga_id, events) for saga_id, events in later.items() if events and saga_id not in failed]
             wave = [(saga_id, events.popleft()) for saga_id, events in going_on]
         return failed

@@ -119,16 +119,19 @@ class Transactor:
         if writing:
             appends = [self._append(work, now) for work in writing]
             outcomes = await self._run_sync(partial(self._store.append, appends))
+            crossed: list[SagaState] = []
             for work, outcome in zip(writing, outcomes, strict=True):
                 if isinstance(outcome, Appended):
                     done[work.index] = self._committed(work, now)
+                    if _crossed(work, self._snapshot_every):
+                        crossed.append(work.state)
                 elif isinstance(outcome, KeyTaken):
                     done[work.index] = Turned(work.turn.saga_id, taken=outcome)
                 else:
                     self._cache.drop(work.turn.saga_id)
                     lost.append((work.index, work.turn))
-            committed = [work for work in writing if work.index in done and done[work.index].committed]
-            await self.upkeep.snapshot(work.state for work in committed if _crossed(work, self._snapshot_every))
+            if crossed:
+                await self.upkeep.snapshot(crossed)
         unchanged = [work for work in works if not work.events]
         if unchanged:
             lost += await self._unchanged(unchanged, done, now)
@@ -259,8 +262,9 @@ def _crossed(work: _Work, every: int) -> bool:
 
 
 def _again(work: _Work, now: int) -> Sequence[OpenCommand]:
-    since = work.turn.due_since
-    everything = work.turn.ask_again or any(isinstance(sent, AskAgain) for sent in work.unsent)
+    since, everything = work.turn.due_since, work.turn.ask_again
+    for sent in work.unsent:
+        everything = everything or isinstance(sent, AskAgain)
     if since is None and not everything:
         return ()
     sending = {(address(s.step, s.item), s.direction) for s in work.unsent if isinstance(s, SendCommand)}
