@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import InitVar, field
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from saga_engine.core.events import Direction, Effect
@@ -27,6 +27,10 @@ _MOST_DIGITS: Final = 9
 _UUID_LENGTH: Final = 36
 SAGAS_AT_HAND: Final = 16_384
 """Sagas whose ids are kept as text and as value, the last ones that were written or read."""
+
+_SLOTS_AT_HAND: Final = 4_096
+_SHORT_SLOT: Final = 256
+"""Slots are the same for all sagas of a definition. Those of more characters are not kept: anybody may write them."""
 
 _DIRECTIONS: Final = {direction.value: direction for direction in Direction}
 
@@ -78,11 +82,12 @@ class Address:
     direction: Direction
     key: str = field(init=False, compare=False, repr=False)
     """The idempotency key `<saga>/<step>[/<i>]/<forward|compensate>`: the same for ever."""
+    written: InitVar[str] = ""
+    """The key, when it has just been read; else it is made, once: token, headers and message id of every send ask."""
 
-    def __post_init__(self) -> None:
-        item = "" if self.item is None else f"/{self.item}"
-        # Made once: token, headers and message id of every send ask for it.
-        object.__setattr__(self, "key", f"{_text(self.saga_id)}/{self.step}{item}/{self.direction}")
+    def __post_init__(self, written: str) -> None:
+        key = written or f"{_text(self.saga_id)}/{_slot_text(self.step, self.item, self.direction)}"
+        object.__setattr__(self, "key", key)
 
     @property
     def undoes(self) -> str:
@@ -92,16 +97,36 @@ class Address:
 
 def parse_key(key: str) -> Address | None:
     """The address that an idempotency key names, or None when the text is no idempotency key."""
-    head, _, way = key.rpartition("/")
-    saga, _, step = head.partition("/")
+    saga, _, rest = key.partition("/")
+    known = _saga(saga) if len(saga) == _UUID_LENGTH else None
+    slot = _slot(rest) if len(rest) <= _SHORT_SLOT else _read_slot(rest)
+    if known is None or slot is None:
+        return None
+    saga_id, saga = known
+    step, item, direction, place = slot
+    return Address(saga_id, step, item, direction, f"{saga}/{place}")
+
+
+_Slot: TypeAlias = tuple[str, int | None, Direction, str]
+"""What a key says besides its saga: step, item and direction, and these as the text that we write."""
+
+
+def _slot_text(step: str, item: int | None, direction: Direction) -> str:
+    return f"{step}/{direction!s}" if item is None else f"{step}/{item}/{direction!s}"
+
+
+def _read_slot(text: str) -> _Slot | None:
+    step, _, way = text.rpartition("/")
     direction = _DIRECTIONS.get(way)
-    saga_id = _saga_id(saga) if len(saga) == _UUID_LENGTH else None
-    if direction is None or saga_id is None or not step:
+    if direction is None or not step:
         return None
     place, _, last = step.rpartition("/")
-    if last.isascii() and last.isdecimal() and len(last) <= _MOST_DIGITS:
-        return Address(saga_id, place, int(last), direction) if place else None
-    return Address(saga_id, step, None, direction)
+    if not (last.isascii() and last.isdecimal() and len(last) <= _MOST_DIGITS):
+        return step, None, direction, text
+    return (place, int(last), direction, _slot_text(place, int(last), direction)) if place else None
+
+
+_slot: Final = lru_cache(maxsize=_SLOTS_AT_HAND)(_read_slot)
 
 
 @lru_cache(maxsize=SAGAS_AT_HAND)
@@ -111,15 +136,18 @@ def _text(saga_id: UUID) -> str:
 
 
 @lru_cache(maxsize=SAGAS_AT_HAND)
-def _saga_id(text: str) -> UUID | None:
-    """The id of a saga. The same object for the replies of one saga, so that what is kept by id is found by identity:
+def _saga(text: str) -> tuple[UUID, str] | None:
+    """The id of a saga, and its text as we write it. The same objects for the replies of one saga, so that what is kept
 
-    reading a UUID costs a third of reading a reply, and comparing two costs more than all else of a look-up.
+    by id is found by identity: reading a UUID costs a third of reading a reply, and comparing two costs more than all
+    else of a look-up.
     """
     try:
-        return UUID(text)
+        saga_id = UUID(text)
     except ValueError:
         return None
+    written = str(saga_id)
+    return saga_id, text if text == written else written
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, cast
+from functools import lru_cache
+from typing import Final
 from urllib.parse import quote
 
 import orjson
@@ -68,8 +69,17 @@ _DEEPEST_BODY: Final = MAX_DEPTH + 1
 
 _SENDABLE: Final = re.compile(r"saga\.command\.[a-z0-9_]+\.[a-z0-9_]+|saga\.reply\.[0-9]{1,4}\.[a-z0-9_]+")
 
+_SUBJECTS_AT_HAND: Final = 256
+"""Of which it is known what they say: they are the same in very many messages."""
+
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OUTCOMES: Final = {outcome.value: outcome for outcome in Outcome}
+
+_SUCCEEDED: Final = Outcome.SUCCEEDED
+_COMPENSATE: Final = Direction.COMPENSATE
+_NO_EFFECT: Final = Effect.NONE
+_UNDONE: Final = Effect.UNDONE
+"""Named once: Python 3.11 looks for a member of an enumeration six times as long as for a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +128,7 @@ def command_to_message(command: Command) -> Message:
     body: dict[str, Json] = {"payload": command.payload}
     if command.must_succeed:
         headers[MUST_SUCCEED] = "true"
-    if command.address.direction is Direction.COMPENSATE:
+    if command.address.direction is _COMPENSATE:
         headers[UNDOES] = command.address.undoes
         body["result"] = command.undone_result
     if command.undone_command is not None:
@@ -130,8 +140,8 @@ def command_to_message(command: Command) -> Message:
 
 def message_to_command(message: Message) -> Command | Unreadable:
     """Read a command; the participant and the command are taken from the subject."""
-    tokens = message.subject.split(".")
-    if len(tokens) != 4 or tokens[:2] != ["saga", "command"]:
+    asked = _asked(message.subject)
+    if asked is None:
         return Unreadable(f"not a command subject: {message.subject}")
     headers = message.headers
     address = parse_key(headers.get(KEY, ""))
@@ -140,29 +150,31 @@ def message_to_command(message: Message) -> Command | Unreadable:
     numbers = _integers(headers, (ATTEMPT, SEND, ISSUED_AT, DEADLINE, PARTITION))
     if isinstance(numbers, Unreadable):
         return numbers
+    participant, command = asked
     attempt, send, issued_at, deadline, partition = numbers
     body = _body(message.body)
     if isinstance(body, Unreadable):
         return body
     if "payload" not in body:
         return Unreadable("the body has no payload")
+    # By position, in the order of the fields: so many names cost twice what all else of making it does.
     return Command(
-        address=address,
-        saga=headers.get(SAGA, ""),
-        participant=tokens[2],
-        command=tokens[3],
-        partition=partition,
-        attempt=attempt,
-        send=send,
-        payload=body["payload"],
-        issued_at=issued_at,
-        deadline=deadline,
-        must_succeed=headers.get(MUST_SUCCEED) == "true",
-        undone_result=body.get("result"),
-        token=headers.get(TOKEN, ""),
-        traceparent=headers.get(TRACEPARENT),
-        undone_command=headers.get(UNDOES_COMMAND),
-        resent=RESENT in headers,
+        address,
+        headers.get(SAGA, ""),
+        participant,
+        command,
+        partition,
+        attempt,
+        send,
+        body["payload"],
+        issued_at,
+        deadline,
+        headers.get(MUST_SUCCEED) == "true",
+        body.get("result"),
+        headers.get(TOKEN, ""),
+        headers.get(TRACEPARENT),
+        headers.get(UNDOES_COMMAND),
+        RESENT in headers,
     )
 
 
@@ -178,37 +190,34 @@ def reply_to_message(reply: Reply) -> Message:
     """The message of a reply. A stored reply that is sent again for a later send gets a new message id."""
     key = reply.address.key
     message_id = reply.message_id
+    outcome = str(reply.outcome)
     headers = {
         MESSAGE_ID: message_id,
         "ce-specversion": "1.0",
         "ce-id": message_id,
         "ce-source": f"participant/{reply.participant}",
-        "ce-type": f"saga.reply.{reply.outcome}",
+        "ce-type": f"saga.reply.{outcome}",
         KEY: key,
         ATTEMPT: str(reply.attempt),
         SEND: str(reply.send),
-        OUTCOME: reply.outcome.value,
+        OUTCOME: outcome,
         TOKEN: reply.token,
     }
     if not reply.fenced:
         headers[FENCE] = "none"
-    if reply.effect is Effect.NONE:
+    if reply.effect is _NO_EFFECT:
         headers[EFFECT] = "none"
     if reply.traceparent is not None:
         headers[TRACEPARENT] = reply.traceparent
     body: Json
-    body = (
-        {"result": reply.result}
-        if reply.outcome is Outcome.SUCCEEDED
-        else {"code": reply.code, "message": reply.message}
-    )
+    body = {"result": reply.result} if reply.outcome is _SUCCEEDED else {"code": reply.code, "message": reply.message}
     return Message(reply_subject(reply.partition, reply.participant), headers, orjson.dumps(body), message_id)
 
 
 def message_to_reply(message: Message) -> Reply | Unreadable:
     """Read a reply; partition and participant are taken from the subject, never from what the sender wrote inside."""
-    tokens = message.subject.split(".")
-    if len(tokens) != 4 or tokens[:2] != ["saga", "reply"] or not tokens[2].isdecimal():
+    answers = _answers(message.subject)
+    if answers is None:
         return Unreadable(f"not a reply subject: {message.subject}")
     headers = message.headers
     address = parse_key(headers.get(KEY, ""))
@@ -226,20 +235,23 @@ def message_to_reply(message: Message) -> Reply | Unreadable:
     code, text = body.get("code", ""), body.get("message", "")
     if not isinstance(code, str) or not isinstance(text, str):
         return Unreadable("code and message must be strings")
+    partition, participant = answers
+    attempt, send = numbers
+    # By position, as a command.
     return Reply(
-        address=address,
-        participant=tokens[3],
-        partition=int(tokens[2]),
-        attempt=numbers[0],
-        send=numbers[1],
-        outcome=outcome,
-        result=body.get("result"),
-        code=code,
-        message=text,
-        effect=Effect.NONE if headers.get(EFFECT) == "none" else Effect.UNDONE,
-        fenced=headers.get(FENCE) != "none",
-        token=headers.get(TOKEN, ""),
-        traceparent=headers.get(TRACEPARENT),
+        address,
+        participant,
+        partition,
+        attempt,
+        send,
+        outcome,
+        body.get("result"),
+        code,
+        text,
+        _NO_EFFECT if headers.get(EFFECT) == "none" else _UNDONE,
+        headers.get(FENCE) != "none",
+        headers.get(TOKEN, ""),
+        headers.get(TRACEPARENT),
     )
 
 
@@ -334,6 +346,24 @@ def _first_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
+@lru_cache(maxsize=_SUBJECTS_AT_HAND)
+def _asked(subject: str) -> tuple[str, str] | None:
+    """The participant and the command of a command's subject."""
+    match subject.split("."):
+        case ["saga", "command", participant, command]:
+            return participant, command
+    return None
+
+
+@lru_cache(maxsize=_SUBJECTS_AT_HAND)
+def _answers(subject: str) -> tuple[int, str] | None:
+    """The partition and the participant of a reply's subject."""
+    match subject.split("."):
+        case ["saga", "reply", partition, participant] if partition.isdecimal():
+            return int(partition), participant
+    return None
+
+
 def _integers(headers: Mapping[str, str], names: tuple[str, ...]) -> list[int] | Unreadable:
     values: list[int] = []
     for name in names:
@@ -354,4 +384,4 @@ def _body(body: bytes) -> dict[str, Json] | Unreadable:
     # orjson reads deeper than it writes. Counting is quick, and enough for nearly every body.
     if body.count(b"{") + body.count(b"[") > _DEEPEST_BODY and nests_deeper(value, _DEEPEST_BODY):
         return Unreadable(f"the body is nested deeper than {_DEEPEST_BODY} levels")
-    return cast(dict[str, Json], value)
+    return value

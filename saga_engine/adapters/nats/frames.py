@@ -6,7 +6,7 @@ Pure. Source: the client protocol of the NATS documentation (PUB, HPUB) and ADR-
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from nats.errors import BadHeaderError, BadSubjectError
@@ -23,7 +23,7 @@ def publish_frame(subject: str, reply: str, body: bytes, headers: Mapping[str, s
         BadSubjectError: a subject that is empty, or holds white space, which would end the protocol's line.
         BadHeaderError: a header's name holds a line break.
     """
-    if not subject or _BLANK.search(subject) or _BLANK.search(reply):
+    if not subject or _BLANK.search(subject + reply):
         raise BadSubjectError
     if not headers:
         return b"PUB %b %d\r\n%b\r\n" % (f"{subject} {reply}".encode(), len(body), body)
@@ -32,28 +32,28 @@ def publish_frame(subject: str, reply: str, body: bytes, headers: Mapping[str, s
     return b"".join((sizes.encode(), block, body, b"\r\n"))
 
 
-def repeated_frames(subjects: Iterable[str], reply: str, body: bytes) -> list[bytes]:
+def repeated_frames(subjects: Collection[str], reply: str, body: bytes) -> bytes:
     """The same message without headers to many subjects. Raises as `publish_frame`."""
-    if _BLANK.search(reply):
+    if not all(subjects) or _BLANK.search("".join(subjects) + reply):
         raise BadSubjectError
-    head = f" {reply} {len(body)}\r\n{body.decode()}\r\n"
-    frames: list[bytes] = []
-    for subject in subjects:
-        if not subject or _BLANK.search(subject):
-            raise BadSubjectError
-        frames.append(f"PUB {subject}{head}".encode())
-    return frames
+    rest = f" {reply} {len(body)}\r\n{body.decode()}\r\n"
+    return "".join([f"PUB {subject}{rest}" for subject in subjects]).encode()
 
 
 def header_block(headers: Mapping[str, str]) -> bytes:
     """The headers as they are sent. A line break in a value becomes a space: it would begin another header."""
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    block = _block(headers.items())
+    breaks = len(headers) + 2
     # One look at the whole instead of one at each name and value.
-    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
-        lines = "".join([f"{name}: {value.translate(_LINE_BREAKS)}\r\n" for name, value in headers.items()])
-        if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
+    if block.count("\n") != breaks or block.count("\r") != breaks:
+        block = _block([(name, value.translate(_LINE_BREAKS)) for name, value in headers.items()])
+        if block.count("\n") != breaks or block.count("\r") != breaks:
             raise BadHeaderError(next(name for name in headers if name != name.translate(_LINE_BREAKS)))
-    return f"{_VERSION}\r\n{lines}\r\n".encode()
+    return block.encode()
+
+
+def _block(headers: Iterable[tuple[str, str]]) -> str:
+    return "\r\n".join((_VERSION, *map(": ".join, headers), "\r\n"))
 
 
 def read_headers(block: bytes) -> dict[str, str]:

@@ -18,8 +18,8 @@ Take: TypeAlias = Callable[[str, str, bytes, Mapping[str, str]], None]
 
 NO_HEADERS: Final[Mapping[str, str]] = {}
 
-_MESSAGE: Final = b"MSG "
 _WITH_HEADERS: Final = b"HMSG"
+_MESSAGES: Final = (b"MSG ", b"HMSG ")
 
 
 class Receiver(Protocol):
@@ -45,42 +45,38 @@ class FastParser(Parser):
         if self.buf:
             data = bytes(self.buf) + data
             self.buf.clear()
-        at = 0
+        takers, at = self._receiver.takers, 0
         while (end := data.find(b"\r\n", at)) >= 0:
-            kind = data[at : at + 4]
-            if kind in (_MESSAGE, _WITH_HEADERS):
-                after = await self._message(data, at, end, kind == _WITH_HEADERS)
-                if after < 0:
-                    break
-                at = after
-            else:
-                await super().parse(data[at : end + 2])
-                at = end + 2
+            body = end + 2
+            if not data.startswith(_MESSAGES, at):
+                await super().parse(data[at:body])
+                at = body
+                continue
+            subject, sid, reply, headers, size = _message_line(data[at:end])
+            at_payload, after = body + headers, body + size + 2
+            if len(data) < after:
+                break
+            at, block, payload = after, data[body:at_payload], data[at_payload : after - 2]
+            take = takers.get(sid)
+            if take is None:
+                await self._receiver._process_msg(sid, subject, reply, payload, block)
+                continue
+            try:
+                take(subject.decode(), reply.decode(), payload, read_headers(block) if block else NO_HEADERS)
+            except Exception as error:  # noqa: BLE001 - one message that cannot be taken must not end the connection
+                await self._receiver._error_cb(error)
         self.buf.extend(data[at:])
 
-    async def _message(self, data: bytes, at: int, end: int, with_headers: bool) -> int:
-        """Deliver the message whose line stands from `at` to `end`; where the next one begins, or -1 if it is not all
 
-        there yet.
-        """
-        words = data[at:end].split()
-        try:
-            sid, size = int(words[2]), int(words[-1])
-            headers = int(words[-2]) if with_headers else 0
-        except (IndexError, ValueError) as error:
-            raise ProtocolError("nats: malformed MSG") from error
-        body = end + 2
-        after = body + size + 2
-        if len(data) < after:
-            return -1
-        reply = words[3] if len(words) == 5 + with_headers else b""
-        block, payload = data[body : body + headers], data[body + headers : after - 2]
-        take = self._receiver.takers.get(sid)
-        if take is None:
-            await self._receiver._process_msg(sid, words[1], reply, payload, block)
-            return after
-        try:
-            take(words[1].decode(), reply.decode(), payload, read_headers(block) if block else NO_HEADERS)
-        except Exception as error:  # noqa: BLE001 - one message that cannot be taken must not end the connection
-            await self._receiver._error_cb(error)
-        return after
+def _message_line(line: bytes) -> tuple[bytes, int, bytes, int, int]:
+    """What the line before a message says: subject, subscription, reply subject (or empty), bytes of headers and of all
+
+    after it. Raises ProtocolError.
+    """
+    kind, *words = line.split()
+    with_headers = kind == _WITH_HEADERS
+    try:
+        reply = words[2] if len(words) == 4 + with_headers else b""
+        return words[0], int(words[1]), reply, int(words[-2]) if with_headers else 0, int(words[-1])
+    except (IndexError, ValueError) as error:
+        raise ProtocolError("nats: malformed MSG") from error

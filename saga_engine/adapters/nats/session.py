@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, TypeVar
 
@@ -85,10 +85,10 @@ class Session:
         """Hand over one message without headers; False when the session has ended."""
         return await self.publish_all([subject], body, reply)
 
-    async def publish_all(self, subjects: Iterable[str], body: bytes = b"", reply: str = "") -> bool:
+    async def publish_all(self, subjects: Collection[str], body: bytes = b"", reply: str = "") -> bool:
         """The same message to many subjects; False when the session has ended."""
         try:
-            await self.client.send(repeated_frames(subjects, reply, body))
+            await self.client.send([repeated_frames(subjects, reply, body)])
         except nats.errors.Error:
             return False
         return True
