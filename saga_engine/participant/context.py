@@ -8,7 +8,7 @@ from dataclasses import field
 from typing import Final, Protocol
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Executable
 
 from saga_engine.core.events import Direction
 from saga_engine.definition.model import Json
@@ -35,11 +35,15 @@ class Rejected(Exception):  # noqa: N818 - a handler says `raise Rejected(...)`:
         self.message = message
 
 
-class Savepoint(Protocol):
-    """What a command that shares its transaction with others can be taken back to."""
+class Shared(Protocol):
+    """The transaction of a command that shares it with others."""
 
     def take(self) -> None:
-        """Be there from now on: the command is about to use the database."""
+        """The command is about to use the database."""
+        ...
+
+    def write(self, statement: Executable, values: Mapping[str, object] | None) -> None:
+        """Make this write before the commit, after all that was asked for before it."""
         ...
 
 
@@ -63,7 +67,7 @@ class Context:
     settings: Mapping[str, Json]
     traceparent: str | None
     connection: Connection | None = field(default=None, repr=False)
-    savepoint: Savepoint | None = field(default=None, repr=False)
+    shared: Shared | None = field(default=None, repr=False)
 
     @property
     def db(self) -> Connection:
@@ -74,9 +78,22 @@ class Context:
         """
         if self.connection is None:
             raise UsageError("an async handler has no database transaction; a handler that uses ctx.db is a plain def")
-        if self.savepoint is not None:
-            self.savepoint.take()
+        if self.shared is not None:
+            self.shared.take()
         return self.connection
+
+    def write(self, statement: Executable, values: Mapping[str, object] | None = None) -> None:
+        """Have an INSERT, UPDATE or DELETE made in the transaction of this command, whose result nobody looks at.
+
+        Of commands that share a transaction (`batch=True`) those that follow each other with the same statement, built
+        once, reach the database together; whatever is asked of `db` afterwards sees them. One that the database
+        refuses fails the command, there or at its end: never ask here for what the handler would catch. UsageError as
+        for `db`.
+        """
+        if self.shared is None:
+            self.db.execute(statement, values)
+        else:
+            self.shared.write(statement, values)
 
 
 def context_of(
@@ -84,7 +101,7 @@ def context_of(
     settings: Mapping[str, Json],
     result: Json,
     connection: Connection | None = None,
-    savepoint: Savepoint | None = None,
+    shared: Shared | None = None,
 ) -> Context:
     """What the handler of this command is given."""
     return Context(
@@ -99,5 +116,5 @@ def context_of(
         settings=settings,
         traceparent=command.traceparent,
         connection=connection,
-        savepoint=savepoint,
+        shared=shared,
     )

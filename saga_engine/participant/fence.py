@@ -34,8 +34,9 @@ from saga_engine.participant.inbox import Recorded, Row
 from saga_engine.participant.ledger import Ledger, LostRaceError
 from saga_engine.participant.registry import MergedParticipant
 from saga_engine.participant.results import decode_result, encode_result
+from saga_engine.participant.sharing import SharedTransaction
 from saga_engine.participant.signature import Handler
-from saga_engine.sql.savepoint import MissedError, Savepoints
+from saga_engine.sql.savepoint import MissedError
 from saga_engine.sql.transaction import run_query, run_transaction
 from saga_engine.sql.trouble import Trouble, classify, is_infrastructure
 
@@ -145,25 +146,26 @@ class Fence:
         self, work: Sequence[tuple[Handler, Command]], now: int, hopeful: bool, connection: Connection
     ) -> tuple[Sequence[Answer], bool]:
         ledger = Ledger(connection, [command for _, command in work])
-        savepoints = Savepoints(connection, hopeful=hopeful)
+        shared = SharedTransaction(connection, hopeful=hopeful)
         answers = [
             _answer(
                 command,
-                partial(self._run, handler, command, savepoints),
-                partial(self._enter_behind, savepoints, command, now, connection, ledger),
+                partial(self._run, handler, command, shared),
+                partial(self._enter_behind, shared, command, now, connection, ledger),
             )
             for handler, command in work
         ]
+        shared.finish()
         ledger.write(now)
-        return answers, savepoints.used
+        return answers, shared.used
 
     def _enter_behind(
-        self, savepoints: Savepoints, command: Command, now: int, connection: Connection, ledger: Ledger, act: Act
+        self, shared: SharedTransaction, command: Command, now: int, connection: Connection, ledger: Ledger, act: Act
     ) -> Answer:
         try:
             return self._enter(command, now, connection, ledger, act)
         except (Rejected, HandlerFailedError):
-            savepoints.back()
+            shared.back()
             raise
 
     def _enter(self, command: Command, now: int, connection: Connection, ledger: Ledger, act: Act) -> Answer:
@@ -206,9 +208,9 @@ class Fence:
         return participant == self._participant.name and handler is not None and handler.fenced
 
     def _run(
-        self, handler: Handler, command: Command, savepoints: Savepoints | None, connection: Connection, result: Json
+        self, handler: Handler, command: Command, shared: SharedTransaction | None, connection: Connection, result: Json
     ) -> Row:
-        context = context_of(command, self._settings, result, connection, savepoints)
+        context = context_of(command, self._settings, result, connection, shared)
         try:
             text = encode_result(self._call(handler, command, context, connection))
         except Rejected:
@@ -218,7 +220,7 @@ class Fence:
             if is_infrastructure(error) or classify(error) is Trouble.STALE_PLAN:
                 raise
             raise HandlerFailedError from error
-        if savepoints is not None and not savepoints.keep():
+        if shared is not None and not shared.keep():
             raise HandlerFailedError from LeftUnusableError()
         return Row(command.key, Recorded.SUCCEEDED, command.issued_at, result=text)
 

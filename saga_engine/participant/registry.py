@@ -43,8 +43,8 @@ class Participant:
         """Register a handler, under its function's name or, as `@order.command("name")`, another one.
 
         `batch=True`: commands of it that arrive together share one transaction, one after the other, a savepoint each,
-        so that one that fails leaves the others as they are. For a plain def that uses nothing but `ctx.db`: whatever
-        else it does is done again when the transaction is, and its neighbours wait for it.
+        so that one that fails leaves the others as they are. For a plain def that uses nothing but `ctx.db` and
+        `ctx.write`: whatever else it does is done again when the transaction is, and its neighbours wait for it.
 
         UsageError for a function of the wrong form and for a command that has a handler already.
         """

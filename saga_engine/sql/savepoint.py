@@ -59,6 +59,11 @@ class Savepoints:
                 pass
         self._state = _State.IN_USE
 
+    def pass_over(self) -> None:
+        """Something was done, between two pieces of work, that is to stay whatever becomes of the next."""
+        if self._state is _State.CLEAN:
+            self._state = _State.KEPT
+
     def keep(self) -> bool:
         """What the piece of work did stays. False when it left the transaction unusable: then it is to be taken `back`.
 

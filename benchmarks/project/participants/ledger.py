@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import insert
 
 from benchmarks.effects import effects
@@ -9,6 +11,8 @@ from saga_engine.participant import Context, Participant, Rejected
 
 ledger = Participant("ledger")
 bank = Participant("bank")
+
+_EFFECT: Final = insert(effects)
 
 
 @ledger.command(batch=True)
@@ -49,4 +53,4 @@ def _reference(command: dict[str, object]) -> dict[str, object]:
 
 
 def _write(ctx: Context) -> None:
-    ctx.db.execute(insert(effects).values(saga_id=ctx.saga_id, step=ctx.step, direction=ctx.direction.value))
+    ctx.write(_EFFECT, {"saga_id": ctx.saga_id, "step": ctx.step, "direction": ctx.direction.value})

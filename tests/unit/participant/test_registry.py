@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from pydantic import BaseModel
+from sqlalchemy import text
 
 from saga_engine.errors import UsageError
 from saga_engine.participant import Context, Participant, Rejected
@@ -200,6 +201,8 @@ def test_a_rejections_code_must_be_usable_in_a_definition(code: str) -> None:
 def test_an_async_handlers_context_says_that_it_has_no_database() -> None:
     with pytest.raises(UsageError, match="plain def"):
         _ = context().db
+    with pytest.raises(UsageError, match="plain def"):
+        context().write(text("DELETE FROM payments"))
 
 
 def test_the_context_of_a_compensation_carries_the_result_of_what_it_undoes() -> None:
