@@ -14,7 +14,14 @@ from typing import Final
 from saga_engine.definition.input_fits import Fits, has_defaults, plainly_fits
 from saga_engine.definition.model import Definition, Json
 from saga_engine.definition.problems import PathPart
-from saga_engine.definition.values import MAX_DEPTH, MAX_INTEGER, MAX_PAYLOAD, canonical_json, sha256_hex
+from saga_engine.definition.values import (
+    MAX_DEPTH,
+    MAX_INTEGER,
+    MAX_PAYLOAD,
+    canonical_json,
+    is_plainly_json,
+    sha256_hex,
+)
 
 MAX_TEXT: Final = 4 * MAX_PAYLOAD
 """Characters of JSON text that are looked at: spaces and escapes may make it longer than what it says."""
@@ -61,11 +68,12 @@ class InputCheck:
         E301 not a finite number, E303 too deep, E304 integer out of range, E305 a character that no store takes, E306
         not JSON, E402 larger than 256 KiB, E404 against the schema.
         """
-        if problem := _not_json(value, (), 0):
+        plainly = is_plainly_json(value)
+        if not plainly and (problem := _not_json(value, (), 0)):
             return InputRejected((problem,))
         if not isinstance(value, Mapping):
             return InputRejected((InputProblem("E404", "$", "the input of a saga is an object"),))
-        if too_large := _too_large(value):
+        if not plainly and (too_large := _too_large(value)):
             return too_large
         if self._prepared is None or (self._fits is not None and self._fits(value)):
             return value

@@ -81,16 +81,30 @@ def is_plainly_payload(value: Json) -> bool:
 
     Its brackets bound its depth. What is not finite is written as null.
     """
+    return _plain_text(value) is not None
+
+
+def is_plainly_json(value: object) -> bool:
+    """Whether a value from outside certainly is a payload. False: not certain.
+
+    Its text must read back as the same: an id or a date has a text too, and is no JSON value.
+    """
+    text = _plain_text(value)
+    return text is not None and bool(orjson.loads(text) == value)
+
+
+def _plain_text(value: object) -> bytes | None:
     try:
         text = orjson.dumps(value, option=_STRICTLY)
     except TypeError:
-        return False
-    return (
+        return None
+    plainly = (
         len(text) <= MAX_PAYLOAD
         and text.count(b"{") + text.count(b"[") <= MAX_DEPTH
         and b"null" not in text
         and b"\\u0000" not in text
     )
+    return text if plainly else None
 
 
 def size_within(value: object, limit: int, depth: int = MAX_DEPTH) -> int:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -33,6 +37,15 @@ input:
 """
     + STEPS
 )
+
+
+class Size(Enum):
+    LARGE = "large"
+
+
+@dataclass
+class Point:
+    x: int
 
 
 def rejected(value: Json | InputRejected) -> list[str]:
@@ -99,6 +112,12 @@ def test_what_no_store_could_keep_is_refused_with_its_place(value: Json, problem
 def test_values_that_are_not_json_are_refused() -> None:
     assert rejected(check_input(PLAIN, {"a": {1: 2}})) == ["E306 $.a"]  # type: ignore[dict-item]  # on purpose
     assert rejected(check_input(PLAIN, {"a": b"x"})) == ["E306 $.a"]
+
+
+@pytest.mark.parametrize("value", [UUID(int=1), datetime(2026, 1, 1, tzinfo=UTC), Size.LARGE, Point(1)])
+def test_what_only_has_a_text_in_json_is_refused(value: object) -> None:
+    given = {"a": [{"b": value}]}
+    assert rejected(check_input(PLAIN, given)) == ["E306 $.a[0].b"]  # type: ignore[arg-type]  # on purpose
 
 
 def test_an_input_is_at_most_256_kib_and_64_levels() -> None:
