@@ -9,13 +9,22 @@ from saga_engine.ports.store import Append
 
 def check_batch(appends: Sequence[Append]) -> None:
     """Raises `ValueError` for a batch that no store can write: a mistake of the caller, not a lost race."""
-    if len({append.stream_id for append in appends}) != len(appends):
+    if len({append.stream_id.int for append in appends}) != len(appends):
         raise ValueError("a batch holds several entries for one stream; expected at most one")
     for append in appends:
-        first = append.expected_version + 1
-        if not append.events or any(event.version != first + i for i, event in enumerate(append.events)):
+        if not _is_gapless(append):
             raise ValueError(
-                f"append to {append.stream_id}: expected at least one event, and versions from {first} up without gaps"
+                f"append to {append.stream_id}: expected at least one event, and versions from "
+                f"{append.expected_version + 1} up without gaps"
             )
         if (append.new is not None) is not (append.expected_version == 0):
             raise ValueError(f"append to {append.stream_id}: a start, and only a start, expects version 0")
+
+
+def _is_gapless(append: Append) -> bool:
+    version = append.expected_version
+    for event in append.events:
+        version += 1
+        if event.version != version:
+            return False
+    return version > append.expected_version
