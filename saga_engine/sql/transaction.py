@@ -81,7 +81,7 @@ class _CommitError(Exception):
 
 def _transaction(engine: Engine, work: Callable[[Connection], T], isolation: str | None) -> T:
     with engine.connect() as connection:
-        if isolation is not None:
+        if isolation is not None and isolation != _isolation_of(connection):
             connection = connection.execution_options(isolation_level=isolation)
         transaction = connection.begin()
         try:
@@ -97,6 +97,12 @@ def _transaction(engine: Engine, work: Callable[[Connection], T], isolation: str
             _abandon(connection, error)
             raise _CommitError(error) from error
         return result
+
+
+def _isolation_of(connection: Connection) -> str | None:
+    """The level that its transactions have by themselves: to switch to it and back takes a tenth of a transaction."""
+    level: str | None = connection.get_execution_options().get("isolation_level", connection.default_isolation_level)
+    return level
 
 
 def _abandon(connection: Connection, error: DBAPIError) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, make_url, text
 from sqlalchemy.exc import IntegrityError
 
 from saga_engine.errors import SchemaMissingError, StoreUnavailableError
@@ -221,3 +221,23 @@ def test_a_writer_waits_for_another_process_on_a_sqlite_file(databases: Database
         run_transaction(engine, lambda connection: connection.execute(text("INSERT INTO account VALUES (2, 1)")))
         holder.join()
         assert money(engine) == 2
+
+
+@pytest.mark.parametrize("usual", ["READ COMMITTED", "SERIALIZABLE"])
+@pytest.mark.parametrize("wanted", ["READ COMMITTED", "SERIALIZABLE"])
+def test_a_transaction_has_the_isolation_asked_for_whatever_is_usual_on_the_server(
+    databases: Databases, tmp_path: Path, usual: str, wanted: str
+) -> None:
+    url = make_url(databases.empty(POSTGRES, tmp_path).url)
+    options = "-c default_transaction_isolation=" + usual.lower().replace(" ", r"\ ")
+    usually = url.update_query_dict({"options": options})
+    engine = open_engine(usually.render_as_string(hide_password=False))
+    try:
+        asked = text("SELECT current_setting('transaction_isolation')")
+        for _ in range(2):
+            level = run_transaction(engine, lambda connection: connection.scalar(asked), isolation=wanted)
+            assert level == wanted.lower()
+            assert run_transaction(engine, lambda connection: connection.scalar(asked)) == usual.lower()
+            run_query(engine, lambda connection: connection.scalar(asked))
+    finally:
+        engine.dispose()
