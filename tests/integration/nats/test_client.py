@@ -65,6 +65,43 @@ async def test_with_nats_pys_own_parser_messages_still_come(client: FastClient) 
     await echo(client)
 
 
+def writer_of(client: FastClient) -> asyncio.StreamWriter:
+    writer: object = getattr(client._transport, "_io_writer", None)
+    assert isinstance(writer, asyncio.StreamWriter), "nats-py has renamed what we write to: messages go its slower way"
+    return writer
+
+
+async def test_what_nothing_waits_before_is_written_without_waking_nats_pys_task(client: FastClient) -> None:
+    await client.flush()
+    written: list[bytes] = []
+    with pytest.MonkeyPatch.context() as watched:
+        watched.setattr(writer_of(client), "write", written.append)
+        await client.send([publish_frame("a", "", b"1"), publish_frame("b", "", b"2")])
+    assert written == [publish_frame("a", "", b"1") + publish_frame("b", "", b"2")]
+    assert client._flush_queue is not None
+    assert client._flush_queue.empty()
+
+
+async def test_what_waits_to_be_written_goes_first(client: FastClient) -> None:
+    heard = Heard()
+    await client.listen("order", heard.take)
+    await client._send_command(publish_frame("order", "", b"1"))
+    await client.send([publish_frame("order", "", b"2")])
+    await client.send([publish_frame("order", "", b"3")])
+    await heard.until(3)
+    assert [body for _, _, body, _ in heard.messages] == [b"1", b"2", b"3"]
+
+
+async def test_a_server_that_takes_too_little_is_left_to_nats_py_which_waits(
+    client: FastClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("saga_engine.adapters.nats.client._MOST_BUFFERED", 0)
+    await client.flush()
+    with pytest.MonkeyPatch.context() as watched:
+        watched.setattr(writer_of(client), "write", ClosedByUvloop().write)
+        await echo(client)
+
+
 async def test_nothing_is_handed_over_once_the_connection_has_ended(client: FastClient) -> None:
     await client.close()
     with pytest.raises(ConnectionClosedError):
@@ -107,6 +144,15 @@ async def test_a_socket_that_was_closed_a_moment_ago_ends_the_session_and_no_mor
     await asyncio.wait([client._flusher_task])
     with pytest.raises(ConnectionClosedError):
         await CALLS[call](client)
+
+
+async def test_a_write_to_a_socket_that_was_closed_a_moment_ago_ends_the_session_and_no_more(
+    client: FastClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.flush()
+    monkeypatch.setattr(writer_of(client), "write", ClosedByUvloop().write)
+    with pytest.raises(ConnectionClosedError):
+        await client.send([publish_frame("a", "", b"")])
 
 
 @pytest.mark.usefixtures("socket_closed")
