@@ -66,6 +66,11 @@ class Agenda:
         return len(self._ready) + len(self._held)
 
     @property
+    def known(self) -> int:
+        """How many sagas wait or are being worked on, at most: of one that does both each counts."""
+        return len(self) + len(self._busy)
+
+    @property
     def ready(self) -> int:
         """How many sagas can be worked on now."""
         return len(self._ready)

@@ -84,7 +84,8 @@ class Watch:
             # Before we look, not after: a ring that comes while the store answers is about something newer.
             self._look.clear()
             self._soonest = None
-            heads = await self._patiently(self._due_soon())
+            most = self._most()
+            heads = await self._patiently(self._due_soon(most))
             now, awake = self._clock.now(), 0
             later: list[int] = []
             for head in heads:
@@ -96,18 +97,25 @@ class Watch:
                     awake += 1
             if awake >= _PAGE:
                 await self._agenda.room(_PAGE)
+            if awake and len(heads) >= most and (heads[-1].next_due or now) <= now:
+                # There may be more that are due, behind these.
                 continue
             self._soonest = min([*later, *([] if self._soonest is None else [self._soonest])], default=None)
             await self._until_next()
 
-    def _due_soon(self) -> Callable[[], Sequence[StreamHead]]:
-        """Ask for what is due, and what falls due before the next poll, earliest first."""
+    def _most(self) -> int:
+        """How many to ask for. Those that rest, that are on the agenda, or whose rows are behind, must not stand before
+
+        others: asking again until they are through would keep the store busy with nothing.
+        """
         now = self._clock.now()
         self._resting = {saga_id: rest for saga_id, rest in self._resting.items() if rest[0] > now}
+        return _PAGE + len(self._resting) + len(self._upkeep) + self._agenda.known
+
+    def _due_soon(self, most: int) -> Callable[[], Sequence[StreamHead]]:
+        """Ask for what is due, and what falls due before the next poll, earliest first."""
         partitions = sorted(self._partitions)
-        # Those that rest, or whose rows are behind, must not stand before others.
-        most = _PAGE + len(self._resting) + len(self._upkeep)
-        until = now + int(self._poll * 1_000_000)
+        until = self._clock.now() + int(self._poll * 1_000_000)
         return lambda: self._store.due(partitions, until, most) if partitions else ()
 
     def _rests(self, head: StreamHead) -> bool:

@@ -163,6 +163,24 @@ def test_sagas_that_cannot_be_worked_on_do_not_stand_before_those_that_can() -> 
     assert run(watched()) == (2, 1)
 
 
+def _few_times(watching: Watching) -> None:
+    # It would look for ever, and no time would pass.
+    assert len(watching.looks) < 10
+
+
+def test_sagas_that_are_worked_on_are_not_looked_for_again_and_again() -> None:
+    async def watched() -> tuple[list[float], int]:
+        watching = Watching(_few_times)
+        begin = watching.clock.now()
+        watching.store.always_due = [_due(watching, begin - 1000 * (i + 1)) for i in range(700)]
+        # A full page waits; once it is worked on, what stands behind it is looked for, and then no more.
+        asyncio.get_running_loop().call_later(10, watching.agenda.take, 500)
+        looks = await watching.until(20)
+        return looks, watching.agenda.ready
+
+    assert run(watched()) == ([0, 10], 200)
+
+
 def test_what_the_broker_lost_is_asked_for_again_for_partitions_that_come_later() -> None:
     async def watched() -> list[int]:
         watching = Watching(nothing)
