@@ -190,14 +190,17 @@ def _saga_timeout(draft: Draft) -> None:
 
 def _due_step(draft: Draft, place: str, step: StepState) -> None:
     """Bring about what is due at one step, and what follows from that."""
-    node, item = draft.plan.at(place), split(place)[1]
+    node = draft.plan.at(place)
     follows = next((what for at, what in falls_due(draft.plan, draft.state, node, step) if at <= draft.at), None)
+    if follows is None:
+        return
+    item = split(place)[1]
     if follows is Follows.TIMER:
         forward.fire_timer(draft, node, place, step)
         if node.call is not None:
             backward.undo_tolerated(draft, node)
             backward.advance_from(draft, node)
-    elif follows is not None and step.undo is not None:
+    elif step.undo is not None:
         _due_undo(draft, node, place, follows)
     elif follows is Follows.ATTEMPT:
         forward.reissue(draft, place, step)

@@ -80,7 +80,7 @@ def _complete(draft: Draft) -> None:
 
 def open_step(draft: Draft, node: Node) -> None:
     """Open one step: skip it, set its timer, fix its items, or issue its command."""
-    allowed = draft.plan.guard(draft.state, node)
+    allowed = not node.guards or draft.plan.guard(draft.state, node)
     if isinstance(allowed, ExpressionFailed):
         _no_value(draft, node, allowed)
     elif not allowed:

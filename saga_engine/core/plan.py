@@ -228,8 +228,10 @@ def _was_issued(state: SagaState, place: str, step: StepState) -> bool:
 
 
 def _slot(state: SagaState, node: Node, item: int | None) -> _Slot | None:
+    if item is None or node.loop is None:
+        return None
     step = state.steps.get(node.place)
-    if item is None or node.loop is None or step is None or step.items is None:
+    if step is None or step.items is None:
         return None
     one = state.steps.get(address(node.place, item))
     view: Json = None if one is None else {"status": one.status.value, "result": one.result}

@@ -206,9 +206,9 @@ class Intake:
             except TransportUnavailableError:
                 return
             self._counters.replies += len(deliveries)
-            out = _Sorted()
+            out, now = _Sorted(), self._clock.now()
             for delivery in deliveries:
-                self._sort(delivery, out)
+                self._sort(delivery, out, now)
             await self._look_again(out, subscription)
             # What cannot be put with the dead letters comes again after its ack wait.
             if not out.dead or all(await self._transport.publish(out.dead)):
@@ -218,9 +218,9 @@ class Intake:
             if out.flood:
                 await subscription.retry_later(out.flood, _FLOOD_DELAY_S)
 
-    def _sort(self, delivery: Delivery, out: _Sorted) -> None:
-        """Put a good reply on the agenda, everything else where it belongs."""
-        checked = check_reply(delivery.message, self._tokens, self._clock.now())
+    def _sort(self, delivery: Delivery, out: _Sorted, now: int) -> None:
+        """Put a good reply on the agenda, everything else where it belongs. `now`: when it came."""
+        checked = check_reply(delivery.message, self._tokens, now)
         if isinstance(checked, Forged):
             if checked.why is TokenFault.UNKNOWN_KEY and self._keyring is not None:
                 out.unknown.append((checked, delivery))
@@ -239,12 +239,12 @@ class Intake:
         """Another orchestrator may have signed with a key that we do not know yet. Read anew, it is known or none."""
         if not out.unknown or self._keyring is None:
             return
-        fresh = await self._keyring.refresh()
+        fresh, now = await self._keyring.refresh(), self._clock.now()
         later: list[Delivery] = []
         for forged, delivery in out.unknown:
-            checked = check_reply(delivery.message, self._tokens, self._clock.now())
+            checked = check_reply(delivery.message, self._tokens, now)
             if not isinstance(checked, Forged):
-                self._sort(delivery, out)
+                self._sort(delivery, out, now)
             elif fresh or delivery.deliveries >= _MOST_LOOKS:
                 self._drop(forged, delivery, out)
             else:

@@ -81,7 +81,7 @@ class Relay:
             for message in going:
                 wave.append((turn.saga_id, message))
             if waiting:
-                later[turn.saga_id] = waiting
+                later[turn.saga_id] = deque(waiting)
         failed = await self._publish(wave, later)
         self._sent(spans, failed)
         complete = [
@@ -93,10 +93,10 @@ class Relay:
 
     def _messages(
         self, turn: Turned, plan: Plan, state: SagaState, now: int, spans: list[tuple[UUID, Span]]
-    ) -> tuple[Sequence[Message], deque[Message], int]:
+    ) -> tuple[Sequence[Message], Sequence[Message], int]:
         """What goes out at once, the domain events that wait behind another, and how many commands are first sends."""
         going: list[Message] = []
-        waiting: deque[Message] = deque()
+        waiting: list[Message] = []
         commands = 0
         published = False
         for sent in turn.unsent:
