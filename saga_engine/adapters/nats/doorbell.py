@@ -6,11 +6,10 @@ Knows neither streams nor what a partition is for.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import nats.errors
-from nats.aio.msg import Msg
 
 from saga_engine.adapters.nats.connection import Connection
 from saga_engine.adapters.nats.session import Session
@@ -51,10 +50,10 @@ class Doorbell:
     async def _prepare(self, session: Session) -> None:
         if self._listeners and self._subscribed is not session:
             self._subscribed = session
-            await session.subscribe(f"{_PREFIX}*", self._on_ring)
+            await session.client.listen(f"{_PREFIX}*", self._on_ring)
 
-    async def _on_ring(self, message: Msg) -> None:
-        partition = message.subject.removeprefix(_PREFIX)
+    def _on_ring(self, subject: str, _reply: str, _body: bytes, _headers: Mapping[str, str]) -> None:
+        partition = subject.removeprefix(_PREFIX)
         if partition.isdecimal():
             for ringing in tuple(self._listeners):
                 ringing(int(partition))
