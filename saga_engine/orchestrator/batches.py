@@ -295,7 +295,9 @@ class Batches:
         try:
             if len(upkeep) < _MOST_BEHIND:
                 await self._clock.sleep(self._tuning.settle_after)
-            await upkeep.settle()
+                await upkeep.settle_aged()
+            else:
+                await upkeep.settle()
         except UnavailableError as error:
             _log.warning("the store is not available; trying again", error=str(error))
             await self._clock.sleep(self._tuning.again_after)

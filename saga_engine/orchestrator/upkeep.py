@@ -6,7 +6,7 @@ leave the cache. Decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
@@ -32,6 +32,8 @@ class Upkeep:
         self._run_sync = run_sync
         self._snapshot_from = snapshot_from
         self._behind: dict[UUID, Cached] = {}
+        self._aged: frozenset[UUID] = frozenset()
+        """Those that were behind at the last look at them."""
 
     def __len__(self) -> int:
         """How many rows are behind what is known here."""
@@ -74,13 +76,28 @@ class Upkeep:
                 return None
         return _NEVER if cached.due is None else cached.due
 
+    async def settle_aged(self) -> None:
+        """Tell the store about the rows that were behind at the last call already, and are still.
+
+        Of a saga that goes on at once the row says all with its next append: to tell it before is a write for nothing.
+
+        Raises:
+            StoreUnavailableError: they are behind still.
+        """
+        aged = {saga_id: cached for saga_id, cached in self._behind.items() if saga_id in self._aged}
+        self._aged = frozenset(self._behind.keys() - aged.keys())
+        await self._settle(aged)
+
     async def settle(self) -> None:
         """Tell the store about all rows that are behind, in one statement.
 
         Raises:
             StoreUnavailableError: they are behind still.
         """
-        behind, self._behind = self._behind, {}
+        await self._settle(self._behind)
+
+    async def _settle(self, behind: Mapping[UUID, Cached]) -> None:
+        self._behind = {saga_id: cached for saga_id, cached in self._behind.items() if saga_id not in behind}
         try:
             await self._tell(list(behind.items()))
         except BaseException:

@@ -254,6 +254,24 @@ def test_a_row_that_is_behind_learns_its_due_time_with_the_next_append(office: O
     assert office.store.heads([saga_id])[saga_id].next_due == BEGIN + 31 * SECOND
 
 
+def test_a_row_is_told_at_the_second_look_at_those_that_are_behind_if_no_append_has_told_it(office: Office) -> None:
+    waits, goes_on = office.start({"n": 1}), office.start({"n": 2})
+    transactor = office.transactor()
+    due = [Turn(saga_id, (office.due(),), due_since=BEGIN) for saga_id in (waits, goes_on)]
+    turns(transactor, *due)
+    finish(transactor.upkeep.settle_aged())
+    assert office.store.heads([waits])[waits].next_due == BEGIN
+    turn(transactor, goes_on, office.reply("one"))
+    later = office.start({"n": 3})
+    turns(transactor, Turn(later, (office.due(),), due_since=BEGIN))
+    finish(transactor.upkeep.settle_aged())
+    assert office.store.heads([waits])[waits].next_due == BEGIN + 30 * SECOND
+    assert office.store.heads([later])[later].next_due == BEGIN, "it was behind for the first time"
+    finish(transactor.upkeep.settle_aged())
+    assert office.store.heads([later])[later].next_due == BEGIN + 30 * SECOND
+    assert len(transactor.upkeep) == 0
+
+
 def test_a_row_that_is_behind_is_believed_again_once_somebody_else_has_written(office: Office) -> None:
     saga_id, transactor = office.start(), office.transactor()
     turns(transactor, Turn(saga_id, (office.due(),), due_since=BEGIN))
