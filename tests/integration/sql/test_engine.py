@@ -38,10 +38,10 @@ def test_a_url_that_cannot_be_used_is_a_usage_error_without_the_password(url: st
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_missing_cockroachdb_dialect_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_cockroachdb_dialect_is_told_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sqlalchemy_cockroachdb.psycopg", None)
     monkeypatch.setattr("sqlalchemy.dialects.registry.impls", {})
-    with pytest.raises(UsageError, match=r"saga-engine\[cockroachdb\]"):
+    with pytest.raises(UsageError, match="pip install 'sqlalchemy-cockroachdb"):
         open_engine("cockroachdb://root:hunter2@h/d")
 
 
