@@ -246,7 +246,9 @@ class Client:
         wanted = max(versions) if version is None else version
         if wanted not in versions:
             known = ", ".join(str(number) for number in sorted(versions))
-            raise NotFoundError(f"saga {name!r} has no version {version} here; it has: {known}")
+            kept = f"; a version starts from its file: keep that beside the newer one, as {name}_v{wanted}.yaml"
+            hint = kept if wanted < max(versions) else ""
+            raise NotFoundError(f"saga {name!r} has no version {wanted} here; it has: {known}{hint}")
         return versions[wanted]
 
     def find(self, id_or_key: str, saga: str | None = None) -> UUID:

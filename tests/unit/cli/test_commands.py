@@ -164,6 +164,22 @@ def test_what_is_not_there_has_exit_code_3(greeting: Path, saga: Saga, args: lis
     assert done.err.count("\n") == 1
 
 
+def test_an_older_version_starts_as_long_as_its_file_is_kept_and_otherwise_it_is_said_how(
+    greeting: Path, saga: Saga
+) -> None:
+    assert saga("start", "greet", "--input", '{"name": "ann"}').code == 0
+    files = greeting / "definitions"
+    (files / "greet.yaml").write_text(DEFINITION.replace("version: 1", "version: 2"), encoding="utf-8")
+    refused = saga("start", "greet", "--version", "1", "--input", '{"name": "bob"}')
+    assert refused.code == 3
+    assert "saga 'greet' has no version 1 here; it has: 2; a version starts from its file" in refused.err
+    assert "greet_v1.yaml" in refused.err
+    (files / "greet_v1.yaml").write_text(DEFINITION, encoding="utf-8")
+    started = saga("start", "greet", "--version", "1", "--input", '{"name": "bob"}', "-o", "json")
+    assert started.code == 0, started.err
+    assert json.loads(saga("show", "bob", "-o", "json").out)["version"] == 1
+
+
 def test_a_key_of_several_sagas_wants_the_name(greeting: Path, saga: Saga) -> None:
     other = DEFINITION.replace("saga: greet", "saga: wave")
     (greeting / "definitions" / "wave.yaml").write_text(other, encoding="utf-8")
