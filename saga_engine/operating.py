@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from saga_engine.core.decider import Decided, Decision, Ignored, Refused, decide
-from saga_engine.core.events import CancelRequested, CompensationBegan
+from saga_engine.core.events import CancelRequested, CompensationBegan, SignalReceived
 from saga_engine.core.inputs import Input, Signal
 from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState
-from saga_engine.core.verbs import useful_verbs
+from saga_engine.core.verbs import awaited_signals, useful_verbs
 from saga_engine.definition.model import Json, Wait
 from saga_engine.definition.problems import nearest
 from saga_engine.envelope import StreamHead
@@ -171,6 +171,10 @@ def _possible(plan: Plan, state: SagaState) -> str:
 
 
 def _done(plan: Plan, decided: Decided, verb: str) -> tuple[Result, str]:
+    signal = next((event for event in decided.events if isinstance(event, SignalReceived)), None)
+    if signal is not None and _is_surplus(plan, decided.state, signal):
+        left = f"recorded, but no step waits for {signal.name} any more, so that nothing follows"
+        return Result.DONE, f"{left}; the saga is {decided.state.status}"
     cancel = next((event for event in decided.events if isinstance(event, CancelRequested)), None)
     if cancel is None:
         return Result.DONE, _state_now(decided.state, verb)
@@ -183,6 +187,13 @@ def _done(plan: Plan, decided: Decided, verb: str) -> tuple[Result, str]:
         )
         return Result.DONE, waits
     return Result.DONE, _state_now(decided.state, verb)
+
+
+def _is_surplus(plan: Plan, state: SagaState, signal: SignalReceived) -> bool:
+    """Whether a signal is left over: those of its name that came before it are enough for every `wait` that is left."""
+    kept = [one.signal_id for one in state.signals if one.name == signal.name]
+    left = sum(1 for event in awaited_signals(plan, state) if event == signal.name)
+    return signal.signal_id in kept[left:]
 
 
 def _state_now(state: SagaState, verb: str) -> str:

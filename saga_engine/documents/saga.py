@@ -24,6 +24,7 @@ _UNDO: Final[Mapping[UndoStatus, str]] = {
     UndoStatus.SKIPPED: "compensation_skipped",
 }
 _BEGUN: Final = (StepStatus.OPEN, StepStatus.ISSUED)
+_GOING_FORWARD: Final = (StepStatus.SLEEPING, StepStatus.WAITING, StepStatus.BLOCKED)
 _OVER_ITEMS: Final = (
     "blocked",
     "compensating",
@@ -36,6 +37,7 @@ _OVER_ITEMS: Final = (
     "unknown",
     "rejected",
     "without_effect",
+    "given_up",
 )
 """Once a saga compensates, a `for_each` step is as the first of these that one of its items is: no event tells how the
 
@@ -88,7 +90,17 @@ def step_status(state: SagaState, step: str) -> str:
         return "without_effect"
     if known.status is StepStatus.REJECTED and known.forward is None and known.code == GAVE_UP:
         return "out_of_time"
+    if given_up(state, known):
+        return "given_up"
     return "running" if known.status in _BEGUN else str(known.status)
+
+
+def given_up(state: SagaState, step: StepState) -> bool:
+    """Whether it slept, waited or was blocked on the way forward when compensation began.
+
+    No event says so: from then on neither its time nor its signal nor an operator is waited for.
+    """
+    return step.status in _GOING_FORWARD and state.compensation_began_at is not None
 
 
 def _status_over_items(state: SagaState, step: str, known: StepState) -> str:

@@ -41,6 +41,7 @@ _TONES: Final[Mapping[str, Tone]] = {
     "timed_out": Tone.DONE,
     "skipped": Tone.SKIPPED,
     "unfinished": Tone.SKIPPED,
+    "given_up": Tone.SKIPPED,
     "compensating": Tone.UNDOING,
     "compensated": Tone.UNDONE,
     "without_effect": Tone.UNDONE,

@@ -14,7 +14,7 @@ from saga_engine.core import events as e
 from saga_engine.core.events import Direction, Event
 from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState, StepState, StepStatus, UndoStatus, split
-from saga_engine.documents.saga import step_status
+from saga_engine.documents.saga import given_up, step_status
 from saga_engine.elapsed import elapsed
 from saga_engine.plural import several
 
@@ -38,6 +38,7 @@ _SIGNS: Final[Mapping[str, tuple[str, str | None]]] = {
     "pending": ("·", None),
     "not_run": ("·", None),
     "unfinished": ("·", None),
+    "given_up": ("·", None),
 }
 _UNDER_WAY: Final = ("→", "cyan")
 _NOT_BEGUN: Final = ("pending", "not_run")
@@ -75,12 +76,18 @@ def steps_lines(
         ]
         known = state.steps.get(place)
         if known is not None and known.status is not StepStatus.SKIPPED:
-            spans = _Span(known.opened_at, known.ended_at or state.ended_at), undoing.get(place)
+            spans = _forward(state, known), undoing.get(place)
             if bars:
                 line += ["  ", *_bar(whole, spans, now, colour)]
             line.append(f"  {'; '.join(_facts(known, spans, now))}")
         lines.append(line)
     return lines
+
+
+def _forward(state: SagaState, known: StepState) -> _Span:
+    """When a step was under way forward."""
+    left = state.compensation_began_at if given_up(state, known) else state.ended_at
+    return _Span(known.opened_at, known.ended_at or left)
 
 
 def _facts(known: StepState, spans: tuple[_Span, _Span | None], now: int) -> list[str]:

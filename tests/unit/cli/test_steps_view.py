@@ -175,6 +175,27 @@ def test_a_step_over_items_that_the_saga_left_behind_is_unfinished() -> None:
     assert told(events, of=kept)[0].split()[:3] == ["·", "ship", "unfinished"]
 
 
+@pytest.mark.parametrize(
+    ("step", "timer"),
+    [
+        ("wait: {event: Asked}", e.TimerSet(START, "it", None, "Asked")),
+        ("sleep: 1h", e.TimerSet(START, "it", START + 3_600_000_000, None)),
+    ],
+)
+def test_a_wait_or_sleep_is_given_up_when_compensation_begins(step: str, timer: Event) -> None:
+    one = f"{{saga: place_order, version: 1, steps: [{{step: it, {step}}}]}}"
+    began: list[Event] = [STARTED, timer, e.CompensationBegan(START + 2_000_000, None, "cancelled", "")]
+    assert told(began, START + 9_000_000, of=one) == ["  · it  given up  2 s"]
+    assert told([*began, e.SagaCompensated(START + 5_000_000)], of=one) == ["  · it  given up  2 s"]
+
+
+def test_a_step_that_was_blocked_on_the_way_forward_is_given_up_when_compensation_begins() -> None:
+    events: list[Event] = [STARTED, e.StepBlocked(START, "create_order", "expression", "no such key")]
+    assert told(events)[0].split()[:3] == ["■", "create_order", "blocked"]
+    events.append(e.CompensationBegan(START + 1_000_000, None, "rejected", ""))
+    assert told(events)[0] == "  · create_order   given up  1 s; expression: no such key"
+
+
 def test_bars_show_when_each_step_was_under_way() -> None:
     first, second, third = told(COMPENSATED, bars=True)
     assert first.count("▕") == second.count("▏") == 1

@@ -145,7 +145,7 @@ def test_a_cancel_past_the_point_of_no_return_is_recorded_and_refused(trips: Tri
     refused = saga("cancel", "t-1", "--why", "too late")
     assert (refused.code, refused.out) == (1, "")
     assert "the cancel is recorded and refused: the saga is past the point of no return" in refused.err
-    assert refused.err.endswith("; possible: signal, suspend\n"), "not to be cancelled again"
+    assert refused.err.endswith("; possible: suspend\n"), "not to be cancelled again"
     assert types(saga, "t-1")[-1] == "CancelRequested"
     assert json.loads(saga("show", "t-1", "-o", "json").out)["status"] == "running"
 
@@ -195,7 +195,42 @@ def test_a_signal_that_was_taken_may_be_repeated_after_the_saga_has_ended(trips:
 
 def test_a_saga_that_is_compensating_does_not_offer_to_be_cancelled(trips: Trips, saga: Saga) -> None:
     trips.bring("t-1", Status.COMPENSATING)
-    assert "possible signal, suspend\n" in saga("show", "t-1").out
+    assert "possible suspend\n" in saga("show", "t-1").out
+
+
+def test_a_wait_is_given_up_when_its_saga_is_cancelled_and_its_signal_offered_no_more(trips: Trips, saga: Saga) -> None:
+    trips.start("t-1")
+    trips.give("t-1", succeeds("reserve"))
+    assert "→ confirm  waiting" in saga("show", "t-1").out
+    trips.give("t-1", cancelled)
+    for status in (Status.COMPENSATING, Status.COMPENSATED):
+        shown = json.loads(saga("show", "t-1", "-o", "json").out)
+        assert shown["status"] == status
+        assert next(step for step in shown["steps"] if step["step"] == "confirm")["status"] == "given_up"
+        assert "signal" not in shown["verbs"]
+        assert "· confirm  given up" in saga("show", "t-1").out
+        picture = saga("graph", "t-1").out
+        assert "given up" in picture
+        assert "running" not in [line.rpartition(":::")[2] for line in picture.splitlines()]
+        if status is Status.COMPENSATING:
+            trips.give("t-1", undone("reserve"))
+
+
+@pytest.mark.parametrize("end", [Status.COMPENSATING, Status.BLOCKED])
+def test_a_signal_that_no_step_waits_for_any_more_is_recorded_and_said_to_lead_to_nothing(
+    trips: Trips, saga: Saga, end: Status
+) -> None:
+    trips.bring("t-1", end)
+    told = saga("signal", "t-1", "Confirmed")
+    assert told.code == 0
+    assert "recorded, but no step waits for Confirmed any more, so that nothing follows" in told.out
+    assert f"the saga is {end}" in told.out
+
+
+def test_one_signal_more_than_there_are_waits_is_said_to_be_left_over(trips: Trips, saga: Saga) -> None:
+    trips.start("t-1")
+    assert "the saga is running" in saga("signal", "t-1", "Confirmed").out
+    assert "no step waits for Confirmed any more" in saga("signal", "t-1", "Confirmed").out
 
 
 def test_a_wait_that_nobody_answered_is_shown_out_of_time(trips: Trips, saga: Saga) -> None:

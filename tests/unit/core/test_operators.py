@@ -123,15 +123,48 @@ STUCK = given(
         """
     )
 ).started({"x": 1})
+BEFORE = given(
+    saga(
+        """
+        step: hold, call: p.hold, compensate: {call: p.free, retry: {maximum_attempts: 1}}
+        step: news, wait: {event: News}
+        """
+    )
+).started()
+UNDOING = BEFORE.when(reply("hold").succeeded(), cancel())
+LATE = given(
+    saga(
+        """
+        step: sell, kind: pivot, call: p.sell
+        step: pack, kind: retriable, call: p.pack
+        step: news, if: "${{ input.x.y }}", wait: {event: News, timeout: 1h, on_timeout: continue}
+        """
+    )
+).started({"x": 1})
 SITUATIONS: dict[str, tuple[Scenario, str]] = {
     "before the point of no return": (WAITED, "signal cancel suspend"),
     "without a wait": (STATUSES[Status.RUNNING], "cancel suspend"),
-    "while the pivot is open": (AT_PIVOT, "signal cancel suspend"),
-    "when a cancel waits for the pivot already": (AT_PIVOT.when(cancel()), "signal suspend"),
-    "past the point of no return": (PAST, "signal suspend"),
-    "past it, with a cancel that was refused": (PAST.when(cancel()), "signal suspend"),
+    "while the pivot is open": (AT_PIVOT, "cancel suspend"),
+    "when a cancel waits for the pivot already": (AT_PIVOT.when(cancel()), "suspend"),
+    "past the point of no return": (PAST, "suspend"),
+    "past it, with a cancel that was refused": (PAST.when(cancel()), "suspend"),
     "suspended": (WAITED.when(suspend()), "signal cancel resume"),
-    "suspended past the point of no return": (PAST.when(suspend()), "signal resume"),
+    "suspended past the point of no return": (PAST.when(suspend()), "resume"),
+    "suspended when its wait was cancelled": (UNDOING.when(suspend()), "resume"),
+    "compensating, with a wait that is waited for no more": (UNDOING, "suspend"),
+    "blocked in a compensation, with such a wait": (
+        UNDOING.when(undo_reply("hold").failed("down")),
+        "suspend retry skip resolve",
+    ),
+    "with a wait that has not begun": (BEFORE, "signal cancel suspend"),
+    "past the point of no return, with a wait to come": (
+        LATE.when(reply("sell").succeeded()),
+        "signal suspend",
+    ),
+    "past it, with that wait blocked before it began": (
+        LATE.when(reply("sell").succeeded(), reply("pack").succeeded()),
+        "signal suspend retry skip resolve",
+    ),
     "suspended while it is compensated": (STATUSES[Status.COMPENSATING].when(suspend()), "resume"),
     "compensating": (STATUSES[Status.COMPENSATING], "suspend"),
     "blocked in a compensation": (STATUSES[Status.BLOCKED], "suspend retry skip resolve"),

@@ -95,13 +95,15 @@ def test_the_svg_of_every_shipped_saga_names_every_step_and_is_well_formed(file:
 
 def test_every_state_of_a_step_has_a_colour_and_is_written_out() -> None:
     plan = compile_plan(define(FORK))
-    words = {str(status) for status in (*StepStatus, *UndoStatus)} | {"pending", "not_run", "without_effect"}
+    words = {str(status) for status in (*StepStatus, *UndoStatus)}
+    words |= {"pending", "not_run", "without_effect", "given_up"}
     for word in sorted(words):
         shown = picture(plan, dict.fromkeys(plan.nodes, word), "running")
         assert word.replace("_", " ") in texts(svg(shown))
         assert f":::{shown.boxes[0].tone}" in mermaid(shown)
     assert picture(plan, {"a": "blocked"}).boxes[0].tone is Tone.FAILED
     assert picture(plan, {"a": "succeeded"}).boxes[0].tone is Tone.DONE
+    assert picture(plan, {"a": "given_up"}).boxes[0].tone is Tone.SKIPPED
     assert picture(plan, {}).boxes[0].tone is Tone.PENDING
 
 
