@@ -95,8 +95,15 @@ class SagaSystem:
             raise ValueError(f"no definition asks a participant named {name!r}; there are: {known}") from None
 
     def database(self, participant: str) -> Engine:
-        """The database in memory that the handlers of a participant write in, to look into it between two calls."""
-        return self._engine.databases[participant]
+        """The database in memory that the handlers of a participant write in, to look into it between two calls.
+
+        Raises ValueError for a participant without one: no definition names it, or its handlers are `async def`.
+        """
+        known = self._engine.databases
+        if participant not in known:
+            there = ", ".join(known) or "none"
+            raise ValueError(f"no participant named {participant!r} has a database; those that have: {there}")
+        return known[participant]
 
     def projected(self, projection: type[Projection]) -> Connection:
         """What a projection shows by now: a connection to its tables, in memory. It is taken back at the next call.

@@ -69,7 +69,9 @@ def abstracted(definition: Definition) -> Iterator[str]:
 
 def hints(definition: Definition, fenced: Fenced) -> Iterator[str]:
     """What in the definition is known to break a property, for a person who looks for the reason."""
-    for place, node in compile_plan(definition).nodes.items():
+    plan = compile_plan(definition)
+    yield from _endless_waits(plan)
+    for place, node in plan.nodes.items():
         call = node.call
         if call is None:
             continue
@@ -85,6 +87,33 @@ def hints(definition: Definition, fenced: Fenced) -> Iterator[str]:
                 f"{place} is undone by another participant, {undo.participant}, whose inbox cannot refuse a late "
                 f"command to {call.participant}; let {call.participant} undo it"
             )
+
+
+def _endless_waits(plan: Plan) -> Iterator[str]:
+    """The waits that no time limit ends. That of the saga does, unless the point of no return may come before it."""
+    for place, node in plan.nodes.items():
+        if not isinstance(node.action, Wait) or node.action.timeout_us is not None:
+            continue
+        saga_ends_it = all(place in _needed(plan, gate) for gate in plan.gates)
+        if saga_ends_it and plan.definition.timeout_us is not None:
+            continue
+        where = "the wait or the saga" if saga_ends_it else "the wait"
+        yield (
+            f"{place} waits for {node.action.event} without a time limit: if nobody sends it, the saga never ends; "
+            f"give {where} a `timeout`"
+        )
+
+
+def _needed(plan: Plan, place: str) -> frozenset[str]:
+    """All that comes before a step."""
+    found: set[str] = set()
+    stack = list(plan.nodes[place].needs)
+    while stack:
+        need = stack.pop()
+        if need not in found:
+            found.add(need)
+            stack += plan.nodes[need].needs
+    return frozenset(found)
 
 
 def _calls(plan: Plan) -> list[Call]:

@@ -29,7 +29,8 @@ def test_the_python_of_a_page_runs_and_what_it_expects_holds(block: Block, monke
 
 def test_the_test_files_of_the_pages_pass_in_a_project_that_has_them(tmp_path: Path) -> None:
     shutil.copy(ROOT / "config.yaml", tmp_path)
-    shutil.copytree(ROOT / "definitions", tmp_path / "definitions")
+    for folder in ("definitions", "participants", "compensations", "store"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for block in FILES:
         file = tmp_path / block.title
         file.parent.mkdir(exist_ok=True)

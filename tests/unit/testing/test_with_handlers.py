@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
 
 from saga_engine.testing.system import SagaSystem
@@ -55,6 +56,11 @@ def test_a_script_before_a_projects_handlers_injects_what_they_do_not_do(
             "debit",
             "refund",
         ]
+
+
+def test_a_database_that_is_not_there_is_told_with_those_that_are(saga_system_with_handlers: SagaSystem) -> None:
+    with pytest.raises(ValueError, match=r"no participant named 'hall' has a database; those that have: .*\bpayment\b"):
+        saga_system_with_handlers.database("hall")
 
 
 def test_a_project_names_the_plugin_and_its_tests_have_the_fixture(tmp_path: Path) -> None:

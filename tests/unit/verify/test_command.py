@@ -9,7 +9,7 @@ import pytest
 
 from saga_engine.cli import main
 from tests.unit.verify.support import FORK, LINEAR, PIVOT
-from tests.unit.verify.test_explore import CROSSED
+from tests.unit.verify.test_explore import CROSSED, ENDLESS_WAIT
 
 
 @pytest.fixture
@@ -50,6 +50,32 @@ def test_json_holds_the_counter_example(folder: Path, capsys: pytest.CaptureFixt
     assert found["counter_example"]["rule"] == "every saga ends"
     assert found["counter_example"]["happened"][0]["events"][0]["type"] == "SagaStarted"
     assert "p is a pivot without an inbox" in found["hints"][0]
+
+
+def test_a_wait_without_a_time_limit_is_told_with_what_to_do(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    endless = "w waits for Approved without a time limit: if nobody sends it, the saga never ends; give "
+    (folder / "endless.yaml").write_text(ENDLESS_WAIT, encoding="utf-8")
+    assert main(["verify", "endless.yaml"]) == 1
+    assert f"hint: {endless}the wait or the saga a `timeout`" in capsys.readouterr().out.splitlines()
+    late = ENDLESS_WAIT.replace("version: 1", "version: 1\ntimeout: 1h")
+    late = late.replace("compensate: {call: one.undo}", "kind: retriable")
+    (folder / "late.yaml").write_text(late, encoding="utf-8")
+    assert main(["verify", "late.yaml", "-o", "json"]) == 1
+    assert json.loads(capsys.readouterr().out)["hints"] == [f"{endless}the wait a `timeout`"]
+
+
+def test_a_time_limit_of_the_saga_or_of_the_wait_ends_it_and_needs_no_hint(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crossed = "  - {step: x, call: one.do, compensate: {call: two.undo}}\n"
+    for limited in (
+        ENDLESS_WAIT.replace("version: 1", "version: 1\ntimeout: 1h"),
+        ENDLESS_WAIT.replace("{event: Approved}", "{event: Approved, timeout: 1h}"),
+    ):
+        (folder / "limited.yaml").write_text(limited + crossed, encoding="utf-8")
+        assert main(["verify", "limited.yaml", "-o", "json"]) == 1
+        (hint,) = json.loads(capsys.readouterr().out)["hints"]
+        assert hint.startswith("x is undone by another participant")
 
 
 def test_too_few_states_are_said_and_fail(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
