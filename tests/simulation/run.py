@@ -39,6 +39,9 @@ _OPEN: Final = (
 
 
 _STANDING: Final = "SELECT count(*) FROM saga_streams WHERE status NOT IN ('completed', 'compensated')"
+_BY_HAND: Final = (
+    "SELECT count(*) FROM saga_events WHERE type = 'OperatorActed' AND json_extract(data, '$.verb') = 'resolve'"
+)
 
 _UNKNOWN: Final = (
     "SELECT count(*) FROM saga_events WHERE type = 'StepGivenUp'"
@@ -158,8 +161,9 @@ async def _come_to_rest(world: World, todo: Errands) -> None:
 
 def _judged(world: World, changed: Sequence[str], seconds: float) -> Result:
     recorder = world.recorder
-    standing = world.store.connection.execute(_STANDING).fetchone()[0]
-    # Where an operator left an effect standing, or has yet to act, money is on its way.
+    standing = sum(world.store.connection.execute(query).fetchone()[0] for query in (_STANDING, _BY_HAND))
+    # Where an operator left an effect standing, or has yet to act, money is on its way. Nor does the simulation's do by
+    # hand what it says that it has.
     sections = [each for each in _SECTIONS if each is not Section.BALANCES or not standing]
     records: list[Record] = [Kept(tuple(sections)), *recorder.records, *store_records(world.store.connection)]
     for name, database in world.participants.items():
