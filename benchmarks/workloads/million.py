@@ -21,6 +21,7 @@ from sqlalchemy import Engine, event
 from benchmarks.orders import orders
 from benchmarks.records import Figures
 from benchmarks.stage import Stage
+from benchmarks.workloads.in_turn import compare, fresh
 from saga_engine.cli import main
 
 MILLION: Final = 1_000_000
@@ -47,19 +48,17 @@ _EVENTS: Final = f"""INSERT INTO saga_events (stream_id, version, type, data, at
 
 async def measure(stage: Stage, sagas: int = MILLION) -> tuple[Figures, float]:
     """The figures, and the foreign share."""
-    before = await stage.run("order", sagas=_NEW)
+    await stage.run("order", sagas=_NEW)
     template = (await stage.load.start("order", list(orders(1, fail=False, tag="template"))))[0]
     await stage.load.ended([template])
     began = time.perf_counter()
     await asyncio.to_thread(_fill, stage.engine.url, template, sagas)
     filled_s = time.perf_counter() - began
-    after = await stage.run("order", sagas=_NEW)
+    async with fresh(stage) as empty:
+        figures, foreign = await compare(stage, empty)
     listed = await asyncio.to_thread(_database_ms, stage, "list")
     shown = await asyncio.to_thread(_database_ms, stage, "show", f"filled-{sagas // 2}")
-    cost = after.usage.per_saga(_NEW)["cpu_us.all"]
-    empty = before.usage.per_saga(_NEW)["cpu_us.all"]
-    figures = {"ratio": cost / empty, "cpu_us.full": cost, "cpu_us.empty": empty, "list_ms": listed, "show_ms": shown}
-    return {**figures, "filled_s": filled_s, "sagas": sagas}, after.usage.foreign
+    return {**figures, "list_ms": listed, "show_ms": shown, "filled_s": filled_s, "sagas": sagas}, foreign
 
 
 def _fill(url: str, template: UUID, sagas: int) -> None:
