@@ -69,6 +69,17 @@ def eventstore_databases(settings: Settings) -> Iterator[Database]:
         yield Database(tables.BRANCH, settings.eventstore.database or settings.database, inbox=False)
 
 
+def project_migrations(settings: Settings) -> list[Path]:
+    """The project's Alembic environment, if it has one."""
+    folder = settings.root / MIGRATIONS
+    return [folder] if folder.is_dir() else []
+
+
+def brings_its_own(database: Database) -> bool:
+    """Whether its revisions are packaged and no project's: the event store's."""
+    return database.branch == tables.BRANCH and not database.inbox
+
+
 def upgrade(settings: Settings, database: Database) -> Sequence[str]:
     """Bring one database to its newest revisions; the ids of those applied. Errors are those of `sql.migrate`."""
     # Imported late, here and below: Alembic takes longer to import than most commands to run.
@@ -89,10 +100,7 @@ def status(settings: Settings, database: Database) -> Status:
 
 
 def _locations(settings: Settings, database: Database) -> list[Path]:
-    if database.branch == tables.BRANCH and not database.inbox:
-        return [tables.MIGRATIONS]
-    folder = settings.root / MIGRATIONS
-    return [folder] if folder.is_dir() else []
+    return [tables.MIGRATIONS] if brings_its_own(database) else project_migrations(settings)
 
 
 def _with(database: Database, use: Callable[[Engine], T]) -> T:

@@ -14,6 +14,7 @@ from typing import Final
 from saga_engine import databases
 from saga_engine.adapters.sql.store import SqlEventStore
 from saga_engine.bootstrap.listeners import project_listening
+from saga_engine.bootstrap.revisions import VERSIONS
 from saga_engine.core.state import Status
 from saga_engine.databases import Database
 from saga_engine.doctor import (
@@ -24,6 +25,7 @@ from saga_engine.doctor import (
     machine,
     orchestrators,
     projections,
+    revisions,
     sagas,
     streams,
     waiting,
@@ -101,10 +103,12 @@ async def _databases(project: Project, threads: HandlerThreads) -> Sequence[Find
     participants = (project.participants or {}).values()
     found = list(databases.databases(project.settings, participants, project.projections))
     found += databases.eventstore_databases(project.settings)
-    engine, *others = await asyncio.gather(
-        *(in_thread(threads, "database", where_of(one), partial(examine, project.settings, one)) for one in found)
+    labels = in_thread(threads, revisions.CHECK, str(VERSIONS), partial(revisions.labels, project, found))
+    labelled, engine, *others = await asyncio.gather(
+        labels,
+        *(in_thread(threads, "database", where_of(one), partial(examine, project.settings, one)) for one in found),
     )
-    told = [*engine, *(finding for findings in others for finding in findings)]
+    told = [*engine, *(finding for findings in others for finding in findings), *labelled]
     if is_ready(engine):
         ready = {one.branch for one, findings in zip(found[1:], others, strict=True) if is_ready(findings)}
         followed = [one for one in project.projections if one.name in ready]

@@ -98,6 +98,31 @@ def status(
         return _look(engine, plan, version_table(branch))
 
 
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A revision, and the labels of all branches that lead to it: whoever gets one of them gets it. None: nobody."""
+
+    id: str
+    labels: frozenset[str]
+
+
+def revisions(script_locations: Sequence[Path]) -> list[Revision]:
+    """All revisions that there are, the packaged ones too, each after those that it follows. Asks no database.
+
+    Raises `UsageError` for revisions that do not fit together.
+    """
+    _, scripts, known = _read(script_locations)
+    leading = {
+        # All heads: of a branch that has several, `upgrade` and `status` say so.
+        label: {script.revision for script in scripts.walk_revisions("base", f"{label}@heads")}
+        for label in known
+    }
+    return [
+        Revision(script.revision, frozenset(label for label, ids in leading.items() if script.revision in ids))
+        for script in [*scripts.walk_revisions()][::-1]
+    ]
+
+
 def _look(engine: Engine, plan: _Plan, table: str) -> Status:
     with engine.connect() as connection:
         connection = connection.execution_options(isolation_level=AUTOCOMMIT)
@@ -158,6 +183,20 @@ def _supplied(branch: str, inbox: bool, checkpoints: bool) -> list[str]:
 
 
 def _plan(engine: Engine, branch: str, script_locations: Sequence[Path], supplied: Sequence[str]) -> _Plan:
+    config, scripts, known = _read(script_locations)
+    labels = [*supplied]
+    if branch in known:
+        labels.append(branch)
+    if not labels:
+        raise UsageError(
+            f"{_named(script_locations)}: no revision is labelled {branch!r}, which the database "
+            f"{describe(engine.url)} asks for; expected one with branch_labels = ({branch!r},)"
+        )
+    return _Plan(config, scripts, tuple(labels))
+
+
+def _read(script_locations: Sequence[Path]) -> tuple[Config, ScriptDirectory, set[str]]:
+    """The revisions that there are, and the labels among them."""
     try:
         config = _config(script_locations, with_engine=False)
         scripts = ScriptDirectory.from_config(config)
@@ -170,15 +209,7 @@ def _plan(engine: Engine, branch: str, script_locations: Sequence[Path], supplie
     for script in scripts.walk_revisions():
         if len(script.revision) > _LONGEST_REVISION:
             raise UsageError(f"{script.path}: its revision id is longer than {_LONGEST_REVISION} characters")
-    labels = [*supplied]
-    if branch in known:
-        labels.append(branch)
-    if not labels:
-        raise UsageError(
-            f"{_named(script_locations)}: no revision is labelled {branch!r}, which the database "
-            f"{describe(engine.url)} asks for; expected one with branch_labels = ({branch!r},)"
-        )
-    return _Plan(config, scripts, tuple(labels))
+    return config, scripts, known
 
 
 def _config(script_locations: Sequence[Path], *, with_engine: bool) -> Config:

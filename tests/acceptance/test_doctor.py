@@ -138,6 +138,15 @@ def test_settings_for_a_participant_without_handlers_are_a_warning(shop: Project
 # SQLite
 
 
+def test_a_revision_whose_label_is_no_databases_is_named_with_the_label_that_was_meant(shop: Project) -> None:
+    edit(shop.folder / "store" / "migrations" / "versions" / "0003_payments.py", '("payment",)', '("paymet",)')
+    report = examined(shop)
+    found = report.named("revisions", "warning", "0003_payments", '"paymet"', 'did you mean "payment"?')
+    assert found["next"] == "correct branch_labels, then saga db upgrade"
+    bare = [one["where"] for one in report.findings if "no revisions of its own" in one["what"]]
+    assert bare == ["payment"]
+
+
 def test_a_database_file_that_is_no_database_is_named(shop: Project) -> None:
     (shop.folder / ".saga").mkdir()
     (shop.folder / ".saga" / "engine.db").write_bytes(b"this is no database" * 500)

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from saga_engine.handlers import HANDLER_PACKAGES
 from tests.unit.cli.conftest import Saga
 
 HANDLERS = '''
@@ -48,25 +44,14 @@ steps:
 
 
 @pytest.fixture
-def hotel(project: Path) -> Iterator[Path]:
-    """A project with handlers. Its modules and its place on the import path are forgotten afterwards."""
+def hotel(project: Path, forgotten: None) -> Path:
+    """A project with handlers."""
     for folder in ("participants", "definitions"):
         (project / folder).mkdir()
     (project / "participants" / "__init__.py").write_text("", encoding="utf-8")
     (project / "participants" / "hotel.py").write_text(HANDLERS, encoding="utf-8")
     (project / "definitions" / "stay.yaml").write_text(DEFINITION, encoding="utf-8")
-    path, modules = list(sys.path), _handler_modules()
-    for name in modules:
-        del sys.modules[name]
-    yield project
-    for name in _handler_modules():
-        del sys.modules[name]
-    sys.modules.update(modules)
-    sys.path[:] = path
-
-
-def _handler_modules() -> dict[str, ModuleType]:
-    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in HANDLER_PACKAGES}
+    return project
 
 
 def test_the_commands_of_the_handlers_are_listed(hotel: Path, saga: Saga) -> None:
