@@ -90,7 +90,8 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "W302": "Warning: a field that the schema does not require, read without `has(...)`.",
     "W303": "Warning: a command that the exported handlers do not have, or, with `saga validate --strict`, that no "
     "handler of the project serves.",
-    "W304": "Warning: a payload that does not fit the command's schema.",
+    "W304": "Warning: a payload that does not fit the command's schema: a field that is missing or unknown, a value or "
+    "a plain path of another type.",
     "W305": "Warning: a compensation at another participant than the step, whose inbox cannot fence it.",
     "W310": "Warning: an `sla` that the saga's own time-out always comes before.",
 }

@@ -1,6 +1,7 @@
 """What an author may want to look at again: sound, but perhaps not what was meant.
 
-Owns the warnings W303 to W310: unknown commands, payloads that a command's schema does not know, an idle `sla`.
+Owns the warnings W303 to W310: unknown commands, keys of payloads that a command's schema does not know, an idle
+`sla`. The values under those keys are `payload_fits`'s.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from saga_engine.definition.checks import remarks
 from saga_engine.definition.model import Definition, Json, SagaEmit, Step
 from saga_engine.definition.occasions import read_start_on
 from saga_engine.definition.order import Order, placed
+from saga_engine.definition.payload_fits import value_misfits
 from saga_engine.definition.policies import RetryPart, TimeoutPart, read_retry, read_timeout
 from saga_engine.definition.problems import Finding, Problem, Problems
 from saga_engine.definition.report import Report
@@ -102,13 +103,14 @@ def _judge(report: Report, definition: Definition, participants: ParticipantCata
         if report.has(finding.path):
             report.add(finding)
     # With a cycle nothing follows anything, and every path would be wrong.
-    for site in [] if order.cycles else sites(definition, participants):
+    found = [] if order.cycles else sites(definition, participants)
+    for site in found:
         for remark in remarks(site):
             fragment = remark.fragment
             report.add_inside(
                 remark.finding, fragment.path, fragment.occurrence, remark.offset, fragment.text, remark.advice
             )
-    for finding in advice(definition, participants):
+    for finding in (*advice(definition, participants), *value_misfits(definition, participants, found)):
         report.add(finding, warning=True)
     return settled(definition, endless)
 
