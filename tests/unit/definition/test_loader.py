@@ -235,6 +235,7 @@ def test_whatever_is_typed_into_a_definition_the_loader_answers(path: Path, edit
         assert all(problem.line >= 1 and problem.column >= 1 for problem in result.problems)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_whatever_the_bytes_the_loader_answers(data: bytes) -> None:
     assert isinstance(load_text(data, "test.yaml"), Loaded | Problems)
