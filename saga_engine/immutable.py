@@ -40,10 +40,11 @@ else:
         for name in changed:
             if name not in names:
                 raise AttributeError(f"a {kind.__name__} has no field {name!r}")
-        lines = [f"    copy.{name} = {name if name in changed else f'value.{name}'}" for name in names]
-        code = "\n".join([f"def copied({', '.join(['value', '/', *changed])}):", "    copy = new(kind)", *lines])
-        scope = {"new": object.__new__, "kind": kind}
-        exec(f"{code}\n    return copy", scope)
+        # Names of its own are such as no field has: a field may well be called `value` or `kind`.
+        lines = [f"    __copy.{name} = {name if name in changed else f'__value.{name}'}" for name in names]
+        head = [f"def copied({', '.join(['__value', '/', *changed])}):", "    __copy = __new(__kind)"]
+        scope = {"__new": object.__new__, "__kind": kind}
+        exec("\n".join([*head, *lines, "    return __copy"]), scope)
         return scope["copied"]
 
 

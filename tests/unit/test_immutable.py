@@ -30,6 +30,19 @@ def test_replace_changes_a_copy_and_leaves_the_original_as_it_was() -> None:
     assert replace(point) is not point
 
 
+@dataclass(frozen=True, slots=True)
+class Coin:
+    kind: str
+    value: int
+    new: bool = True
+    copy: int = 0
+
+
+def test_a_field_may_have_any_name() -> None:
+    assert replace(Coin("cent", 1), kind="dime", value=10, new=False, copy=2) == Coin("dime", 10, new=False, copy=2)
+    assert replace(Coin("cent", 1), copy=3) == Coin("cent", 1, copy=3)
+
+
 def test_values_are_equal_and_hash_alike_by_class_and_fields() -> None:
     assert Point(1) == Point(1, 0)
     assert hash(Point(1)) == hash(Point(1, 0))
