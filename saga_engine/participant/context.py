@@ -43,7 +43,7 @@ class Shared(Protocol):
         ...
 
     def write(self, statement: Executable, values: Mapping[str, object] | None) -> None:
-        """Make this write before the commit, after all that was asked for before it."""
+        """Make this write before the commit, after all that was asked for before it; at once after `take`."""
         ...
 
 
@@ -86,7 +86,7 @@ class Context:
         """Have an INSERT, UPDATE or DELETE made in the transaction of this command, whose result nobody looks at.
 
         Of commands that share a transaction (`batch=True`) those that follow each other with the same statement, built
-        once, reach the database together; whatever is asked of `db` afterwards sees them. One that the database
+        once, reach the database together, until the handler asks for `db`, which sees them. One that the database
         refuses fails the command, there or at its end: never ask here for what the handler would catch. UsageError as
         for `db`.
         """

@@ -21,7 +21,8 @@ class SharedTransaction:
     """The pieces of work of one transaction, one after the other: each is kept or taken back before the next begins.
 
     A write that was put off is made when a command asks for the transaction, or in `finish`, always in the order in
-    which all were asked for; those in a row of one statement go to the database at once.
+    which all were asked for; those in a row of one statement go to the database at once. Of a command that has asked
+    for the transaction none is put off: it may have kept the connection, or have begun a nested transaction on it.
     """
 
     def __init__(self, connection: Connection, *, hopeful: bool) -> None:
@@ -29,6 +30,8 @@ class SharedTransaction:
         self._savepoints = Savepoints(connection, hopeful=hopeful)
         self._kept: list[_Write] = []
         self._own: list[_Write] = []
+        self._taken = False
+        self._refused = False
         self._spoiled = False
 
     @property
@@ -49,29 +52,41 @@ class SharedTransaction:
                 raise
             self._savepoints.pass_over()
         self._savepoints.take()
+        self._taken = True
         if self._own:
-            self._make(self._own)
+            try:
+                self._make(self._own)
+            except BaseException:
+                self._refused = True
+                raise
 
     def write(self, statement: Executable, values: Mapping[str, object] | None) -> None:
-        """Put a write of the command at hand off."""
-        self._own.append((statement, None if values is None else {**values}))
+        """Put a write of the command at hand off, or make it. Raises what the database says of one that it makes."""
+        if self._taken:
+            self._connection.execute(statement, values)
+        else:
+            self._own.append((statement, None if values is None else {**values}))
 
     def keep(self) -> bool:
-        """What the command did stays. False when it left the transaction unusable: then it is to be taken `back`.
+        """What the command did stays. False when it is to be taken `back`: it left the transaction unusable, or went on
+
+        after a write was refused that it had put off, with which those behind it were lost.
 
         Raises SpoiledError when the whole transaction is over.
         """
         self._refuse_spoiled()
-        if not self._savepoints.keep():
+        if self._refused or not self._savepoints.keep():
             return False
         self._kept += self._own
         self._own.clear()
+        self._taken = False
         return True
 
     def back(self) -> None:
         """Nothing stays of what the command did. Raises as `keep`, and MissedError."""
         self._refuse_spoiled()
         self._own.clear()
+        self._taken = self._refused = False
         self._savepoints.back()
 
     def finish(self) -> None:

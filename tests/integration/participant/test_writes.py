@@ -152,6 +152,42 @@ def test_who_looks_sees_what_was_written_before_by_itself_and_by_others(office: 
     assert [answer.result for answer in office.run(looking)] == [None, 2, None, 3]
 
 
+def test_who_keeps_the_connection_sees_what_it_writes_later(office: Office) -> None:
+    def keeping(ctx: Context) -> object:
+        connection = ctx.db
+        ctx.write(NOTE, {"word": "own"})
+        return connection.execute(select(func.count()).select_from(notes)).scalar_one()
+
+    answers = office.run([office.asked(each) for each in (noting("before"), keeping, noting("after"))])
+    assert [answer.result for answer in answers] == [None, 2, None]
+
+
+def test_a_write_in_a_nested_transaction_that_is_taken_back_is_taken_back(office: Office) -> None:
+    def nesting(ctx: Context) -> object:
+        with suppress(TimeoutError), ctx.db.begin_nested():
+            ctx.write(NOTE, {"word": "nested"})
+            raise TimeoutError("card network")
+        return None
+
+    answers = office.run([office.asked(each) for each in (noting("before"), nesting, noting("after"))])
+    assert {answer.outcome for answer in answers} == {Outcome.SUCCEEDED}
+    assert set(office.noted) == {"before", "after"}
+
+
+def test_a_handler_that_goes_on_after_its_own_write_was_refused_has_failed(office: Office) -> None:
+    def going_on(ctx: Context) -> object:
+        ctx.write(NOTE, {"word": "a"})
+        ctx.write(SAY, {"word": "<said>"})
+        with suppress(SQLAlchemyError):
+            counting(ctx)
+        return "went on"
+
+    answers = office.run([office.asked(each) for each in (noting("a"), going_on, noting("b"))])
+    assert [answer.outcome for answer in answers] == [Outcome.SUCCEEDED, Outcome.FAILED, Outcome.SUCCEEDED]
+    assert set(office.noted) == {"a", "b"}
+    assert office.said == ""
+
+
 def test_one_that_fails_takes_its_writes_with_it_and_nothing_is_done_again(office: Office) -> None:
     bad = [office.asked(then_failing(noting("failed"))), office.asked(then_rejecting(noting("rejected")))]
     answers = office.run([office.asked(noting("first")), *bad, office.asked(noting("last"))])
