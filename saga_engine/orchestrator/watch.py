@@ -165,7 +165,10 @@ class Watch:
             behind = frozenset(each for each in self._partitions if self._asked.get(each, 0) != lost)
             if behind:
                 asked = await self._ask_all_again(behind)
-                if asked:
+                if asked and lost == 1:
+                    # As a rule a broker that is new: a warning would frighten whoever starts for the first time.
+                    _log.info("the broker's streams are new; open sagas ask again", sagas=asked)
+                elif asked:
                     _log.warning(
                         "the broker has lost messages; open sagas ask again", partitions=len(behind), sagas=asked
                     )
