@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 
 from saga_engine.cli.frame import Frame
+from saga_engine.cli.interrupts import interrupts_kept
 from saga_engine.cli.lazy import Lazy, lazy_group
 from saga_engine.cli.output import plain
 from saga_engine.errors import SagaEngineError
@@ -127,7 +128,8 @@ def _run(args: Sequence[str] | None, project: Path | None) -> int:
         if not _is_text(argument):
             return _fail(f"what follows {before} is not text in UTF-8", USAGE)
     try:
-        result = saga.main(args, standalone_mode=False, obj=project)
+        with interrupts_kept():
+            result = saga.main(args, standalone_mode=False, obj=project)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return USAGE

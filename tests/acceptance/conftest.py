@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +15,14 @@ from tests.databases import NewDatabase
 from tests.nats_fixtures import own_nats_server as own_nats_server
 
 MakeProject = Callable[..., Project]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sigint_as_in_the_foreground() -> Iterator[None]:
+    """A suite that a script starts in the background has SIGINT ignored, and so would have all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
