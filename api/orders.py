@@ -21,10 +21,10 @@ from saga_engine.api.sse import Sent, follow, last_event_id
 from saga_engine.definition.inputs import InputRejected
 from saga_engine.definition.model import Json
 from saga_engine.errors import NotFoundError, SagaEngineError
+from saga_engine.moments import rfc3339
 from saga_engine.orchestrator.client import SagaView
 from saga_engine.orchestrator.starting import KeyConflict
 from saga_engine.refusals import refusal
-from saga_engine.wire import rfc3339
 from saga_engine.words import words_problem
 from store import order_view
 

@@ -28,7 +28,9 @@ from saga_engine.envelope import Address, Command, Message, Reply, partition_of
 from saga_engine.identifiers import TimeOrderedIds
 from saga_engine.orchestrator.intake import Accepted, check_reply
 from saga_engine.orchestrator.tokens import Tokens
-from saga_engine.wire import Unreadable, command_to_message, message_to_command, reply_to_message
+from saga_engine.wire.commands import command_to_message, message_to_command
+from saga_engine.wire.reading import Unreadable
+from saga_engine.wire.replies import reply_to_message
 
 ROUNDS: Final = 9
 NOW: Final = 1_800_000_000_000_000

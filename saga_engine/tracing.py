@@ -21,13 +21,10 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from opentelemetry.util.types import AttributeValue
 
 from saga_engine.envelope import Command, DomainEvent, Message
-from saga_engine.wire import (
-    TRACEPARENT,
-    Unreadable,
-    command_subject,
-    event_subject,
-    message_to_reply,
-)
+from saga_engine.wire.headers import TRACEPARENT
+from saga_engine.wire.reading import Unreadable
+from saga_engine.wire.replies import message_to_reply
+from saga_engine.wire.subjects import command_subject, event_subject
 
 _W3C: Final = TraceContextTextMapPropagator()
 _RESULT: Final = "saga.result"

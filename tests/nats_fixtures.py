@@ -19,7 +19,7 @@ from nats.js.errors import NotFoundError
 
 from saga_engine.adapters.embedded.child import die_with_parent
 from saga_engine.adapters.embedded.place import Identity, Place, greets, server_binary
-from saga_engine.wire import COMMANDS, DEAD, EVENTS, REPLIES
+from saga_engine.wire.subjects import COMMANDS, DEAD, EVENTS, REPLIES
 
 START_TIMEOUT = 10.0
 

@@ -42,7 +42,7 @@ SURFACE: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "saga_engine.core.events": ("Direction", "Effect"),
         "saga_engine.ports.store": ("StreamFilter",),
         "saga_engine.definition.model": ("Json",),
-        "saga_engine.wire": ("rfc3339",),
+        "saga_engine.moments": ("rfc3339",),
     },
     "projections": {"saga_engine.projections": ("Projection", "on", "Context")},
     "scenarios": {

@@ -19,7 +19,7 @@ from saga_engine.api.counters import ApiCounters
 from saga_engine.api.exchange import Exchange, exchange_of, keep
 from saga_engine.api.problems import DEFECT
 from saga_engine.trace_context import valid_traceparent
-from saga_engine.wire import TRACEPARENT
+from saga_engine.wire.headers import TRACEPARENT
 
 if TYPE_CHECKING:
     from saga_engine.tracing import Tracing

@@ -17,7 +17,9 @@ from saga_engine.audit.history import Carried, Delivered, InboxRow, Published
 from saga_engine.core.events import Effect
 from saga_engine.envelope import Message, parse_key
 from saga_engine.sql.schema import inbox
-from saga_engine.wire import Unreadable, message_to_command, message_to_reply
+from saga_engine.wire.commands import message_to_command
+from saga_engine.wire.reading import Unreadable
+from saga_engine.wire.replies import message_to_reply
 
 _CARRIED: Final = {"command": Carried.COMMAND, "reply": Carried.REPLY, "dead": Carried.DEAD}
 _UUID_LENGTH: Final = 36

@@ -25,7 +25,7 @@ from saga_engine.doctor.finding import Finding, Severity, fine
 from saga_engine.errors import LoginRefusedError, TransportUnavailableError, UsageError
 from saga_engine.extras import Extra, install_extra
 from saga_engine.settings.settled import Settings
-from saga_engine.wire import COMMANDS
+from saga_engine.wire.subjects import COMMANDS
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from saga_engine.adapters.nats.streams import manager, misfits, stream_configs
 from saga_engine.doctor.broker import asked
 from saga_engine.doctor.finding import Finding, Severity, fine
 from saga_engine.plural import several
-from saga_engine.wire import DEAD
+from saga_engine.wire.subjects import DEAD
 
 CHECK: Final = "streams"
 _NEARLY: Final = 0.9

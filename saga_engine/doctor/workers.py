@@ -20,7 +20,7 @@ from saga_engine.doctor.broker import asked
 from saga_engine.doctor.finding import Finding, Severity, fine
 from saga_engine.doctor.streams import find
 from saga_engine.plural import several
-from saga_engine.wire import COMMANDS
+from saga_engine.wire.subjects import COMMANDS
 
 _LOOKS: Final = 4
 _PAUSE_S: Final = 0.3

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from saga_engine.codec import encode_event, event_data
 from saga_engine.definition.model import Json
-from saga_engine.wire import rfc3339
+from saga_engine.moments import rfc3339
 
 if TYPE_CHECKING:
     from saga_engine.orchestrator.client import SagaView

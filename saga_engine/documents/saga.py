@@ -12,7 +12,7 @@ from saga_engine.core.forward import GAVE_UP
 from saga_engine.core.state import Phase, SagaState, StepState, StepStatus, UndoStatus
 from saga_engine.definition.model import Json
 from saga_engine.envelope import StreamHead
-from saga_engine.wire import rfc3339
+from saga_engine.moments import rfc3339
 
 _UNDO: Final[Mapping[UndoStatus, str]] = {
     UndoStatus.ISSUED: "compensating",

@@ -18,7 +18,7 @@ from saga_engine.core.waits import (
     AwaitedTime,
 )
 from saga_engine.definition.model import Json
-from saga_engine.wire import rfc3339
+from saga_engine.moments import rfc3339
 
 
 def waits_json(waits: Sequence[Awaited]) -> Sequence[Json]:

@@ -20,9 +20,10 @@ from saga_engine.envelope import Message
 from saga_engine.errors import UnavailableError
 from saga_engine.eventstore.event import Aggregate, StoredEvent
 from saga_engine.eventstore.store import SqlDomainEvents
+from saga_engine.moments import rfc3339
 from saga_engine.ports.store import RunSync
 from saga_engine.ports.transport import Transport
-from saga_engine.wire import MESSAGE_ID, rfc3339
+from saga_engine.wire.headers import MESSAGE_ID
 
 _PAGE: Final = 100
 _PLAIN: Final = " -._~"

@@ -17,7 +17,9 @@ from saga_engine.orchestrator.verdicts import Done, Verdict
 from saga_engine.ports.dead_letters import DeadLetter, DeadLetters
 from saga_engine.ports.events import HeardEvent
 from saga_engine.ports.transport import Transport
-from saga_engine.wire import REASON, Unreadable, original_of
+from saga_engine.wire.dead_letters import original_of
+from saga_engine.wire.headers import REASON
+from saga_engine.wire.reading import Unreadable
 
 _PAGE: Final = 500
 

@@ -11,7 +11,9 @@ from saga_engine.envelope import Message
 from saga_engine.ports.dead_letters import DeadLetter
 from saga_engine.ports.events import HeardEvent
 from saga_engine.ports.transport import Delivery
-from saga_engine.wire import MESSAGE_ID, ORIGINAL_SUBJECT, REASON, TRUNCATED, Unreadable, dead_letter
+from saga_engine.wire.dead_letters import dead_letter
+from saga_engine.wire.headers import MESSAGE_ID, ORIGINAL_SUBJECT, REASON, TRUNCATED
+from saga_engine.wire.reading import Unreadable
 
 BURIED_BY: Final = "orchestrator"
 

@@ -25,7 +25,9 @@ from saga_engine.orchestrator.tokens import TokenFault, Tokens
 from saga_engine.ports.clock import Clock
 from saga_engine.ports.transport import Delivery, Subscription, Transport
 from saga_engine.tasks import end_tasks
-from saga_engine.wire import MOST_CODE, MOST_WORDS, POISON, Unreadable, dead_letter, failed_instead, message_to_reply
+from saga_engine.wire.dead_letters import dead_letter
+from saga_engine.wire.reading import Unreadable
+from saga_engine.wire.replies import MOST_CODE, MOST_WORDS, POISON, failed_instead, message_to_reply
 
 TOO_LARGE: Final = "result_too_large"
 """The code that the SDK gives as well."""

@@ -15,7 +15,8 @@ from saga_engine.envelope import Message
 from saga_engine.immutable import dataclass
 from saga_engine.orchestrator.starting import MOST_KEY
 from saga_engine.ports.events import Listening
-from saga_engine.wire import MESSAGE_ID, TRACEPARENT, Unreadable
+from saga_engine.wire.headers import MESSAGE_ID, TRACEPARENT
+from saga_engine.wire.reading import Unreadable
 
 _DIGITS: Final = 32
 

@@ -22,7 +22,8 @@ from saga_engine.immutable import replace
 from saga_engine.orchestrator.tokens import Tokens
 from saga_engine.orchestrator.turns import Turned
 from saga_engine.ports.transport import Transport
-from saga_engine.wire import command_to_message, event_to_message
+from saga_engine.wire.commands import command_to_message
+from saga_engine.wire.events import event_to_message
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span

@@ -16,7 +16,7 @@ from saga_engine.immutable import dataclass
 from saga_engine.orchestrator.client import Client
 from saga_engine.ports.store import StreamFilter
 from saga_engine.ports.transport import Transport
-from saga_engine.wire import event_to_message
+from saga_engine.wire.events import event_to_message
 
 _PAGE: Final = 200
 

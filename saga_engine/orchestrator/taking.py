@@ -26,7 +26,7 @@ from saga_engine.orchestrator.signalling import Signaller, Told
 from saga_engine.orchestrator.starting import AlreadyStarted, KeyConflict, Started, StartRefused
 from saga_engine.orchestrator.verdicts import Done, Hopeless, Later, Verdict
 from saga_engine.ports.events import HeardEvent
-from saga_engine.wire import Unreadable
+from saga_engine.wire.reading import Unreadable
 
 if TYPE_CHECKING:
     from saga_engine.definition.model import Json

@@ -24,14 +24,10 @@ from saga_engine.participant.replies import Conclusion, Replies
 from saga_engine.participant.runners import Runners
 from saga_engine.ports.clock import Clock
 from saga_engine.ports.transport import Delivery, Subscription, Transport
-from saga_engine.wire import (
-    POISON,
-    Unreadable,
-    command_without_body,
-    dead_letter,
-    message_to_command,
-    reply_to_message,
-)
+from saga_engine.wire.commands import command_without_body, message_to_command
+from saga_engine.wire.dead_letters import dead_letter
+from saga_engine.wire.reading import Unreadable
+from saga_engine.wire.replies import POISON, reply_to_message
 
 _FIRST_DELAY_S: Final = 0.1
 _LONGEST_DELAY_S: Final = 10.0

@@ -29,7 +29,7 @@ from saga_engine.participant.signature import Handler
 from saga_engine.participant.unfenced import run_unfenced
 from saga_engine.ports.clock import Clock
 from saga_engine.sql.trouble import is_infrastructure
-from saga_engine.wire import POISON
+from saga_engine.wire.replies import POISON
 
 if TYPE_CHECKING:
     from saga_engine.tracing import Tracing

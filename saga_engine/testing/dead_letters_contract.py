@@ -20,7 +20,8 @@ from saga_engine.ports.dead_letters import DeadLetters
 from saga_engine.ports.events import HeardEvent
 from saga_engine.ports.transport import Transport
 from saga_engine.testing.transport_harness import TransportHarness, collect, command
-from saga_engine.wire import MESSAGE_ID, REASON, RESENT, dead_letter
+from saga_engine.wire.dead_letters import dead_letter
+from saga_engine.wire.headers import MESSAGE_ID, REASON, RESENT
 
 
 @dataclass(frozen=True, slots=True)

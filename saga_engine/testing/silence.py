@@ -12,7 +12,9 @@ from saga_engine.envelope import Command, Message
 from saga_engine.ports.clock import Clock
 from saga_engine.ports.transport import Delivery, Subscription, Transport
 from saga_engine.testing.scripted import ScriptedParticipant
-from saga_engine.wire import KEY, Unreadable, message_to_command
+from saga_engine.wire.commands import message_to_command
+from saga_engine.wire.headers import KEY
+from saga_engine.wire.reading import Unreadable
 
 _MICROSECOND: Final = 1_000_000
 

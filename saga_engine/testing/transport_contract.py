@@ -25,7 +25,7 @@ from saga_engine.testing.transport_harness import (
     until,
     until_confirmed,
 )
-from saga_engine.wire import dead_subject, event_subject
+from saga_engine.wire.subjects import dead_subject, event_subject
 
 
 class TransportContract:

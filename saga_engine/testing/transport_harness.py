@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from saga_engine.envelope import Message
 from saga_engine.ports.transport import Delivery, Subscription, Transport
-from saga_engine.wire import command_subject, reply_subject
+from saga_engine.wire.subjects import command_subject, reply_subject
 
 DEADLINE: Final = 15.0
 """How long, in seconds, something that must happen may take on a slow machine."""

@@ -17,7 +17,7 @@ import nats
 import pytest
 from nats.errors import TimeoutError as NothingMoreError
 
-from saga_engine.wire import EVENTS
+from saga_engine.wire.subjects import EVENTS
 from tests.acceptance.conftest import MakeProject
 from tests.acceptance.projects import PATIENCE, Project, eventually
 from tests.databases import NewDatabase

@@ -11,7 +11,7 @@ from pathlib import Path
 import nats
 import pytest
 
-from saga_engine.wire import DEAD
+from saga_engine.wire.subjects import DEAD
 from tests.acceptance.conftest import MakeProject
 from tests.acceptance.projects import REPOSITORY, Project
 from tests.acceptance.walkthrough import Walkthrough, tools

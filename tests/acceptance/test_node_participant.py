@@ -16,7 +16,7 @@ import pytest
 from nats.aio.msg import Msg
 
 from saga_engine.definition.model import Json
-from saga_engine.wire import COMMANDS
+from saga_engine.wire.subjects import COMMANDS
 from tests.acceptance.conftest import MakeProject
 from tests.acceptance.projects import REPOSITORY, Project, eventually
 from tests.nats_fixtures import NatsServer

@@ -8,7 +8,7 @@ import nats
 import pytest
 
 from saga_engine.core.events import CommandIssued
-from saga_engine.wire import COMMANDS
+from saga_engine.wire.subjects import COMMANDS
 from tests.acceptance.conftest import MakeProject
 from tests.acceptance.projects import LEDGER, REPOSITORY, Project, eventually
 from tests.nats_fixtures import NatsServer

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from saga_engine.sql.engine import open_engine
-from saga_engine.wire import COMMANDS, REPLIES
+from saga_engine.wire.subjects import COMMANDS, REPLIES
 from tests.acceptance.conftest import MakeProject
 from tests.acceptance.projects import LEDGER, Project, eventually
 from tests.nats_fixtures import NatsServer

@@ -37,7 +37,7 @@ from saga_engine.audit.recording import inbox_rows
 from saga_engine.core.events import Direction
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.schema import definitions, events, keys, snapshots, streams
-from saga_engine.wire import COMMANDS, REPLIES
+from saga_engine.wire.subjects import COMMANDS, REPLIES
 from tests.chaos.fleet import ACCOUNTS, BALANCE, BANK, ENGINE, PARTICIPANTS, WALLETS, Fleet
 
 _KEPT = (

@@ -22,17 +22,11 @@ from saga_engine.orchestrator.service import Orchestrator
 from saga_engine.orchestrator.tokens import Tokens
 from saga_engine.testing.handle import SagaHandle
 from saga_engine.testing.system import SagaSystem
-from saga_engine.wire import (
-    ATTEMPT,
-    KEY,
-    OUTCOME,
-    SEND,
-    TOKEN,
-    Unreadable,
-    message_to_command,
-    original_of,
-    reply_to_message,
-)
+from saga_engine.wire.commands import message_to_command
+from saga_engine.wire.dead_letters import original_of
+from saga_engine.wire.headers import ATTEMPT, KEY, OUTCOME, SEND, TOKEN
+from saga_engine.wire.reading import Unreadable
+from saga_engine.wire.replies import reply_to_message
 
 PAY = """
 saga: pay

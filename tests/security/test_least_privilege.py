@@ -12,7 +12,9 @@ from sqlalchemy.exc import ProgrammingError
 from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.transport import connect
 from saga_engine.errors import TransportUnavailableError
-from saga_engine.wire import COMMANDS, DEAD, EVENTS, REPLIES, Unreadable, message_to_command
+from saga_engine.wire.commands import message_to_command
+from saga_engine.wire.reading import Unreadable
+from saga_engine.wire.subjects import COMMANDS, DEAD, EVENTS, REPLIES
 from tests.databases import NewDatabase, run_sql
 from tests.security.guarded import PASSWORD, Guarded, guarded
 from tests.security.refusals import all_refused, login

@@ -28,7 +28,8 @@ from saga_engine.envelope import DomainEvent, Message
 from saga_engine.errors import UsageError
 from saga_engine.settings.sections import EventstoreSection, NatsSection
 from saga_engine.settings.settled import Settings
-from saga_engine.wire import COMMANDS, EVENTS, REPLIES, event_to_message
+from saga_engine.wire.events import event_to_message
+from saga_engine.wire.subjects import COMMANDS, EVENTS, REPLIES
 from tests.nats_fixtures import NatsServer
 from tests.security.guarded import PASSWORD
 from tests.security.refusals import PATIENCE_S, all_refused, login

@@ -14,7 +14,7 @@ import orjson
 
 from saga_engine.core.events import Direction
 from saga_engine.envelope import Address, Message, parse_key
-from saga_engine.wire import ATTEMPT, DEADLINE, KEY, SEND
+from saga_engine.wire.headers import ATTEMPT, DEADLINE, KEY, SEND
 
 _EVENTS: Final = "SELECT type, data FROM saga_events WHERE stream_id = ? ORDER BY version DESC"
 _ENDS: Final = frozenset({"SagaCompleted", "SagaCompensated", "SagaClosed"})

@@ -15,7 +15,10 @@ from saga_engine.audit.history import ProcessChange
 from saga_engine.core.inputs import Outcome
 from saga_engine.envelope import Message
 from saga_engine.participant.answers import Answer, reply_to
-from saga_engine.wire import KEY, TOKEN, Unreadable, message_to_command, reply_to_message
+from saga_engine.wire.commands import message_to_command
+from saga_engine.wire.headers import KEY, TOKEN
+from saga_engine.wire.reading import Unreadable
+from saga_engine.wire.replies import reply_to_message
 from tests.simulation.databases import Database
 from tests.simulation.faults import Strike
 from tests.simulation.hosts import Host

@@ -33,7 +33,7 @@ from saga_engine.sql.engine import open_engine
 from saga_engine.sql.schema import inbox_tables
 from saga_engine.testing.virtual_time import VirtualClock, VirtualLoop, run
 from saga_engine.tracing import Tracing
-from saga_engine.wire import EVENT_TRACEPARENT, TRACEPARENT
+from saga_engine.wire.headers import EVENT_TRACEPARENT, TRACEPARENT
 from tests.unit.core.sagas import saga
 from tests.unit.orchestrator.support import loaded
 

@@ -11,15 +11,11 @@ from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.core.events import Direction
 from saga_engine.definition.values import MAX_PAYLOAD
 from saga_engine.envelope import Address, Command, DomainEvent, Message
-from saga_engine.wire import (
-    MAX_BYTES,
-    REASON,
-    TRUNCATED,
-    command_to_message,
-    dead_letter,
-    event_to_message,
-    sent_size,
-)
+from saga_engine.wire.commands import command_to_message
+from saga_engine.wire.dead_letters import dead_letter
+from saga_engine.wire.events import event_to_message
+from saga_engine.wire.headers import REASON, TRUNCATED
+from saga_engine.wire.sizes import MAX_BYTES, sent_size
 from tests.unit.participant.support import NOW, saga_id
 
 EVENT = DomainEvent(saga_id(), "place_order", "o-1", 7, "OrderCreated", None, None, NOW, None)

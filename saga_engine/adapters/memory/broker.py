@@ -14,7 +14,7 @@ from typing import Final
 
 from saga_engine.envelope import Message
 from saga_engine.ports.transport import Delivery
-from saga_engine.wire import sent_size
+from saga_engine.wire.sizes import sent_size
 
 ACK_WAIT: Final = 5.0
 DUPLICATE_WINDOW: Final = 120.0

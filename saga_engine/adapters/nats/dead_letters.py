@@ -25,7 +25,7 @@ from saga_engine.adapters.nats.session import Session
 from saga_engine.adapters.nats.streams import manager
 from saga_engine.errors import TransportUnavailableError
 from saga_engine.ports.dead_letters import DeadLetter
-from saga_engine.wire import DEAD, dead_subject
+from saga_engine.wire.subjects import DEAD, dead_subject
 
 _TIMEOUT: Final = 5.0
 _LEFT_BEHIND: Final = 30.0

@@ -13,7 +13,7 @@ from typing import Final
 from saga_engine.adapters.nats.event_bell import OWN_SUBJECTS
 from saga_engine.adapters.nats.streams import STREAMS, ConsumerName, command_consumer, reply_consumers
 from saga_engine.ports.events import Listening
-from saga_engine.wire import COMMANDS, DEAD, EVENTS, REPLIES, dead_subject
+from saga_engine.wire.subjects import COMMANDS, DEAD, EVENTS, REPLIES, dead_subject
 
 ORCHESTRATOR: Final = "orchestrator"
 PROJECTIONS: Final = "projections"

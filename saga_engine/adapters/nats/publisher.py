@@ -20,7 +20,7 @@ from saga_engine.adapters.nats.frames import publish_frame
 from saga_engine.adapters.nats.session import Session
 from saga_engine.envelope import Message
 from saga_engine.errors import TransportUnavailableError
-from saga_engine.wire import sent_size
+from saga_engine.wire.sizes import sent_size
 
 _log = structlog.get_logger(__name__)
 

@@ -28,7 +28,7 @@ from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.envelope import PARTITIONS
 from saga_engine.errors import UsageError
 from saga_engine.subjects import covers
-from saga_engine.wire import COMMANDS, DEAD, EVENTS, REPLIES
+from saga_engine.wire.subjects import COMMANDS, DEAD, EVENTS, REPLIES
 
 DUPLICATE_WINDOW: Final = 120.0
 """For how long, in seconds, a message id is dropped when it comes again."""

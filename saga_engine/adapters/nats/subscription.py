@@ -19,7 +19,7 @@ from saga_engine.envelope import Message
 from saga_engine.errors import TransportUnavailableError
 from saga_engine.ports.transport import Delivery
 from saga_engine.tasks import end_tasks
-from saga_engine.wire import MESSAGE_ID
+from saga_engine.wire.headers import MESSAGE_ID
 
 _ACK: Final = b"+ACK"
 _NAK: Final = b"-NAK"

@@ -27,7 +27,7 @@ from saga_engine.adapters.nats.streams import (
 )
 from saga_engine.errors import UsageError
 from saga_engine.tasks import end_tasks
-from saga_engine.wire import COMMANDS, REPLIES
+from saga_engine.wire.subjects import COMMANDS, REPLIES
 
 _log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ import orjson
 from saga_engine.cli.output import Styled, rfc3339, write, write_table
 from saga_engine.definition.model import Json
 from saga_engine.ports.dead_letters import DeadLetter
-from saga_engine.wire import KEY, ORIGINAL_SUBJECT, REASON, TOKEN, TRUNCATED
+from saga_engine.wire.headers import KEY, ORIGINAL_SUBJECT, REASON, TOKEN, TRUNCATED
 
 SHOWN: Final = 4_000
 """Characters of a body that are shown unless all of it is asked for."""

@@ -22,7 +22,7 @@ from saga_engine.adapters.nats.transport import connect
 from saga_engine.envelope import Message
 from saga_engine.errors import LoginRefusedError, TransportUnavailableError, UsageError
 from saga_engine.testing.transport_harness import collect, command, reply, until, until_confirmed
-from saga_engine.wire import COMMANDS
+from saga_engine.wire.subjects import COMMANDS
 from tests.nats_fixtures import NatsServer
 
 SECRET = "s3cr3t-p4ss"

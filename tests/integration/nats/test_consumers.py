@@ -12,7 +12,7 @@ from saga_engine.adapters.nats.streams import reply_consumer
 from saga_engine.adapters.nats.transport import connect
 from saga_engine.errors import TransportUnavailableError
 from saga_engine.testing.transport_harness import collect, command, reply, until_confirmed
-from saga_engine.wire import COMMANDS, REPLIES
+from saga_engine.wire.subjects import COMMANDS, REPLIES
 from tests.nats_fixtures import NatsServer
 
 PARTITION = 3

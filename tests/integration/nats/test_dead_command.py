@@ -19,7 +19,7 @@ from saga_engine.orchestrator.event_letters import event_letter
 from saga_engine.orchestrator.occasions import Occasion
 from saga_engine.ports.events import HeardEvent
 from saga_engine.ports.transport import Delivery
-from saga_engine.wire import dead_letter
+from saga_engine.wire.dead_letters import dead_letter
 from tests.nats_fixtures import NatsServer
 from tests.unit.orchestrator.support import loaded
 

@@ -8,7 +8,7 @@ from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.transport import connect
 from saga_engine.envelope import DomainEvent, Message
 from saga_engine.testing.transport_harness import until, until_confirmed
-from saga_engine.wire import event_to_message
+from saga_engine.wire.events import event_to_message
 from tests.nats_fixtures import NatsServer
 
 

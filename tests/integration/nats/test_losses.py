@@ -15,7 +15,7 @@ from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.transport import NatsTransport, connect
 from saga_engine.envelope import Message
 from saga_engine.testing.transport_harness import collect, command, nothing_comes, until, until_confirmed
-from saga_engine.wire import COMMANDS, EVENTS, REPLIES
+from saga_engine.wire.subjects import COMMANDS, EVENTS, REPLIES
 from tests.nats_fixtures import NatsServer
 
 CHECK = 0.1

@@ -12,7 +12,7 @@ from nats.js import JetStreamContext
 from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.transport import NatsTransport, connect
 from saga_engine.testing.transport_harness import DEADLINE, collect, command, until, until_confirmed
-from saga_engine.wire import COMMANDS
+from saga_engine.wire.subjects import COMMANDS
 
 
 @pytest.fixture

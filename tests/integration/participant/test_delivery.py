@@ -19,7 +19,8 @@ from saga_engine.participant.registry import MergedParticipant, merge
 from saga_engine.participant.worker import Worker
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.schema import inbox_tables
-from saga_engine.wire import command_to_message, message_to_reply
+from saga_engine.wire.commands import command_to_message
+from saga_engine.wire.replies import message_to_reply
 from tests.integration.participant.ledger import enter, entered, metadata
 from tests.unit.participant.support import NOW, PATIENCE_S, again, compensation, forward, until
 

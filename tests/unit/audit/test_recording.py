@@ -15,7 +15,10 @@ from saga_engine.core.inputs import Outcome
 from saga_engine.envelope import Address, Command, DomainEvent, Message, Reply
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.schema import inbox, inbox_tables
-from saga_engine.wire import command_to_message, dead_letter, event_to_message, reply_to_message
+from saga_engine.wire.commands import command_to_message
+from saga_engine.wire.dead_letters import dead_letter
+from saga_engine.wire.events import event_to_message
+from saga_engine.wire.replies import reply_to_message
 
 SAGA = UUID("018f0000-0000-7000-8000-000000000001")
 PLACE = Address(SAGA, "parent/create", 3, Direction.COMPENSATE)

@@ -14,15 +14,11 @@ from saga_engine.core.events import Direction, Effect
 from saga_engine.core.inputs import Outcome
 from saga_engine.definition.model import Json
 from saga_engine.envelope import Address, Command, DomainEvent, Message, Reply, parse_key, partition_of
-from saga_engine.wire import (
-    Unreadable,
-    command_to_message,
-    dead_letter,
-    event_to_message,
-    message_to_command,
-    message_to_reply,
-    reply_to_message,
-)
+from saga_engine.wire.commands import command_to_message, message_to_command
+from saga_engine.wire.dead_letters import dead_letter
+from saga_engine.wire.events import event_to_message
+from saga_engine.wire.reading import Unreadable
+from saga_engine.wire.replies import message_to_reply, reply_to_message
 from tests.unit.docs.markdown import ROOT
 
 Vector: TypeAlias = Mapping[str, Json]

@@ -22,7 +22,8 @@ from saga_engine.orchestrator.intake import Accepted, Forged, Intake, check_repl
 from saga_engine.orchestrator.keyring import Keyring
 from saga_engine.orchestrator.tokens import TokenFault, Tokens
 from saga_engine.ports.transport import Delivery
-from saga_engine.wire import Unreadable, reply_to_message
+from saga_engine.wire.reading import Unreadable
+from saga_engine.wire.replies import reply_to_message
 from tests.unit.orchestrator.support import BEGIN, ManualClock
 
 SAGA = UUID(int=42)

@@ -21,7 +21,7 @@ from saga_engine.orchestrator.counters import Counters
 from saga_engine.orchestrator.intake import Intake
 from saga_engine.orchestrator.keyring import INTERVAL_S, Keyring
 from saga_engine.orchestrator.tokens import TokenFault, Tokens
-from saga_engine.wire import reply_to_message
+from saga_engine.wire.replies import reply_to_message
 from tests.unit.orchestrator.support import ManualClock
 
 T = TypeVar("T")

@@ -40,7 +40,7 @@ from saga_engine.ports.dead_letters import DeadLetters
 from saga_engine.ports.events import HeardEvent, Listening
 from saga_engine.ports.store import Append, AppendOutcome, KeyRecord, StreamFilter
 from saga_engine.ports.transport import Delivery, Transport
-from saga_engine.wire import ORIGINAL_SUBJECT, REASON
+from saga_engine.wire.headers import ORIGINAL_SUBJECT, REASON
 from tests.unit.orchestrator.support import BEGIN, SECOND, ManualClock, loaded
 
 T = TypeVar("T")

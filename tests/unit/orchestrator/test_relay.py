@@ -15,7 +15,7 @@ from saga_engine.orchestrator.relay import Relay
 from saga_engine.orchestrator.tokens import Tokens
 from saga_engine.orchestrator.transact import Transactor
 from saga_engine.orchestrator.turns import Turn, Turned
-from saga_engine.wire import message_to_command
+from saga_engine.wire.commands import message_to_command
 from tests.unit.core.sagas import saga
 from tests.unit.orchestrator.support import BEGIN, SECOND, Office, state_of, turn, turns
 

@@ -32,7 +32,8 @@ from saga_engine.orchestrator.tuning import Tuning
 from saga_engine.ports.store import Append, AppendOutcome, Lease, RunSync, Settlement
 from saga_engine.tasks import end_tasks
 from saga_engine.testing.virtual_time import VirtualClock, VirtualLoop, run
-from saga_engine.wire import message_to_command, reply_to_message
+from saga_engine.wire.commands import message_to_command
+from saga_engine.wire.replies import reply_to_message
 from tests.unit.orchestrator.support import PLACE, loaded
 
 T = TypeVar("T")

@@ -26,7 +26,7 @@ from saga_engine.orchestrator.troubles import LONGEST_S, Troubles
 from saga_engine.orchestrator.turns import Turn
 from saga_engine.ports.store import Append, AppendOutcome, Snapshot
 from saga_engine.testing.virtual_time import VirtualClock, run
-from saga_engine.wire import command_to_message
+from saga_engine.wire.commands import command_to_message
 from tests.unit.orchestrator.support import LOOP, ManualClock, Office, state_of, turn, turns
 from tests.unit.orchestrator.test_service import BrittleStore, House
 

@@ -13,7 +13,8 @@ from saga_engine.core.events import Direction
 from saga_engine.definition.model import Json
 from saga_engine.envelope import Address, Command, Message, Reply
 from saga_engine.ports.transport import Delivery
-from saga_engine.wire import command_to_message, message_to_reply
+from saga_engine.wire.commands import command_to_message
+from saga_engine.wire.replies import message_to_reply
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ import pytest
 from saga_engine.core.inputs import Outcome
 from saga_engine.errors import UsageError
 from saga_engine.participant import Context, Rejected
-from saga_engine.wire import command_to_message
+from saga_engine.wire.commands import command_to_message
 from tests.unit.participant.bench import Bench, acked, rows
 from tests.unit.participant.support import (
     DAY,

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from saga_engine.participant import Context
 from saga_engine.participant.calls import LONGEST_RUN_US
-from saga_engine.wire import command_to_message
+from saga_engine.wire.commands import command_to_message
 from tests.unit.participant.bench import Bench
 from tests.unit.participant.support import (
     DAY,

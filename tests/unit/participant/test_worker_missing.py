@@ -13,7 +13,8 @@ from structlog.typing import EventDict
 from saga_engine.core.timing import LONGEST_REPLY_WAIT
 from saga_engine.participant import Context
 from saga_engine.participant.missing import REMIND_US
-from saga_engine.wire import RESENT, command_to_message
+from saga_engine.wire.commands import command_to_message
+from saga_engine.wire.headers import RESENT
 from tests.unit.participant.bench import Bench, acked, put_back
 from tests.unit.participant.support import NOW, SECOND, forward, until
 

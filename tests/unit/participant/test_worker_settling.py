@@ -12,7 +12,7 @@ from saga_engine.envelope import Command, Message, Reply
 from saga_engine.errors import StoreUnavailableError
 from saga_engine.participant import Context
 from saga_engine.ports.transport import Delivery
-from saga_engine.wire import reply_to_message
+from saga_engine.wire.replies import reply_to_message
 from tests.unit.participant.bench import Bench, acked, rows
 from tests.unit.participant.support import ScriptedSubscription, forward, until
 

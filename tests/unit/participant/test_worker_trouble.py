@@ -15,7 +15,8 @@ from saga_engine.core.inputs import Outcome
 from saga_engine.envelope import Message
 from saga_engine.participant import Context
 from saga_engine.sql.schema import inbox, inbox_tries
-from saga_engine.wire import REASON, command_to_message
+from saga_engine.wire.commands import command_to_message
+from saga_engine.wire.headers import REASON
 from tests.unit.participant.bench import Bench, put_back, rows
 from tests.unit.participant.support import (
     DAY,

@@ -10,7 +10,8 @@ import pytest
 
 from saga_engine.core.inputs import Outcome
 from saga_engine.participant import Context, Rejected
-from saga_engine.wire import REASON, RESENT, command_to_message
+from saga_engine.wire.commands import command_to_message
+from saga_engine.wire.headers import REASON, RESENT
 from tests.unit.participant.bench import Bench, acked
 from tests.unit.participant.support import (
     NOW,

@@ -11,7 +11,7 @@ from saga_engine.envelope import PARTITIONS, Address, Message, Reply, partition_
 from saga_engine.orchestrator.tokens import Tokens
 from saga_engine.testing.handle import SagaHandle
 from saga_engine.testing.system import SagaSystem
-from saga_engine.wire import reply_to_message
+from saga_engine.wire.replies import reply_to_message
 
 PAY = """
 saga: pay
