@@ -11,10 +11,11 @@ from pathlib import Path
 import structlog
 
 from saga_engine.bootstrap.definitions import DefinitionFile
+from saga_engine.definition.asked import commands_of, meant_command
 from saga_engine.definition.catalogue import ParticipantCatalogue, load_catalogue
 from saga_engine.definition.loader import Loaded
 from saga_engine.definition.model import Call, Definition
-from saga_engine.definition.problems import Finding, Problem, nearest
+from saga_engine.definition.problems import Finding, Problem
 from saga_engine.errors import UsageError
 from saga_engine.handlers import load_participants
 from saga_engine.participant.registry import MergedParticipant, merge
@@ -58,15 +59,19 @@ def with_those_elsewhere(exported: ParticipantCatalogue, path: Path) -> Particip
     return ParticipantCatalogue({**exported.commands, **elsewhere})
 
 
-def unserved(loaded: Loaded, served: Set[str]) -> Sequence[Problem]:
-    """A warning for each place where a definition asks for a command that nobody is known to serve."""
+def unserved(loaded: Loaded, served: Set[str], called: Set[str]) -> Sequence[Problem]:
+    """A warning for each place where a definition asks for a command that nobody is known to serve.
+
+    `called`: what the project's definitions ask for, of which none is suggested instead.
+    """
     said = {(one.line, one.column) for one in loaded.warnings if one.code == _CODE}
-    return [one for one in _all_unserved(loaded, served) if (one.line, one.column) not in said]
+    return [one for one in _all_unserved(loaded, served, called) if (one.line, one.column) not in said]
 
 
 def tell_unserved(files: Sequence[DefinitionFile], served: Set[str]) -> None:
     """Log each command that nobody is known to serve, before a saga waits for it: no error, it may be elsewhere."""
-    for problem in (one for file in files for one in _all_unserved(file.loaded, served)):
+    called = frozenset[str]().union(*(commands_of(file.definition) for file in files))
+    for problem in (one for file in files for one in _all_unserved(file.loaded, served, called)):
         _log.warning(
             f"{problem.message}: the sagas that ask for it will wait",
             where=f"{problem.file}:{problem.line}:{problem.column}",
@@ -78,11 +83,11 @@ _CODE = "W303"
 _EXPECTED = f"a handler in participants/ or compensations/, or its name in {DEFINITIONS}/{CATALOGUE} if it is elsewhere"
 
 
-def _all_unserved(loaded: Loaded, served: Set[str]) -> Sequence[Problem]:
-    return loaded.place(_findings(loaded.definition, served)).problems
+def _all_unserved(loaded: Loaded, served: Set[str], called: Set[str]) -> Sequence[Problem]:
+    return loaded.place(_findings(loaded.definition, served, called)).problems
 
 
-def _findings(definition: Definition, served: Set[str]) -> Iterator[Finding]:
+def _findings(definition: Definition, served: Set[str], called: Set[str]) -> Iterator[Finding]:
     for index, step in enumerate(definition.steps):
         call = step.action if isinstance(step.action, Call) else None
         for asked, path in ((call, ()), (call and call.compensation, ("compensate",))):
@@ -90,4 +95,4 @@ def _findings(definition: Definition, served: Set[str]) -> Iterator[Finding]:
                 continue
             name = f"{asked.participant}.{asked.command}"
             place = ("steps", index, *path, "call")
-            yield Finding(_CODE, place, f"no handler serves {name}", _EXPECTED, nearest(name, served))
+            yield Finding(_CODE, place, f"no handler serves {name}", _EXPECTED, meant_command(name, served, called))

@@ -6,8 +6,9 @@ Owns the warnings W303 to W310: unknown commands, keys of payloads that a comman
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 
+from saga_engine.definition.asked import commands_of, meant_command
 from saga_engine.definition.catalogue import CommandEntry, ParticipantCatalogue
 from saga_engine.definition.model import Call, Definition, Json
 from saga_engine.definition.problems import Finding, PathPart, nearest, shown
@@ -23,18 +24,21 @@ def advice(definition: Definition, catalogue: ParticipantCatalogue | None) -> It
     yield from _unfenced(definition)
     if catalogue is None:
         return
+    called = commands_of(definition)
     for index, step in enumerate(definition.steps):
         if not isinstance(step.action, Call):
             continue
         call, path = step.action, ("steps", index)
-        yield from _command(catalogue, call.participant, call.command, call.payload.source, path)
+        yield from _command(catalogue, called, call.participant, call.command, call.payload.source, path)
         undo = call.compensation
         if undo is not None:
             # Without a payload of its own a compensation is sent the forward one.
             own = undo.payload
             payload = call.payload.source if own is None else own.source
             place = (*path, "compensate")
-            yield from _command(catalogue, undo.participant, undo.command, payload, place, passed_on=own is None)
+            yield from _command(
+                catalogue, called, undo.participant, undo.command, payload, place, passed_on=own is None
+            )
 
 
 def _unfenced(definition: Definition) -> Iterator[Finding]:
@@ -51,6 +55,7 @@ def _unfenced(definition: Definition) -> Iterator[Finding]:
 
 def _command(
     catalogue: ParticipantCatalogue,
+    called: Set[str],
     participant: str,
     command: str,
     payload: Json,
@@ -63,7 +68,7 @@ def _command(
         yield from _payload(entry, f"{participant}.{command}", payload, path, passed_on=passed_on)
         return
     name = f"{participant}.{command}"
-    hint = nearest(name, catalogue.commands)
+    hint = meant_command(name, catalogue.commands.keys(), called)
     if participant in catalogue.participants():
         yield Finding("W303", (*path, "call"), f"{participant} has no command {shown(command)}", "", hint)
     else:

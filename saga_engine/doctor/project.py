@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from saga_engine.bootstrap.definitions import DefinitionFile, load_project
 from saga_engine.bootstrap.served import catalogued, commands_served
-from saga_engine.definition.model import Call, Child, Definition
-from saga_engine.definition.problems import nearest
+from saga_engine.definition.asked import commands_of, meant_command
 from saga_engine.doctor.finding import Finding, Severity, fine
 from saga_engine.errors import SagaEngineError
 from saga_engine.handlers import load_participants, load_projections
@@ -39,6 +38,11 @@ class Project:
     def served(self) -> Set[str]:
         """Every command that somebody is known to serve, as `participant.command`."""
         return commands_served(self.participants or {}, self.catalogued)
+
+    @property
+    def called(self) -> Set[str]:
+        """Every command that a definition of now asks for, as `participant.command`."""
+        return frozenset[str]().union(*(commands_of(file.definition) for file in self.definitions))
 
 
 def read_project(settings: Settings) -> tuple[Project, Sequence[Finding]]:
@@ -81,7 +85,8 @@ def misfits(project: Project) -> Iterator[Finding]:
     if project.participants is None:
         return
     for file, command in unserved_in_files(project):
-        yield _unserved(project.participants, file, command)
+        hint = meant_command(command, project.served, project.called)
+        yield _unserved(project.participants, file, command, hint)
     for name in sorted(project.settings.participants.keys() - project.participants.keys()):
         yield Finding(
             "configuration",
@@ -93,26 +98,11 @@ def misfits(project: Project) -> Iterator[Finding]:
         )
 
 
-def commands_of(definition: Definition) -> Set[str]:
-    """Every command that a definition asks for, compensations and children included, as `participant.command`."""
-    found: set[str] = set()
-    for step in definition.steps:
-        match step.action:
-            case Call() as call:
-                found.add(f"{call.participant}.{call.command}")
-                if call.compensation is not None:
-                    found.add(f"{call.compensation.participant}.{call.compensation.command}")
-            case Child(definition=Definition() as child):
-                found |= commands_of(child)
-    return found
-
-
-def _unserved(participants: Mapping[str, MergedParticipant], file: DefinitionFile, command: str) -> Finding:
+def _unserved(participants: Mapping[str, MergedParticipant], file: DefinitionFile, command: str, hint: str) -> Finding:
     participant = command.partition(".")[0]
     here = participant in participants
     what = f"asks for {command}, which no handler serves"
     names = sorted(participants[participant].handlers if here else participants)
-    hint = nearest(command.partition(".")[2] if here else participant, names)
     known = f"{f'{participant} serves' if here else 'participants here are'} {', '.join(names) or 'none'}"
     return Finding(
         "commands",

@@ -12,9 +12,10 @@ from typing import Final
 
 from saga_engine.core.state import SagaState, Status
 from saga_engine.core.waits import AwaitedReply, AwaitedSignal, waits_for
+from saga_engine.definition.asked import commands_of
 from saga_engine.definition.model import Wait
 from saga_engine.doctor.finding import Finding, Severity, fine
-from saga_engine.doctor.project import Project, commands_of, unserved_in_files
+from saga_engine.doctor.project import Project, unserved_in_files
 from saga_engine.doctor.sagas import LONG, LOOKED_AT, Look, state_of
 from saga_engine.envelope import StreamHead
 from saga_engine.identifiers import lowest_id

@@ -165,10 +165,12 @@ class Watch:
             behind = frozenset(each for each in self._partitions if self._asked.get(each, 0) != lost)
             if behind:
                 asked = await self._ask_all_again(behind)
-                if asked and lost == 1:
+                if not asked:
+                    _log.debug("the broker's streams are new, and no saga is open", partitions=len(behind))
+                elif lost == 1:
                     # As a rule a broker that is new: a warning would frighten whoever starts for the first time.
-                    _log.info("the broker's streams are new; open sagas ask again", sagas=asked)
-                elif asked:
+                    _log.info("NATS starts out empty: the open commands of open sagas are sent to it now", sagas=asked)
+                else:
                     _log.warning(
                         "the broker has lost messages; open sagas ask again", partitions=len(behind), sagas=asked
                     )

@@ -11,7 +11,6 @@ from typing import Final
 import structlog
 
 from saga_engine.core.timing import LONGEST_REPLY_WAIT
-from saga_engine.definition.problems import nearest
 from saga_engine.envelope import Command
 from saga_engine.handling import about
 from saga_engine.participant.answers import Disposition, Dropped, PutBack
@@ -57,13 +56,12 @@ class MissingHandlers:
         told = self._told.get(name)
         if told is None and len(self._told) < _MOST_NAMES:
             self._told[name] = _Told(now)
-            known = sorted(self._participant.handlers)
             log.warning(
                 "no handler for a command: its sagas wait until a worker has one",
                 command=f"{self._participant.name}.{name}",
                 **about(command),
-                known=", ".join(known),
-                next=self._advice(name, known),
+                known=", ".join(sorted(self._participant.handlers)),
+                next=self._advice(name),
             )
         elif told is not None:
             told.since += 1
@@ -72,11 +70,12 @@ class MissingHandlers:
                     "still no handler for a command: its sagas wait",
                     command=f"{self._participant.name}.{name}",
                     deliveries=told.since,
-                    next=self._advice(name, sorted(self._participant.handlers)),
+                    next=self._advice(name),
                 )
                 self._told[name] = _Told(now)
 
-    def _advice(self, name: str, known: list[str]) -> str:
-        hint = nearest(name, known)
+    def _advice(self, name: str) -> str:
+        # Names no handler that may be meant: one that definitions call rightly must not be taken for it, and no worker
+        # knows the definitions.
         write = f'def {name}(ctx: Context) under the .command decorator of Participant("{self._participant.name}")'
-        return f"{hint} Else write {write}, and run again" if hint else f"write {write}, and run again"
+        return f"write {write}, or have the definition call a command that is known, and run again"

@@ -21,6 +21,14 @@ steps:
 """
 
 
+TRIP = """\
+saga: trip
+steps:
+  - {step: book, call: hotel.reserve, compensate: {call: hotel.unreserve}}
+  - {step: leave, kind: retriable, call: hotel.release}
+"""
+
+
 def said(root: Path, *, elsewhere: frozenset[str] = frozenset()) -> list[EventDict]:
     hotel = Participant("hotel")
 
@@ -55,3 +63,16 @@ def test_each_command_without_a_handler_is_told_with_its_place_and_what_to_write
 def test_what_the_catalogue_names_as_served_elsewhere_is_not_told(root: Path) -> None:
     (told,) = said(root, elsewhere=frozenset({"mail.send"}))
     assert "hotel.resrve" in told["event"]
+
+
+def test_a_handler_that_a_definition_calls_is_not_suggested_for_one_that_is_missing(root: Path) -> None:
+    (root / "definitions" / "stay.yaml").unlink()
+    (root / "definitions" / "trip.yaml").write_text(TRIP)
+    (missing,) = said(root)
+    assert "hotel.unreserve" in missing["event"]
+    assert missing["next"].startswith("write a handler in ")
+
+
+def test_a_handler_that_another_definition_calls_is_not_suggested_either(root: Path) -> None:
+    (root / "definitions" / "trip.yaml").write_text(TRIP)
+    assert not [entry for entry in said(root) if "did you mean" in entry["next"]]

@@ -21,14 +21,15 @@ _COLOURS: Mapping[str, str] = {"error": "red", "warning": "yellow", "skipped": "
 
 @click.command("doctor")
 @click.option("--insecure", is_flag=True, help="Connections in plain text, or without a login, are meant to be so.")
+@click.option("--all", "every", is_flag=True, help="As text, show each check that is well too, not only how many are.")
 @output_option
 @pass_frame
-def doctor(frame: Frame, insecure: bool, output: Format) -> None:
+def doctor(frame: Frame, insecure: bool, every: bool, output: Format) -> None:
     """Say what is wrong, why it matters, and what to type next.
 
     Looks at the project's files and settings, its databases, NATS, the workers and the sagas. Changes nothing, and
-    ends within about half a minute whatever hangs. Exit code 1 when something is an error; warnings alone leave it
-    at 0.
+    ends within about half a minute whatever hangs. What is well is counted on one line. Exit code 1 when something is
+    an error; warnings alone leave it at 0.
     """
     from saga_engine.doctor.examination import examine_all
 
@@ -38,7 +39,9 @@ def doctor(frame: Frame, insecure: bool, output: Format) -> None:
     counted = Counter(str(one.severity) for one in findings)
     if output is Format.TEXT:
         write([Styled(f"{root}", bold=True)])
-        _print(findings)
+        _print([one for one in findings if every or one.severity != "ok"])
+        if not every:
+            _print_well(Counter(one.check for one in findings if one.severity == "ok"))
     elif output is Format.JSONL:
         write_rows([_json(one) for one in findings], output)
     else:
@@ -66,6 +69,13 @@ def _print(findings: Sequence[Finding]) -> None:
                 write(["         ", Styled("why   ", dim=True), one.why])
             if one.next:
                 write(["         ", Styled("next  ", dim=True), one.next])
+
+
+def _print_well(checks: Mapping[str, int]) -> None:
+    """One line for all that is well: what was looked at, and at how many of it."""
+    named = ", ".join(check if number == 1 else f"{check} {number}" for check, number in checks.items())
+    if checks:
+        write([Styled(f"{'ok':<8}", _COLOURS["ok"]), named, Styled("  (each: saga doctor --all)", dim=True)])
 
 
 def _json(one: Finding) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 import click
 from click.shell_completion import CompletionItem
@@ -163,12 +164,27 @@ def _wait(client: Client, name: str, outcome: Started | AlreadyStarted, timeout:
         _print(name, outcome, status or Status(client.status(outcome.saga_id).status), output)
     elif status is not None:
         write([f"{name} {outcome.key} is ", _status(status)])
+        if status is not Status.COMPLETED:
+            _tell_why(client, outcome.saga_id)
     if status is None:
         assert timeout is not None
         click.echo(f"Error: {outcome.saga_id} had not ended after {elapsed(timeout)}; it goes on", err=True)
         click.get_current_context().exit(TIMED_OUT)
     if status is not Status.COMPLETED:
         click.get_current_context().exit(STOPPED_OTHERWISE)
+
+
+def _tell_why(client: Client, saga_id: UUID) -> None:
+    from saga_engine.cli.views.whole import stopped_lines
+
+    try:
+        state, plan = client.states([saga_id])[saga_id], client.plan(client.status(saga_id).definition_hash)
+    except SagaEngineError as error:
+        # How it ended is known all the same, as when an orchestrator of a newer release has ended it.
+        click.echo(f"why is not known here: {plain(str(error))}", err=True)
+        return
+    for line in stopped_lines(plan, state, client.now):
+        write(line)
 
 
 def _status(status: Status) -> Styled:

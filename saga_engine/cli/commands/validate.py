@@ -54,13 +54,17 @@ def _against_handlers(results: Mapping[str, Loaded | Problems], root: Path) -> M
     from dataclasses import replace
 
     from saga_engine.bootstrap.served import project_commands, unserved
+    from saga_engine.definition.asked import commands_of
 
     served, own = project_commands(root), {path.resolve() for path in definition_files(root)}
+    unnamed = own - {Path(name).resolve() for name in results}
+    known = [*results.values(), *(_check(str(path)) for path in unnamed)]
+    called = frozenset[str]().union(*(commands_of(one.definition) for one in known if not isinstance(one, Problems)))
 
     def checked(name: str, result: Loaded | Problems) -> Loaded | Problems:
         if isinstance(result, Problems) or Path(name).resolve() not in own:
             return result
-        return replace(result, warnings=tuple(sorted({*result.warnings, *unserved(result, served)})))
+        return replace(result, warnings=tuple(sorted({*result.warnings, *unserved(result, served, called)})))
 
     return {name: checked(name, result) for name, result in results.items()}
 

@@ -38,9 +38,7 @@ def saga_heading(state: SagaState, now: int) -> list[list[Part]]:
             f"  {'for' if state.ended_at is None else 'in'} {elapsed(took)}",
         ]
     ]
-    if state.failure is not None:
-        step = f"{state.failure.step}: " if state.failure.step else ""
-        lines.append(_field("failure", f"{step}{state.failure.code}: {state.failure.message}", "red"))
+    lines += failure_lines(state)
     if state.blocked:
         lines.append(_field("blocked", ", ".join(state.blocked), "red"))
     lines += [
@@ -54,6 +52,19 @@ def saga_heading(state: SagaState, now: int) -> list[list[Part]]:
     if state.ended_at is not None:
         lines.append(_field("ended", rfc3339(state.ended_at)))
     return lines
+
+
+def failure_lines(state: SagaState) -> list[list[Part]]:
+    """Why it is compensated, on one line; none if nothing failed."""
+    if state.failure is None:
+        return []
+    step = f"{state.failure.step}: " if state.failure.step else ""
+    return [_field("failure", f"{step}{state.failure.code}: {state.failure.message}", "red")]
+
+
+def next_line(state: SagaState) -> list[Part]:
+    """The command by which one learns the rest."""
+    return _field("next", f"saga show {state.saga_id}")
 
 
 def status_part(status: str) -> Styled:

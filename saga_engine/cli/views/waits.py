@@ -38,11 +38,18 @@ def waits_lines(
 
     `heard`: by step that waits, the subject on which an event of others ends its wait as well.
     """
-    lines: list[list[Part]] = [[Styled("  waits    ", dim=True), _words(one, state.key, now, heard)] for one in waits]
+    lines = awaited_lines(waits, state, now, heard)
     verbs = useful_verbs(plan, state)
     if verbs:
         lines.append([Styled("  possible ", dim=True), ", ".join(verbs)])
     return lines
+
+
+def awaited_lines(
+    waits: Sequence[Awaited], state: SagaState, now: int, heard: Mapping[str, str] = NOT_HEARD
+) -> list[list[Part]]:
+    """A line for each of these waits, with the command that ends it. `heard` as in `waits_lines`."""
+    return [[Styled("  waits    ", dim=True), _words(one, state.key, now, heard)] for one in waits]
 
 
 def blocked_words(blocked: Sequence[AwaitedOperator], key: str) -> str:

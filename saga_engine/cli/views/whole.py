@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from saga_engine.cli.output import Part
 from saga_engine.cli.views.hearing import heard
-from saga_engine.cli.views.saga import saga_heading
+from saga_engine.cli.views.saga import failure_lines, next_line, saga_heading
 from saga_engine.cli.views.steps import steps_lines
 from saga_engine.cli.views.timeline import timeline
-from saga_engine.cli.views.waits import waits_lines
-from saga_engine.core.state import StepStatus, split
-from saga_engine.core.waits import waits_for
+from saga_engine.cli.views.waits import awaited_lines, waits_lines
+from saga_engine.core.plan import Plan
+from saga_engine.core.state import SagaState, StepStatus, split
+from saga_engine.core.waits import AwaitedOperator, waits_for
 from saga_engine.definition.model import Kind
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ def state_lines(view: SagaView, now: int, *, bars: bool) -> list[list[Part]]:
         [],
         *steps_lines(view.plan, view.state, view.events, now, bars=bars),
     ]
+
+
+def stopped_lines(plan: Plan, state: SagaState, now: int) -> list[list[Part]]:
+    """Why a saga ended other than completed, or who is needed, in few words; and what shows the rest."""
+    blocked = [one for one in waits_for(plan, state, now) if isinstance(one, AwaitedOperator)]
+    return [*failure_lines(state), *awaited_lines(blocked, state, now), next_line(state)]
 
 
 def happened_lines(view: SagaView, *, after: int = 0) -> list[list[Part]]:

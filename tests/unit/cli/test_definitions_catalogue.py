@@ -180,3 +180,15 @@ def test_a_catalogue_that_is_broken_is_named(hotel: Path, saga: Saga) -> None:
     done = saga("validate")
     assert done.code == 2
     assert "participants.json: not JSON" in done.err
+
+
+def test_strictly_the_command_of_another_file_is_not_suggested_also_when_one_file_is_named(
+    hotel: Path, saga: Saga
+) -> None:
+    other = STRAY.replace("saga: stay", "saga: trip").replace("resrve", "reserve")
+    (hotel / "definitions" / "trip.yaml").write_text(other, encoding="utf-8")
+    (hotel / "definitions" / "stay.yaml").write_text(STRAY, encoding="utf-8")
+    done = saga("validate", "--strict", "definitions/stay.yaml")
+    assert done.code == 1
+    assert "no handler serves hotel.resrve" in done.out
+    assert "did you mean" not in done.out

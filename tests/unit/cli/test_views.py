@@ -12,10 +12,13 @@ import pytest
 from saga_engine.cli.output import Styled
 from saga_engine.cli.views.saga import saga_heading
 from saga_engine.cli.views.timeline import entry, timeline
+from saga_engine.cli.views.whole import stopped_lines
 from saga_engine.core import events as e
 from saga_engine.core.events import Direction, Effect, Event, Verb
 from saga_engine.core.evolve import fold
+from saga_engine.core.plan import compile_plan
 from saga_engine.core.state import SagaState
+from saga_engine.definition.loader import Loaded, load_text
 from saga_engine.definition.model import Json
 from saga_engine.documents.saga import head_json, saga_json, step_status
 from saga_engine.envelope import StreamHead
@@ -41,6 +44,15 @@ COMPENSATED: list[Event] = [
     e.StepCompensated(START + 1_006_000, "create_order", Effect.UNDONE),
     e.SagaCompensated(START + 1_006_000),
 ]
+
+
+PLACE_ORDER = b"""
+saga: place_order
+steps:
+  - {step: create_order, call: order.create, compensate: {call: order.reject}}
+  - {step: debit_payment, call: payment.debit, compensate: {call: payment.refund}}
+  - {step: approve_order, kind: retriable, call: order.approve}
+"""
 
 
 def state(events: list[Event]) -> SagaState:
@@ -222,6 +234,17 @@ def test_the_heading_of_a_saga_that_goes_on_says_for_how_long() -> None:
 def test_the_heading_of_a_blocked_saga_names_what_is_blocked() -> None:
     blocked = state([*COMPENSATED[:-2], e.StepBlocked(START, "create_order", "c", "m")])
     assert "  blocked  create_order" in [text(line) for line in saga_heading(blocked, START)]
+
+
+def test_a_saga_that_was_waited_for_tells_why_it_stopped_and_what_to_type_next() -> None:
+    loaded = load_text(PLACE_ORDER, "place_order.yaml")
+    assert isinstance(loaded, Loaded), loaded
+    plan, failure = compile_plan(loaded.definition), "  failure  debit_payment: card_declined: over the limit"
+    next_ = f"  next     saga show {SAGA}"
+    assert [text(line) for line in stopped_lines(plan, state(COMPENSATED), START)] == [failure, next_]
+    blocked = state([*COMPENSATED[:-2], e.StepBlocked(START, "create_order", "poison", "ten tries")])
+    waits = "  waits    create_order: blocked in compensation, poison: ten tries → saga retry o-1, or skip or resolve "
+    assert [text(line) for line in stopped_lines(plan, blocked, START)] == [failure, f"{waits}it with --why", next_]
 
 
 def test_a_row_of_a_list_has_the_definition_version_and_times_in_utc() -> None:

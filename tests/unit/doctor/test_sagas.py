@@ -177,11 +177,18 @@ def test_a_command_that_a_definition_of_now_asks_for_in_vain_is_told_once(hotel:
     assert counted.what.startswith("1 saga waits for hotel.reserve")
 
 
-def test_a_command_that_nearly_has_a_handler_is_told_with_the_right_name(hotel: SagaSystem) -> None:
-    loaded = load_text(STAY.replace("hotel.reserve", "hotel.chek_in").encode(), "stay.yaml")
+@pytest.mark.parametrize(
+    ("asked", "instead_of", "suggested"),
+    [("hotel.chek_in", "hotel.check_in", True), ("hotel.chek_in", "hotel.reserve", False)],
+    ids=["nobody calls check_in", "check_in is called rightly"],
+)
+def test_a_command_that_nearly_has_a_handler_is_told_with_its_name_if_nobody_calls_it(
+    hotel: SagaSystem, asked: str, instead_of: str, suggested: bool
+) -> None:
+    loaded = load_text(STAY.replace(instead_of, asked).encode(), "stay.yaml")
     assert isinstance(loaded, Loaded)
     found = only(misfits(replace(project(hotel), definitions=[DefinitionFile(Path("stay.yaml"), loaded)])))
-    assert 'did you mean "check_in"?' in found.what
+    assert ('did you mean "hotel.check_in"?' in found.what) is suggested
 
 
 def test_a_handler_that_is_gone_is_no_matter_to_sagas_that_do_not_wait_for_it(hotel: SagaSystem) -> None:

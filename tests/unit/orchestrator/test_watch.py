@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+import pytest
+from structlog.testing import capture_logs
+
 from saga_engine.adapters.memory.broker import MemoryBroker
 from saga_engine.adapters.memory.store import MemoryEventStore
 from saga_engine.adapters.memory.transport import MemoryTransport
@@ -202,3 +205,29 @@ def test_what_the_broker_lost_is_asked_for_again_for_partitions_that_come_later(
         return [asked[0] - early, asked[1]]
 
     assert run(watched()) == [0, 40]
+
+
+@pytest.mark.parametrize(
+    ("losses", "is_open", "told"),
+    [
+        (1, False, ("debug", "the broker's streams are new, and no saga is open")),
+        (1, True, ("info", "NATS starts out empty: the open commands of open sagas are sent to it now")),
+        (2, True, ("warning", "the broker has lost messages; open sagas ask again")),
+    ],
+    ids=["a new project", "sagas that were started before the first run", "a broker that lost what it had"],
+)
+def test_streams_that_are_new_are_told_by_how_much_they_matter(
+    losses: int, is_open: bool, told: tuple[str, str]
+) -> None:
+    async def watched() -> None:
+        watching = Watching(nothing)
+        watching.store.open = [_due(watching, watching.clock.now())] if is_open else []
+        watching.transport.lost = losses
+        task = asyncio.create_task(watching.watch.losses())
+        await asyncio.sleep(1)
+        task.cancel()
+        await asyncio.wait([task])
+
+    with capture_logs() as logs:
+        run(watched())
+    assert [(entry["log_level"], entry["event"]) for entry in logs] == [told]
