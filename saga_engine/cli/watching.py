@@ -90,9 +90,14 @@ class _Reader:
         if self.output is Format.JSONL:
             write_rows(history_rows(view, after=self.told), self.output)
         else:
-            for line in [*([] if self.told else [*saga_heading(view.state, self.now), []]), *self._news(view)]:
+            for line in [*self._heading(view), *self._news(view)]:
                 write(line)
         self.told = len(view.events)
+
+    def _heading(self, view: SagaView) -> Lines:
+        if self.told:
+            return []
+        return [*saga_heading(view.state, self.now, view.plan.definition.input_schema), []]
 
     def _news(self, view: SagaView) -> Lines:
         return happened_lines(view, after=self.told)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def state_lines(view: SagaView, now: int, *, bars: bool) -> list[list[Part]]:
     """How the saga is: heading, what it waits for and what can be done about it, its steps."""
     return [
-        *saga_heading(view.state, now),
+        *saga_heading(view.state, now, view.plan.definition.input_schema),
         *waits_lines(waits_for(view.plan, view.state, now), view.plan, view.state, now, heard(view.plan)),
         [],
         *steps_lines(view.plan, view.state, view.events, now, bars=bars),

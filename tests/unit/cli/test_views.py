@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import cast, get_args
 from uuid import UUID
 
@@ -224,6 +224,25 @@ def test_the_heading_names_saga_key_status_and_failure() -> None:
         "  failure  debit_payment: card_declined: over the limit",
     ]
     assert "  ended    2023-11-14T22:13:21.006000Z" in lines
+
+
+def test_the_heading_tells_what_was_given_from_what_is_as_by_default() -> None:
+    schema: dict[str, Json] = {
+        "type": "object",
+        "properties": {
+            "amount": {"type": "integer", "default": 3},
+            "currency": {"default": "EUR"},
+            "items": {"default": []},
+            "note": {"default": ""},
+        },
+    }
+    given: dict[str, Json] = {"id": "o-1", "amount": 5, "currency": "EUR", "items": [], "note": ""}
+    started = state([replace(STARTED, input=given)])
+    told = [text(line) for line in saga_heading(started, START, schema)]
+    assert '  input    {"id": "o-1", "amount": 5}  by default: currency "EUR", items, note' in told
+    assert '  input    {"id": "o-1", "amount": 5, "currency": "EUR", "items": [], "note": ""}' in [
+        text(line) for line in saga_heading(started, START)
+    ]
 
 
 def test_the_heading_of_a_saga_that_goes_on_says_for_how_long() -> None:
