@@ -17,6 +17,7 @@ import orjson
 from saga_engine.core import events as e
 from saga_engine.core.events import Direction, Effect, Event, Verb
 from saga_engine.core.state import (
+    CompensationStatus,
     Failure,
     PendingSignal,
     Phase,
@@ -25,7 +26,6 @@ from saga_engine.core.state import (
     Status,
     StepState,
     StepStatus,
-    UndoStatus,
 )
 from saga_engine.definition.model import Json
 from saga_engine.envelope import EventRecord
@@ -194,7 +194,7 @@ def _decode_state(raw: dict[str, object], empty: SagaState) -> SagaState:
 
 def _decode_step(raw: dict[str, object]) -> StepState:
     raw["status"] = StepStatus(cast(str, raw["status"]))
-    raw["undo"] = None if raw["undo"] is None else UndoStatus(cast(str, raw["undo"]))
+    raw["undo"] = None if raw["undo"] is None else CompensationStatus(cast(str, raw["undo"]))
     for name in ("forward", "backward"):
         raw[name] = None if raw[name] is None else _build(Progress, raw[name])
     raw["items"] = None if raw["items"] is None else tuple(cast(list[Json], raw["items"]))

@@ -10,7 +10,7 @@ from typing import Final
 
 from docs.generator.blocks import code, table
 from saga_engine.core.evolve import evolve
-from saga_engine.core.state import Phase, SagaState, Status, StepStatus, UndoStatus
+from saga_engine.core.state import CompensationStatus, Phase, SagaState, Status, StepStatus
 from saga_engine.core.verbs import ALLOWED
 from saga_engine.testing.given import Scenario, given
 from saga_engine.testing.moves import cancel, reply, resolve, resume, retry, skip, suspend, undo_reply
@@ -58,10 +58,10 @@ def diagram(_argument: str) -> str:
 
 
 def statuses(which: str) -> str:
-    """What a saga, a step (`step`) or its compensation (`undo`) can be."""
+    """What a saga, a step (`step`) or its `compensation` can be."""
     if which == "saga":
         return table(("status", "means"), [(code(status), _STATUSES[status]) for status in Status])
-    kind = {"step": StepStatus, "undo": UndoStatus}[which]
+    kind = {"step": StepStatus, "compensation": CompensationStatus}[which]
     return ", ".join(code(status.value) for status in kind) + "."
 
 

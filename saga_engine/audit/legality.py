@@ -10,7 +10,7 @@ from typing import TypeAlias
 from saga_engine.core import events as e
 from saga_engine.core.events import Direction, Event
 from saga_engine.core.plan import Plan
-from saga_engine.core.state import Phase, SagaState, StepState, StepStatus, UndoStatus, address
+from saga_engine.core.state import CompensationStatus, Phase, SagaState, StepState, StepStatus, address
 
 StepEvent: TypeAlias = (
     e.CommandIssued
@@ -138,7 +138,7 @@ def _compensation_issued(state: SagaState, event: e.CommandIssued, known: StepSt
     before = 0 if known.backward is None else known.backward.attempt
     if event.attempt != before + 1:
         return f"the attempt before was {before}"
-    allowed = (None, UndoStatus.BLOCKED) if before == 0 else (UndoStatus.RETRYING, UndoStatus.BLOCKED)
+    allowed = (None if before == 0 else CompensationStatus.RETRYING, CompensationStatus.BLOCKED)
     return None if known.undo in allowed else f"its compensation is {known.undo}"
 
 
@@ -215,7 +215,7 @@ def _compensated(state: SagaState, event: e.StepCompensated) -> str | None:
     known = _step(state, event.step, event.item)
     if known is None or known.backward is None or known.undo is None:
         return "its compensation was never issued"
-    open_ = not known.undo.settled or known.undo is UndoStatus.EXHAUSTED
+    open_ = not known.undo.settled or known.undo is CompensationStatus.EXHAUSTED
     return None if open_ else f"its compensation is {known.undo}"
 
 
@@ -233,7 +233,7 @@ def _blocked(state: SagaState, event: e.StepBlocked) -> str | None:
         return _new_item(state, event.step, event.item) or _opens(state, known)
     if known.status is StepStatus.RETRYING:
         return None if state.phase is Phase.FORWARD else "the saga is being compensated"
-    stopped = known.may_have_effect and known.undo in (None, UndoStatus.EXHAUSTED, UndoStatus.BLOCKED)
+    stopped = known.may_have_effect and known.undo in (None, CompensationStatus.EXHAUSTED, CompensationStatus.BLOCKED)
     return None if stopped else "neither its command nor its compensation has come to an end"
 
 

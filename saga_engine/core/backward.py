@@ -23,7 +23,7 @@ from saga_engine.core.events import (
 from saga_engine.core.forward import EXPRESSION, GAVE_UP
 from saga_engine.core.inputs import Outcome, ReplyReceived
 from saga_engine.core.plan import Node, compensation_of
-from saga_engine.core.state import Phase, SagaState, StepState, StepStatus, UndoStatus, address, split
+from saga_engine.core.state import CompensationStatus, Phase, SagaState, StepState, StepStatus, address, split
 from saga_engine.core.timing import budget_left, quiet_from, retry_time
 from saga_engine.definition.model import Compensation, ExpressionFailed, OnExhausted
 
@@ -38,14 +38,14 @@ def begin(draft: Draft) -> None:
 
 
 def advance(draft: Draft, places: Iterable[str]) -> None:
-    """Undo each of these steps that need it and may be undone now; end the saga when nothing is left."""
+    """Compensate each of these steps that need it and may be undone now; end the saga when nothing is left."""
     state = draft.state
     if state.phase is not Phase.COMPENSATING or state.suspended:
         return
     for place in places:
         node = draft.node(place)
         if not _settled(draft.state, node) and _dependents_settled(draft, node):
-            _undo(draft, node)
+            _compensate(draft, node)
     _end(draft)
 
 
@@ -79,14 +79,14 @@ def _slots(state: SagaState, node: Node) -> Iterator[tuple[int | None, StepState
             yield i, item
 
 
-def _to_undo(step: StepState) -> bool:
+def _to_compensate(step: StepState) -> bool:
     return step.may_have_effect and (step.undo is None or not step.undo.settled)
 
 
 def _settled(state: SagaState, node: Node) -> bool:
     """Without effect, undone, or given up as such: what it depends on may be undone."""
-    undoable = compensation_of(node) is not None
-    return not any(step.status.in_flight or (undoable and _to_undo(step)) for _, step in _slots(state, node))
+    compensable = compensation_of(node) is not None
+    return not any(step.status.in_flight or (compensable and _to_compensate(step)) for _, step in _slots(state, node))
 
 
 def _passes(state: SagaState, node: Node) -> bool:
@@ -125,7 +125,7 @@ def _unsettled_before(draft: Draft, node: Node) -> Iterator[str]:
             seen.update(before.needs)
 
 
-def _undo(draft: Draft, node: Node) -> None:
+def _compensate(draft: Draft, node: Node) -> None:
     compensation = compensation_of(node)
     if compensation is None:
         return
@@ -135,11 +135,11 @@ def _undo(draft: Draft, node: Node) -> None:
     for item, step in slots:
         if running >= limit:
             return
-        if step.may_have_effect and step.undo is None and issue_undo(draft, node, item, step, compensation):
+        if step.may_have_effect and step.undo is None and issue_compensation(draft, node, item, step, compensation):
             running += 1
 
 
-def issue_undo(draft: Draft, node: Node, item: int | None, step: StepState, compensation: Compensation) -> bool:
+def issue_compensation(draft: Draft, node: Node, item: int | None, step: StepState, compensation: Compensation) -> bool:
     """Issue the first attempt of a compensation. False when it must wait, or its expression has no value."""
     if not _is_quiet(draft, node, item, step):
         return False
@@ -171,45 +171,46 @@ def _is_quiet(draft: Draft, node: Node, item: int | None, step: StepState) -> bo
     return False
 
 
-def undo_reply(draft: Draft, node: Node, step: StepState, reply: ReplyReceived) -> str | None:
+def compensation_reply(draft: Draft, node: Node, step: StepState, reply: ReplyReceived) -> str | None:
     """Take a reply to a compensation. Returns why it was ignored, or None. A rejection counts as a failure here."""
     compensation, progress = compensation_of(node), step.backward
     if compensation is None or progress is None or step.undo is None:
         return "no such compensation was issued"
-    if step.undo.settled and step.undo is not UndoStatus.EXHAUSTED:
-        same = reply.outcome is Outcome.SUCCEEDED and step.undo in (UndoStatus.UNDONE, UndoStatus.NOTHING)
-        return "a repetition" if same else f"late: the compensation is {step.undo.value} already"
+    if step.undo.settled and step.undo is not CompensationStatus.EXHAUSTED:
+        if reply.outcome is Outcome.SUCCEEDED and step.undo in (CompensationStatus.UNDONE, CompensationStatus.NOTHING):
+            return "a repetition"
+        return f"late: the compensation is {step.undo.value} already"
     if reply.outcome is Outcome.SUCCEEDED:
         draft.add(StepCompensated(draft.at, reply.step, reply.effect, reply.item))
         return None
-    if reply.attempt != progress.attempt or step.undo is not UndoStatus.ISSUED:
+    if reply.attempt != progress.attempt or step.undo is not CompensationStatus.ISSUED:
         return "an earlier attempt's"
     retry_at = None
     endless = compensation.retry.maximum_attempts is None and draft.state.version >= MOST_EVENTS
     if not endless and budget_left(compensation.retry, progress, reply.code):
         place = address(node.place, reply.item)
         retry_at = retry_time(draft.state.saga_id, place + "/undo", compensation.retry, progress, draft.at)
-    _undo_failed(draft, node, reply.item, compensation, reply.code, reply.message, retry_at)
+    _compensation_failed(draft, node, reply.item, compensation, reply.code, reply.message, retry_at)
     return None
 
 
-def undo_tolerated(draft: Draft, node: Node) -> None:
-    """Undo, inside a `for_each` step that goes on, what items of unknown outcome may have done."""
+def compensate_tolerated(draft: Draft, node: Node) -> None:
+    """Compensate, inside a `for_each` step that goes on, what items of unknown outcome may have done."""
     compensation, step = compensation_of(node), draft.state.steps[node.place]
     if compensation is None or step.status is not StepStatus.OPEN or step.items_failed == 0:
         return
     if draft.state.phase is Phase.FORWARD and not draft.state.suspended:
         for item, slot in list(_slots(draft.state, node)):
             if slot.status is StepStatus.UNKNOWN and slot.undo is None:
-                issue_undo(draft, node, item, slot, compensation)
+                issue_compensation(draft, node, item, slot, compensation)
 
 
-def give_up_undo(draft: Draft, node: Node, item: int | None, compensation: Compensation) -> None:
+def give_up_compensation(draft: Draft, node: Node, item: int | None, compensation: Compensation) -> None:
     """The time limit of a compensation has passed."""
-    _undo_failed(draft, node, item, compensation, GAVE_UP, "no answer within timeout.total", None)
+    _compensation_failed(draft, node, item, compensation, GAVE_UP, "no answer within timeout.total", None)
 
 
-def _undo_failed(
+def _compensation_failed(
     draft: Draft, node: Node, item: int | None, how: Compensation, code: str, message: str, retry_at: int | None
 ) -> None:
     progress = draft.state.steps[address(node.place, item)].backward
@@ -219,7 +220,7 @@ def _undo_failed(
         draft.add(StepBlocked(draft.at, node.place, code, message, item))
 
 
-def reissue_undo(draft: Draft, place: str, step: StepState) -> None:
+def reissue_compensation(draft: Draft, place: str, step: StepState) -> None:
     """The next attempt of a compensation whose back-off is over, or that an operator asked for."""
     assert step.backward is not None
     name, item = split(place)

@@ -140,7 +140,7 @@ def _start(plan: Plan, state: SagaState, start: Start) -> Decision:
 
 
 def _turn(draft: Draft, before: Phase) -> None:
-    """If what was just decided began compensation, begin to undo."""
+    """If what was just decided began compensation, begin to compensate."""
     if before is _FORWARD and draft.state.phase is _COMPENSATING:
         backward.begin(draft)
 
@@ -154,11 +154,11 @@ def _reply(draft: Draft, reply: ReplyReceived) -> Ignored | None:
     if reply.direction is Direction.FORWARD:
         why = forward.forward_reply(draft, node, step, reply)
     else:
-        why = backward.undo_reply(draft, node, step, reply)
+        why = backward.compensation_reply(draft, node, step, reply)
     if why is not None:
         return Ignored(why)
     if draft.state.phase is _FORWARD and reply.item is not None:
-        backward.undo_tolerated(draft, node)
+        backward.compensate_tolerated(draft, node)
         forward.advance_items(draft, node)
         forward.after_closing(draft, node)
     elif before is _COMPENSATING:
@@ -198,10 +198,10 @@ def _due_step(draft: Draft, place: str, step: StepState) -> None:
     if follows is Follows.TIMER:
         forward.fire_timer(draft, node, place, step)
         if node.call is not None:
-            backward.undo_tolerated(draft, node)
+            backward.compensate_tolerated(draft, node)
             backward.advance_from(draft, node)
     elif step.undo is not None:
-        _due_undo(draft, node, place, follows)
+        _due_compensation(draft, node, place, follows)
     elif follows is Follows.ATTEMPT:
         forward.reissue(draft, place, step)
     elif follows is Follows.GIVING_UP and draft.state.compensation_began_at is not None:
@@ -209,20 +209,20 @@ def _due_step(draft: Draft, place: str, step: StepState) -> None:
         backward.advance_from(draft, node)
     elif follows is Follows.GIVING_UP:
         forward.give_up(draft, node, item, "no answer within timeout.total")
-        backward.undo_tolerated(draft, node)
+        backward.compensate_tolerated(draft, node)
 
 
-def _due_undo(draft: Draft, node: Node, place: str, follows: Follows) -> None:
+def _due_compensation(draft: Draft, node: Node, place: str, follows: Follows) -> None:
     if follows is Follows.ATTEMPT:
-        backward.reissue_undo(draft, place, draft.state.steps[place])
+        backward.reissue_compensation(draft, place, draft.state.steps[place])
     else:
         compensation = compensation_of(node)
         assert compensation is not None
-        backward.give_up_undo(draft, node, split(place)[1], compensation)
-        _after_undo(draft, node.place)
+        backward.give_up_compensation(draft, node, split(place)[1], compensation)
+        _after_compensation(draft, node.place)
 
 
-def _after_undo(draft: Draft, name: str) -> None:
+def _after_compensation(draft: Draft, name: str) -> None:
     """Go on after a compensation was settled or given up, in whichever phase it ran."""
     node = draft.node(name)
     if draft.state.phase is _COMPENSATING:
@@ -289,7 +289,7 @@ def _resume(draft: Draft, resume: Resume) -> Decision | None:
     if draft.state.phase is _FORWARD:
         for place, step in list(draft.state.steps.items()):
             if step.status is StepStatus.OPEN:
-                backward.undo_tolerated(draft, draft.node(place))
+                backward.compensate_tolerated(draft, draft.node(place))
         _take_signals(draft)
         forward.reopen_all(draft)
         _turn(draft, _FORWARD)
@@ -316,11 +316,11 @@ def _operate(draft: Draft, operate: Operate) -> Decision | None:
         if step.status is StepStatus.BLOCKED:
             _operate_forward(draft, name, item, operate.verb)
         elif operate.verb is not Verb.RETRY:
-            _after_undo(draft, name)
+            _after_compensation(draft, name)
         elif step.backward is None:
             _retry_unissued(draft, name, item, step)
         else:
-            backward.reissue_undo(draft, place, step)
+            backward.reissue_compensation(draft, place, step)
     _turn(draft, before)
     return None
 
@@ -329,7 +329,7 @@ def _retry_unissued(draft: Draft, name: str, item: int | None, step: StepState) 
     """A compensation that was blocked before it could be issued: its expression had no value."""
     compensation = compensation_of(draft.node(name))
     assert compensation is not None
-    backward.issue_undo(draft, draft.node(name), item, step, compensation)
+    backward.issue_compensation(draft, draft.node(name), item, step, compensation)
 
 
 def _operate_forward(draft: Draft, name: str, item: int | None, verb: Verb) -> None:

@@ -12,6 +12,7 @@ from saga_engine.core import events as e
 from saga_engine.core.events import Direction, Effect, Event, Verb
 from saga_engine.core.layers import with_entries
 from saga_engine.core.state import (
+    CompensationStatus,
     Failure,
     PendingSignal,
     Phase,
@@ -20,7 +21,6 @@ from saga_engine.core.state import (
     Status,
     StepState,
     StepStatus,
-    UndoStatus,
     address,
     split,
 )
@@ -78,8 +78,8 @@ def evolve(state: SagaState, event: Event) -> SagaState:
         case e.CompensationBegan():
             return _compensation_began(state, event)
         case e.StepCompensated():
-            status = UndoStatus.UNDONE if event.effect is Effect.UNDONE else UndoStatus.NOTHING
-            return _undo(state, address(event.step, event.item), status)
+            status = CompensationStatus.UNDONE if event.effect is Effect.UNDONE else CompensationStatus.NOTHING
+            return _with_compensation(state, address(event.step, event.item), status)
         case e.CompensationFailed():
             return _compensation_failed(state, event)
         case e.StepBlocked():
@@ -163,9 +163,8 @@ def _issued(state: SagaState, event: e.CommandIssued) -> SagaState:
     if event.direction is _COMPENSATE:
         if known is None:
             raise ValueError(f"{place} is compensated without ever having been issued")
-        return _with(
-            state, place, replace(known, undo=UndoStatus.ISSUED, backward=_progress(known.backward, event), due=None)
-        )
+        backward = _progress(known.backward, event)
+        return _with(state, place, replace(known, undo=CompensationStatus.ISSUED, backward=backward, due=None))
     if known is None or known.forward is None:
         step = StepState(_ISSUED, forward=_progress(None, event), opened_at=event.at)
         counted = _counted(state, event.step, event.item, issued=1) if known is None else None
@@ -278,7 +277,7 @@ def _compensation_began(state: SagaState, event: e.CompensationBegan) -> SagaSta
     )
 
 
-def _undo(state: SagaState, place: str, status: UndoStatus) -> SagaState:
+def _with_compensation(state: SagaState, place: str, status: CompensationStatus) -> SagaState:
     return _with(state, place, replace(state.steps[place], undo=status))
 
 
@@ -287,7 +286,7 @@ def _compensation_failed(state: SagaState, event: e.CompensationFailed) -> SagaS
     known = state.steps[place]
     step = replace(
         known,
-        undo=UndoStatus.EXHAUSTED if event.retry_at is None else UndoStatus.RETRYING,
+        undo=CompensationStatus.EXHAUSTED if event.retry_at is None else CompensationStatus.RETRYING,
         backward=None if known.backward is None else replace(known.backward, retry_at=event.retry_at),
         code=event.code,
         message=event.message,
@@ -299,7 +298,7 @@ def _blocked(state: SagaState, event: e.StepBlocked) -> SagaState:
     place = address(event.step, event.item)
     known = state.steps.get(place)
     if known is not None and known.may_have_effect:
-        step = replace(known, undo=UndoStatus.BLOCKED, code=event.code, message=event.message)
+        step = replace(known, undo=CompensationStatus.BLOCKED, code=event.code, message=event.message)
     elif known is not None and known.forward is not None:
         asked = replace(known.forward, retry_at=None)
         step = replace(known, status=StepStatus.BLOCKED, forward=asked, code=event.code, message=event.message)
@@ -320,7 +319,8 @@ def _operator_acted(state: SagaState, event: e.OperatorActed) -> SagaState:
         return _with(state, place, known)
     if known.status is StepStatus.BLOCKED:
         return _with(state, place, known)
-    return _undo(state, place, UndoStatus.SKIPPED if event.verb is Verb.SKIP else UndoStatus.RESOLVED)
+    done = CompensationStatus.SKIPPED if event.verb is Verb.SKIP else CompensationStatus.RESOLVED
+    return _with_compensation(state, place, done)
 
 
 def _closed(state: SagaState, event: e.SagaClosed) -> SagaState:

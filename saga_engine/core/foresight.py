@@ -13,7 +13,7 @@ from saga_engine.core.events import Direction
 from saga_engine.core.inputs import Cancel, Due, Input, Outcome, ReplyReceived, Resume, Signal
 from saga_engine.core.outgoing import Outgoing, PublishEvent, SendCommand
 from saga_engine.core.plan import Plan, compensation_of, compile_plan
-from saga_engine.core.state import Phase, SagaState, Status, StepStatus, UndoStatus, address, split
+from saga_engine.core.state import CompensationStatus, Phase, SagaState, Status, StepStatus, address, split
 from saga_engine.core.supposing import supposing
 from saga_engine.core.timing import must_succeed, next_due
 from saga_engine.definition.model import Json, Kind, OnTimeout, Wait
@@ -202,7 +202,7 @@ class _Course:
         answered = False
         for place in list(self.state.active):
             step, (name, item) = self.state.steps[place], split(place)
-            if step.undo is UndoStatus.ISSUED and step.backward is not None:
+            if step.undo is CompensationStatus.ISSUED and step.backward is not None:
                 direction, attempt, why = Direction.COMPENSATE, step.backward.attempt, f"{place} is undone"
             elif step.status is StepStatus.ISSUED and step.forward is not None:
                 direction, attempt, why = Direction.FORWARD, step.forward.attempt, f"{place} succeeds"
@@ -246,9 +246,9 @@ class _Course:
         if sent.direction is Direction.FORWARD:
             participant, command, payload = call.participant, call.command, step.forward.payload
         else:
-            undo = compensation_of(self.plan.nodes[sent.step])
-            assert undo is not None
+            compensation = compensation_of(self.plan.nodes[sent.step])
+            assert compensation is not None
             assert step.backward is not None
-            participant, command = undo.participant, undo.command
-            payload = step.forward.payload if undo.payload is None else step.backward.payload
+            participant, command = compensation.participant, compensation.command
+            payload = step.forward.payload if compensation.payload is None else step.backward.payload
         return ForeseenCommand(sent.step, sent.item, sent.direction, participant, command, payload)

@@ -69,10 +69,11 @@ def outgoing(plan: Plan, state: SagaState, event: Event) -> Outgoing | None:
             return _publish(plan, state, event.at, emit, data, plan.nodes[event.step], None)
         case StepCompensated() if event.effect is Effect.UNDONE:
             node = plan.nodes[event.step]
-            undo = compensation_of(node)
+            compensation = compensation_of(node)
+            emit = None if compensation is None else compensation.emit
             forward = state.steps[address(event.step, event.item)].forward
             data = None if forward is None else forward.payload
-            return _publish(plan, state, event.at, None if undo is None else undo.emit, data, node, event.item)
+            return _publish(plan, state, event.at, emit, data, node, event.item)
         case SagaCompleted():
             return _publish(plan, state, event.at, plan.definition.emit.completed, event.output, None, None)
         case SagaCompensated():

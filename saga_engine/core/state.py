@@ -69,7 +69,7 @@ _BLOCKED: Final = StepStatus.BLOCKED
 _WAITING: Final = (StepStatus.ISSUED, StepStatus.RETRYING, StepStatus.SLEEPING, StepStatus.WAITING)
 
 
-class UndoStatus(StrEnum):
+class CompensationStatus(StrEnum):
     """The compensating side of a step, or of one item."""
 
     ISSUED = "issued"
@@ -87,16 +87,16 @@ class UndoStatus(StrEnum):
 
     @property
     def in_flight(self) -> bool:
-        return self in (UndoStatus.ISSUED, UndoStatus.RETRYING)
+        return self in (CompensationStatus.ISSUED, CompensationStatus.RETRYING)
 
     @property
     def settled(self) -> bool:
         """Nothing more will be done about it: what must wait for it may go on."""
-        return not self.in_flight and self is not UndoStatus.BLOCKED
+        return not self.in_flight and self is not CompensationStatus.BLOCKED
 
     @property
     def effect_stands(self) -> bool:
-        return self in (UndoStatus.EXHAUSTED, UndoStatus.SKIPPED)
+        return self in (CompensationStatus.EXHAUSTED, CompensationStatus.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,8 @@ class StepState:
 
     status: StepStatus
     forward: Progress | None = None
-    undo: UndoStatus | None = None
+    undo: CompensationStatus | None = None
+    """How its compensation stands, None before that is begun. A stored name: snapshots keep the fields as called."""
     backward: Progress | None = None
     result: Json = None
     code: str = ""
@@ -147,7 +148,7 @@ class StepState:
 
     @property
     def needs_operator(self) -> bool:
-        return self.status is _BLOCKED or (self.undo is not None and self.undo is UndoStatus.BLOCKED)
+        return self.status is _BLOCKED or (self.undo is not None and self.undo is CompensationStatus.BLOCKED)
 
     @property
     def may_have_effect(self) -> bool:

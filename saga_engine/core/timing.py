@@ -13,7 +13,7 @@ from uuid import UUID
 
 from saga_engine.core.events import CommandIssued, Direction, Event, StepFailed, StepSucceeded
 from saga_engine.core.plan import Node, Plan
-from saga_engine.core.state import Phase, Progress, SagaState, StepState, StepStatus, UndoStatus, address
+from saga_engine.core.state import CompensationStatus, Phase, Progress, SagaState, StepState, StepStatus, address
 from saga_engine.definition.model import Jitter, Kind, Retry, Timeout
 from saga_engine.immutable import dataclass
 
@@ -31,7 +31,7 @@ _LOCAL: Final = (CommandIssued, StepSucceeded, StepFailed)
 # Python 3.11 takes 0.1 µs to find a member in its enum, ten times as long as a name of the module.
 _FORWARD: Final = Phase.FORWARD
 _ISSUED: Final = StepStatus.ISSUED
-_UNDO_ISSUED: Final = UndoStatus.ISSUED
+_COMPENSATION_ISSUED: Final = CompensationStatus.ISSUED
 _RETRIABLE: Final = Kind.RETRIABLE
 _READ_ONLY: Final = Kind.READ_ONLY
 
@@ -130,7 +130,7 @@ def open_command(plan: Plan, state: SagaState, place: str) -> OpenCommand | None
     call = node.call
     if call is None or state.suspended:
         return None
-    if step.undo is _UNDO_ISSUED and step.backward is not None and call.compensation is not None:
+    if step.undo is _COMPENSATION_ISSUED and step.backward is not None and call.compensation is not None:
         return OpenCommand(place, node, step, step.backward, call.compensation.timeout, Direction.COMPENSATE)
     if step.status is _ISSUED and step.forward is not None and state.phase is _FORWARD:
         return OpenCommand(place, node, step, step.forward, call.timeout, Direction.FORWARD)

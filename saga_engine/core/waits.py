@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from saga_engine.core.events import Direction
 from saga_engine.core.plan import Node, Plan
-from saga_engine.core.state import SagaState, StepState, StepStatus, UndoStatus, address, split
+from saga_engine.core.state import CompensationStatus, SagaState, StepState, StepStatus, address, split
 from saga_engine.core.timing import Follows, falls_due, next_send, open_command
 from saga_engine.definition.model import Call, Compensation
 
@@ -100,7 +100,7 @@ def blocked_steps(state: SagaState) -> tuple[AwaitedOperator, ...]:
 
 def _blocked(place: str, step: StepState) -> AwaitedOperator:
     name, item = split(place)
-    direction = Direction.COMPENSATE if step.undo is UndoStatus.BLOCKED else Direction.FORWARD
+    direction = Direction.COMPENSATE if step.undo is CompensationStatus.BLOCKED else Direction.FORWARD
     return AwaitedOperator(name, item, direction, step.code, step.message)
 
 

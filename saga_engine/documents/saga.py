@@ -9,19 +9,19 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from saga_engine.core.forward import GAVE_UP
-from saga_engine.core.state import Phase, SagaState, StepState, StepStatus, UndoStatus
+from saga_engine.core.state import CompensationStatus, Phase, SagaState, StepState, StepStatus
 from saga_engine.definition.model import Json
 from saga_engine.envelope import StreamHead
 from saga_engine.moments import rfc3339
 
-_UNDO: Final[Mapping[UndoStatus, str]] = {
-    UndoStatus.ISSUED: "compensating",
-    UndoStatus.RETRYING: "compensating",
-    UndoStatus.UNDONE: "compensated",
-    UndoStatus.RESOLVED: "resolved",
-    UndoStatus.BLOCKED: "blocked",
-    UndoStatus.EXHAUSTED: "compensation_exhausted",
-    UndoStatus.SKIPPED: "compensation_skipped",
+_COMPENSATIONS: Final[Mapping[CompensationStatus, str]] = {
+    CompensationStatus.ISSUED: "compensating",
+    CompensationStatus.RETRYING: "compensating",
+    CompensationStatus.UNDONE: "compensated",
+    CompensationStatus.RESOLVED: "resolved",
+    CompensationStatus.BLOCKED: "blocked",
+    CompensationStatus.EXHAUSTED: "compensation_exhausted",
+    CompensationStatus.SKIPPED: "compensation_skipped",
 }
 _BEGUN: Final = (StepStatus.OPEN, StepStatus.ISSUED)
 _GOING_FORWARD: Final = (StepStatus.SLEEPING, StepStatus.WAITING, StepStatus.BLOCKED)
@@ -84,9 +84,9 @@ def step_status(state: SagaState, step: str) -> str:
         return "pending" if state.phase is Phase.FORWARD else "not_run"
     if known.items is not None and state.compensation_began_at is not None:
         return _status_over_items(state, step, known)
-    if known.undo is not None and known.undo in _UNDO:
-        return _UNDO[known.undo]
-    if known.undo is UndoStatus.NOTHING and known.status is not StepStatus.REJECTED:
+    if known.undo is not None and known.undo in _COMPENSATIONS:
+        return _COMPENSATIONS[known.undo]
+    if known.undo is CompensationStatus.NOTHING and known.status is not StepStatus.REJECTED:
         return "without_effect"
     if known.status is StepStatus.REJECTED and known.forward is None and known.code == GAVE_UP:
         return "out_of_time"

@@ -15,7 +15,7 @@ from saga_engine.core.events import Direction, Suspended
 from saga_engine.core.evolve import evolve
 from saga_engine.core.outgoing import AskAgain, Outgoing, PublishEvent, outgoing
 from saga_engine.core.plan import Plan
-from saga_engine.core.state import Phase, SagaState, StepStatus, UndoStatus, address
+from saga_engine.core.state import CompensationStatus, Phase, SagaState, StepStatus, address
 from saga_engine.errors import SagaEngineError, UnavailableError
 from saga_engine.orchestrator.cache import Cached
 from saga_engine.orchestrator.plans import Plans
@@ -25,7 +25,7 @@ from saga_engine.ports.store import WHOLE, EventStore, LoadedStream
 _COMPENSATE: Final = Direction.COMPENSATE
 _FORWARD: Final = Phase.FORWARD
 _ISSUED: Final = StepStatus.ISSUED
-_UNDO_ISSUED: Final = UndoStatus.ISSUED
+_COMPENSATION_ISSUED: Final = CompensationStatus.ISSUED
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,6 @@ def still_wanted(state: SagaState, sent: Outgoing) -> bool:
         return True
     step = state.steps[address(sent.step, sent.item)]
     if sent.direction is _COMPENSATE:
-        return step.undo is _UNDO_ISSUED and step.backward is not None and step.backward.attempt == sent.attempt
+        return step.undo is _COMPENSATION_ISSUED and step.backward is not None and step.backward.attempt == sent.attempt
     issued = step.status is _ISSUED and step.forward is not None and step.forward.attempt == sent.attempt
     return issued and state.phase is _FORWARD

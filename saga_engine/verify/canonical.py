@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from saga_engine.core.plan import Node, Plan
-from saga_engine.core.state import Phase, Progress, SagaState, StepState, StepStatus, UndoStatus
+from saga_engine.core.state import CompensationStatus, Phase, Progress, SagaState, StepState, StepStatus
 from saga_engine.definition.model import Compensation, Retry
 from saga_engine.verify.abstraction import is_open
 from saga_engine.verify.participants import Slot
 from saga_engine.verify.world import Fenced, World
 
-_UNDONE = (UndoStatus.UNDONE, UndoStatus.NOTHING, UndoStatus.RESOLVED)
+_UNDONE = (CompensationStatus.UNDONE, CompensationStatus.NOTHING, CompensationStatus.RESOLVED)
 _SETTLED = "settled"
 
 

@@ -13,13 +13,13 @@ from saga_engine.core.decider import Decided
 from saga_engine.core.events import Direction, Event
 from saga_engine.core.outgoing import SendCommand
 from saga_engine.core.plan import Node
-from saga_engine.core.state import Phase, SagaState, StepState, StepStatus, UndoStatus, address
+from saga_engine.core.state import CompensationStatus, Phase, SagaState, StepState, StepStatus, address
 from saga_engine.definition.model import Kind, Sleep
 from saga_engine.verify.participants import Done, Slot
 from saga_engine.verify.world import Move, Scene, Violation, World
 
 _CLOSED = (StepStatus.SUCCEEDED, StepStatus.SKIPPED, StepStatus.TIMED_OUT)
-_BY_HAND = (UndoStatus.RESOLVED, UndoStatus.EXHAUSTED, UndoStatus.SKIPPED)
+_BY_HAND = (CompensationStatus.RESOLVED, CompensationStatus.EXHAUSTED, CompensationStatus.SKIPPED)
 _FINAL_KINDS = (Kind.PIVOT, Kind.RETRIABLE)
 _ENDS = (e.SagaCompleted, e.SagaCompensated, e.SagaClosed)
 _OPENS = (e.StepSkipped, e.ItemsFixed, e.TimerSet)
@@ -134,7 +134,7 @@ class Properties:
         stands = False
         for name, slot in world.slots.items():
             call, step = self._node(name).call, saga.steps[name]
-            stands = stands or step.undo in (UndoStatus.EXHAUSTED, UndoStatus.SKIPPED)
+            stands = stands or step.undo in (CompensationStatus.EXHAUSTED, CompensationStatus.SKIPPED)
             if call is None or slot.clean or step.undo in _BY_HAND:
                 continue
             if call.compensation is not None:

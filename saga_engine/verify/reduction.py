@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from saga_engine.core.plan import Node
-from saga_engine.core.state import Phase, SagaState, StepState, UndoStatus
+from saga_engine.core.state import CompensationStatus, Phase, SagaState, StepState
 from saga_engine.verify.world import Scene, World
 
 
@@ -44,7 +44,7 @@ class Reduction:
 
 def _has_moves(saga: SagaState, step: StepState) -> bool:
     if saga.suspended:
-        return step.undo is UndoStatus.ISSUED
+        return step.undo is CompensationStatus.ISSUED
     return not step.status.in_flight and (step.waits or step.needs_operator)
 
 

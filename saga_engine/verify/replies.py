@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from saga_engine.core.events import Direction, Effect
 from saga_engine.core.inputs import Outcome, ReplyReceived
-from saga_engine.core.state import SagaState, StepState, StepStatus, UndoStatus
+from saga_engine.core.state import CompensationStatus, SagaState, StepState, StepStatus
 from saga_engine.core.timing import must_succeed
 from saga_engine.definition.model import Call, Compensation, Kind, Retry
 from saga_engine.verify.abstraction import FAILURE_CODE
@@ -103,13 +103,13 @@ def _undone(at: Place, how: Compensation, attempt: int) -> Iterator[Move]:
         found = "undoes" if effect is Effect.UNDONE else "finds nothing to undo of"
         told = f"{how.participant} {found} {at.place}, and its reply arrives"
         yield at.succeeded(Direction.COMPENSATE, attempt, told, after, effect)
-    waiting = at.step.undo is UndoStatus.ISSUED
+    waiting = at.step.undo is CompensationStatus.ISSUED
     if waiting:
         for code in _codes(how.retry, strict=False):
             told = f"{how.participant} fails to undo {at.place} ({code})"
             yield at.failed(Direction.COMPENSATE, attempt, told, code, cost=1)
     earlier = attempt - 1 if waiting else attempt
-    if earlier and (attempt > 1 or at.step.undo is UndoStatus.RETRYING):
+    if earlier and (attempt > 1 or at.step.undo is CompensationStatus.RETRYING):
         told = f"the reply to attempt {earlier} at undoing {at.place} arrives again"
         yield at.failed(Direction.COMPENSATE, earlier, told)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from saga_engine.core.inputs import Due
-from saga_engine.core.state import Phase, SagaState, StepState, StepStatus, UndoStatus
+from saga_engine.core.state import CompensationStatus, Phase, SagaState, StepState, StepStatus
 from saga_engine.definition.model import Call
 from saga_engine.verify.participants import Slot
 from saga_engine.verify.world import Move, Scene, World
@@ -86,7 +86,7 @@ def _timer(scene: Scene, world: World, place: str, step: StepState) -> Iterator[
 def _command_times(saga: SagaState, place: str, step: StepState, call: Call) -> Iterator[Move]:
     forward, backward = step.forward, step.backward
     if step.undo is not None and step.undo.in_flight and backward is not None and call.compensation is not None:
-        if step.undo is UndoStatus.RETRYING:
+        if step.undo is CompensationStatus.RETRYING:
             older = replace(step, backward=replace(backward, retry_at=0))
             yield _passes(f"the compensation of {place} is tried again", _older(saga, place, older))
         total = call.compensation.timeout.total_us

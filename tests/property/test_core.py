@@ -19,7 +19,7 @@ from saga_engine.core.events import (
 from saga_engine.core.evolve import evolve
 from saga_engine.core.inputs import Due
 from saga_engine.core.plan import Plan, compensation_of
-from saga_engine.core.state import Phase, SagaState, Status, StepState, StepStatus, UndoStatus, address, split
+from saga_engine.core.state import CompensationStatus, Phase, SagaState, Status, StepState, StepStatus, address, split
 from saga_engine.core.timing import next_due
 from saga_engine.definition.model import Definition, Kind
 from saga_engine.definition.rules import breaches
@@ -157,7 +157,7 @@ def test_once_everything_is_answered_the_saga_ends_once_and_leaves_what_its_stat
         assert all(s.undo is None or s.status is StepStatus.UNKNOWN for s in state.steps.values())
     else:
         left = [s.undo for p, s in state.steps.items() if _has_effect(course.plan, p, s)]
-        good = (UndoStatus.UNDONE, UndoStatus.NOTHING, UndoStatus.RESOLVED)
+        good = (CompensationStatus.UNDONE, CompensationStatus.NOTHING, CompensationStatus.RESOLVED)
         assert None not in left
         assert (state.status is Status.COMPENSATED) is all(undo in good for undo in left)
 

@@ -13,7 +13,7 @@ from saga_engine.cli.output import Part, Styled
 from saga_engine.core import events as e
 from saga_engine.core.events import Direction, Event
 from saga_engine.core.plan import Plan
-from saga_engine.core.state import SagaState, StepState, StepStatus, UndoStatus, split
+from saga_engine.core.state import CompensationStatus, SagaState, StepState, StepStatus, split
 from saga_engine.documents.saga import given_up, step_status
 from saga_engine.elapsed import elapsed
 from saga_engine.plural import several
@@ -43,7 +43,12 @@ _SIGNS: Final[Mapping[str, tuple[str, str | None]]] = {
 _UNDER_WAY: Final = ("→", "cyan")
 _NOT_BEGUN: Final = ("pending", "not_run")
 _TROUBLED: Final = (StepStatus.RETRYING, StepStatus.REJECTED, StepStatus.UNKNOWN, StepStatus.BLOCKED)
-_UNDONE_IN_TROUBLE: Final = (UndoStatus.RETRYING, UndoStatus.BLOCKED, UndoStatus.EXHAUSTED, UndoStatus.SKIPPED)
+_UNDONE_IN_TROUBLE: Final = (
+    CompensationStatus.RETRYING,
+    CompensationStatus.BLOCKED,
+    CompensationStatus.EXHAUSTED,
+    CompensationStatus.SKIPPED,
+)
 
 
 @dataclass(frozen=True, slots=True)

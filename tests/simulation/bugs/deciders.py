@@ -119,7 +119,7 @@ def compensation_past_the_point_of_no_return() -> Iterator[Replacement]:
 @seeded("A3", "C3", model=Model(LINEAR, "closed means not undone", faults=3))
 def a_skip_counted_as_compensated() -> Iterator[Replacement]:
     """A compensation that was skipped is settled, and a saga whose compensations are settled is compensated."""
-    yield Replacement(state.UndoStatus, "effect_stands", property(lambda _self: False))
+    yield Replacement(state.CompensationStatus, "effect_stands", property(lambda _self: False))
 
 
 @seeded("B5", "C3", "D3", model=Model(LOOP, _UNDONE))
@@ -139,15 +139,15 @@ def the_last_item_not_compensated() -> Iterator[Replacement]:
 def an_item_compensated_twice() -> Iterator[Replacement]:
     """Each answer to a compensation goes through the items once more and undoes what has succeeded."""
 
-    def undo(draft: Draft, node: Node) -> None:
+    def compensate(draft: Draft, node: Node) -> None:
         compensation = compensation_of(node)
         if compensation is None:
             return
         for item, step in list(backward._slots(draft.state, node)):
             if step.may_have_effect and (step.undo is None or (item is not None and step.undo.in_flight)):
-                backward.issue_undo(draft, node, item, step, compensation)
+                backward.issue_compensation(draft, node, item, step, compensation)
 
-    yield Replacement(backward, "_undo", undo)
+    yield Replacement(backward, "_compensate", compensate)
 
 
 @seeded("C3", "C5", "C7", model=Model(LINEAR, _UNDONE, fenced=False))

@@ -12,7 +12,7 @@ import pytest
 from saga_engine.cli import main
 from saga_engine.cli.whole import read_whole
 from saga_engine.core.plan import compile_plan
-from saga_engine.core.state import StepStatus, UndoStatus
+from saga_engine.core.state import CompensationStatus, StepStatus
 from saga_engine.graph.colours import FILL, PAPER, QUIET, STROKE, TEXT, UNDO
 from saga_engine.graph.layout import lay_out
 from saga_engine.graph.mermaid import mermaid
@@ -95,7 +95,7 @@ def test_the_svg_of_every_shipped_saga_names_every_step_and_is_well_formed(file:
 
 def test_every_state_of_a_step_has_a_colour_and_is_written_out() -> None:
     plan = compile_plan(define(FORK))
-    words = {str(status) for status in (*StepStatus, *UndoStatus)}
+    words = {str(status) for status in (*StepStatus, *CompensationStatus)}
     words |= {"pending", "not_run", "without_effect", "given_up"}
     for word in sorted(words):
         shown = picture(plan, dict.fromkeys(plan.nodes, word), "running")

@@ -78,7 +78,7 @@ def compensation_past_the_point_of_no_return(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_skipped_compensation_reported_as_compensated(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(state.UndoStatus, "effect_stands", property(lambda _self: False))
+    patch.setattr(state.CompensationStatus, "effect_stands", property(lambda _self: False))
 
 
 def an_end_that_does_not_wait(patch: pytest.MonkeyPatch) -> None:
@@ -123,7 +123,7 @@ def commands_sent_while_suspended(patch: pytest.MonkeyPatch) -> None:
 
 
 def leftovers_of_tolerated_items(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(backward, "undo_tolerated", lambda _draft, _node: None)
+    patch.setattr(backward, "compensate_tolerated", lambda _draft, _node: None)
     patch.setattr(forward, "_leftovers", lambda *_args: False)
 
 
