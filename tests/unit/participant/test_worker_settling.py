@@ -11,6 +11,8 @@ from saga_engine.core.inputs import Outcome
 from saga_engine.envelope import Command, Message, Reply
 from saga_engine.errors import StoreUnavailableError
 from saga_engine.participant import Context
+from saga_engine.participant.answers import Disposition
+from saga_engine.participant.executor import Executor
 from saga_engine.ports.transport import Delivery
 from saga_engine.wire.replies import reply_to_message
 from tests.unit.participant.bench import Bench, acked, rows
@@ -107,6 +109,28 @@ async def test_a_reply_that_cannot_be_made_hangs_only_its_own_command(
         for command in (forward(), bad, forward(), forward()):
             bench.subscription.deliver(command)
         await until(lambda: acked(bench, 3))
+    assert bench.subscription.put_back == [], "it is not open any more when the worker stops"
+
+
+async def test_a_command_that_ends_in_a_fault_of_the_worker_is_let_go_of_and_comes_by_itself(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @bench.payment.command
+    def debit(ctx: Context) -> None: ...
+
+    bad: Command = forward()
+    execute = Executor.execute
+
+    async def faulty(self: Executor, command: Command, repeated: bool) -> Disposition:
+        if command.address == bad.address:
+            raise LookupError("a fault of the worker")
+        return await execute(self, command, repeated)
+
+    monkeypatch.setattr(Executor, "execute", faulty)
+    async with bench.working():
+        bench.subscription.deliver(bad)
+        bench.subscription.deliver(forward())
+        await until(lambda: acked(bench, 1))
     assert bench.subscription.put_back == [], "it is not open any more when the worker stops"
 
 
