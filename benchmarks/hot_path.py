@@ -15,11 +15,12 @@ from typing import Final
 from uuid import UUID
 
 from saga_engine.codec import encode_event
+from saga_engine.core.compiling import compile_plan
 from saga_engine.core.decider import Decided, decide
 from saga_engine.core.events import Direction, Effect
 from saga_engine.core.inputs import Input, Outcome, Start
 from saga_engine.core.outgoing import SendCommand
-from saga_engine.core.plan import Plan, compile_plan
+from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState, Status, address
 from saga_engine.core.timing import due_after, must_succeed
 from saga_engine.definition.loader import Loaded, load_text

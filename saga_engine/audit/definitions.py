@@ -12,7 +12,8 @@ import orjson
 
 from saga_engine.audit.case import KnownDefinition
 from saga_engine.audit.history import DefinitionRow
-from saga_engine.core.plan import Plan, compile_plan
+from saga_engine.core.compiling import compile_plan
+from saga_engine.core.plan import Plan
 from saga_engine.definition.model import Json
 from saga_engine.definition.stored import CorruptDefinitionError, definition_from_json
 

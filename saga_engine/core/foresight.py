@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from saga_engine.core.compiling import compile_plan
 from saga_engine.core.decider import Decided, Ignored, Refused, decide
 from saga_engine.core.events import Direction
 from saga_engine.core.inputs import Cancel, Due, Input, Outcome, ReplyReceived, Resume, Signal
 from saga_engine.core.outgoing import Outgoing, PublishEvent, SendCommand
-from saga_engine.core.plan import Plan, compensation_of, compile_plan
+from saga_engine.core.plan import Plan, compensation_of
 from saga_engine.core.state import CompensationStatus, Phase, SagaState, Status, StepStatus, address, split
 from saga_engine.core.supposing import supposing
 from saga_engine.core.timing import must_succeed, next_due

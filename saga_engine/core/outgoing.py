@@ -19,7 +19,8 @@ from saga_engine.core.events import (
     StepCompensated,
     StepSucceeded,
 )
-from saga_engine.core.plan import Node, Plan, compensation_of, failure_view, result_of
+from saga_engine.core.plan import Node, Plan, compensation_of
+from saga_engine.core.scope import failure_view, result_of
 from saga_engine.core.state import SagaState, StepStatus, address
 from saga_engine.definition.model import Call, Emit, ExpressionFailed, Json, Wait
 from saga_engine.immutable import dataclass

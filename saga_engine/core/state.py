@@ -68,6 +68,9 @@ _IN_FLIGHT: Final = (StepStatus.ISSUED, StepStatus.RETRYING)
 _BLOCKED: Final = StepStatus.BLOCKED
 _WAITING: Final = (StepStatus.ISSUED, StepStatus.RETRYING, StepStatus.SLEEPING, StepStatus.WAITING)
 
+CLOSED: Final = (StepStatus.SUCCEEDED, StepStatus.SKIPPED, StepStatus.TIMED_OUT)
+"""What satisfies the `needs` of other steps."""
+
 
 class CompensationStatus(StrEnum):
     """The compensating side of a step, or of one item."""

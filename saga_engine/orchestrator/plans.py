@@ -9,7 +9,8 @@ from typing import cast
 
 import orjson
 
-from saga_engine.core.plan import Plan, compile_plan
+from saga_engine.core.compiling import compile_plan
+from saga_engine.core.plan import Plan
 from saga_engine.definition.model import Json
 from saga_engine.errors import SagaEngineError
 from saga_engine.ports.store import EventStore

@@ -11,11 +11,12 @@ from operator import methodcaller
 from typing import Final
 from uuid import UUID
 
+from saga_engine.core.compiling import compile_plan
 from saga_engine.core.decider import Decided, Decision, Ignored, Refused, decide
 from saga_engine.core.events import Direction, Event
 from saga_engine.core.inputs import Due, Input, Start
 from saga_engine.core.outgoing import PublishEvent, SendCommand
-from saga_engine.core.plan import Plan, compensation_of, compile_plan
+from saga_engine.core.plan import Plan, compensation_of
 from saga_engine.core.state import Progress, SagaState, StepState, address, split
 from saga_engine.core.timing import next_due, open_commands, send_is_due
 from saga_engine.definition.canonical import definition_hash

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from saga_engine.core.plan import Plan, compile_plan
+from saga_engine.core.compiling import compile_plan
+from saga_engine.core.plan import Plan
 from saga_engine.definition.model import Call, Definition, Kind, Wait
 from saga_engine.verify.abstraction import MOST_ATTEMPTS, MOST_ITEMS, MOST_TOLERATED, is_open
 from saga_engine.verify.moves import SUSPENSION

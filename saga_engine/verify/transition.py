@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from saga_engine.core.compiling import compile_plan
 from saga_engine.core.decider import Decided, decide
 from saga_engine.core.events import CommandIssued, Direction, Event
-from saga_engine.core.plan import compile_plan
 from saga_engine.core.state import address
 from saga_engine.core.timing import next_due
 from saga_engine.definition.model import Definition

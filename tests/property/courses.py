@@ -12,6 +12,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
+from saga_engine.core.compiling import compile_plan
 from saga_engine.core.decider import Decided, Decision, decide
 from saga_engine.core.events import Direction, Effect, Event, Verb
 from saga_engine.core.inputs import (
@@ -26,7 +27,7 @@ from saga_engine.core.inputs import (
     Start,
     Suspend,
 )
-from saga_engine.core.plan import Plan, compile_plan
+from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState, StepStatus, split
 from saga_engine.core.timing import next_due, open_commands
 from saga_engine.definition.model import Definition

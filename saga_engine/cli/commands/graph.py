@@ -44,7 +44,7 @@ def _names_a_file(what: str) -> bool:
 
 def _of_file(path: Path) -> Picture:
     from saga_engine.cli.whole import read_whole
-    from saga_engine.core.plan import compile_plan
+    from saga_engine.core.compiling import compile_plan
     from saga_engine.graph.picture import picture
 
     return picture(compile_plan(read_whole(path).definition))

@@ -65,7 +65,7 @@ def verify(file: Path, faults: int, max_states: int, unfenced: tuple[str, ...], 
 
 
 def _known(whole: Whole, unfenced: tuple[str, ...]) -> None:
-    from saga_engine.core.plan import compile_plan
+    from saga_engine.core.compiling import compile_plan
 
     calls = [node.call for node in compile_plan(whole.definition).nodes.values()]
     known = {call.participant for call in calls if call is not None}

@@ -7,9 +7,10 @@ import pytest
 from saga_engine.cli.output import Styled
 from saga_engine.cli.views.steps import BAR, steps_lines
 from saga_engine.core import events as e
+from saga_engine.core.compiling import compile_plan
 from saga_engine.core.events import Direction, Effect, Event, Verb
 from saga_engine.core.evolve import fold
-from saga_engine.core.plan import Plan, compile_plan
+from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState
 from saga_engine.definition.loader import Loaded, load_text
 from tests.unit.cli.test_views import COMPENSATED, CREATED, SAGA, START, STARTED

@@ -10,10 +10,11 @@ import pytest
 
 from saga_engine.cli.output import Styled
 from saga_engine.cli.views.waits import waits_lines
+from saga_engine.core.compiling import compile_plan
 from saga_engine.core.decider import Decided, decide
 from saga_engine.core.events import Direction
 from saga_engine.core.inputs import Cancel, Due, Input, Outcome, ReplyReceived, Start, Suspend
-from saga_engine.core.plan import Plan, compile_plan
+from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState
 from saga_engine.core.waits import waits_for
 from saga_engine.definition.loader import Loaded, load_text

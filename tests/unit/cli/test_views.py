@@ -14,9 +14,9 @@ from saga_engine.cli.views.saga import saga_heading
 from saga_engine.cli.views.timeline import entry, timeline
 from saga_engine.cli.views.whole import stopped_lines
 from saga_engine.core import events as e
+from saga_engine.core.compiling import compile_plan
 from saga_engine.core.events import Direction, Effect, Event, Verb
 from saga_engine.core.evolve import fold
-from saga_engine.core.plan import compile_plan
 from saga_engine.core.state import SagaState
 from saga_engine.definition.loader import Loaded, load_text
 from saga_engine.definition.model import Json

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from saga_engine.core.compiling import compile_plan
 from saga_engine.core.events import StepRejected
-from saga_engine.core.plan import compile_plan
 from saga_engine.definition.loader import Loaded, load_text
 from saga_engine.definition.model import Definition
 from saga_engine.testing.expectations import command, event

@@ -7,10 +7,11 @@ from uuid import UUID
 import pytest
 
 from saga_engine.core import timing
+from saga_engine.core.compiling import compile_plan
 from saga_engine.core.decider import Decided, decide
 from saga_engine.core.events import Direction, Event
 from saga_engine.core.inputs import Due, Input, Outcome, ReplyReceived, Start
-from saga_engine.core.plan import Plan, compile_plan
+from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState
 from saga_engine.core.timing import due_after, next_due
 from saga_engine.definition.loader import Loaded, load_text

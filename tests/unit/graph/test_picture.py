@@ -11,7 +11,7 @@ import pytest
 
 from saga_engine.cli import main
 from saga_engine.cli.whole import read_whole
-from saga_engine.core.plan import compile_plan
+from saga_engine.core.compiling import compile_plan
 from saga_engine.core.state import CompensationStatus, StepStatus
 from saga_engine.graph.colours import FILL, PAPER, QUIET, STROKE, TEXT, UNDO
 from saga_engine.graph.layout import lay_out
