@@ -1,6 +1,6 @@
 """Whether a project's revisions and its databases belong together: by the labels, which are names that a person writes.
 
-Owns what is said of those that do not. Opens no database.
+Owns what is said of those that do not, also by a service at its start. Opens no database.
 """
 
 from __future__ import annotations
@@ -9,9 +9,13 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
+
 from saga_engine.databases import MIGRATIONS, Database, brings_its_own, project_migrations
 from saga_engine.definition.problems import nearest, sentence, shown
 from saga_engine.settings.settled import Settings
+
+_log = structlog.get_logger(__name__)
 
 VERSIONS: Final = MIGRATIONS / "versions"
 
@@ -42,6 +46,12 @@ def belonging(settings: Settings, databases: Sequence[Database]) -> Belonging:
             stray.setdefault(tuple(sorted(one.labels)), []).append(one.id)
     known = sorted(branches)
     return Belonging(branches - used, [_nobodys(labels, ids, known) for labels, ids in sorted(stray.items())])
+
+
+def tell_strays(settings: Settings, databases: Sequence[Database]) -> None:
+    """Log each label that no database has, as `saga db upgrade` warns of it. Raises as `belonging`."""
+    for one in belonging(settings, databases).nobodys:
+        _log.warning(one)
 
 
 def _nobodys(labels: Sequence[str], ids: Sequence[str], known: Sequence[str]) -> str:

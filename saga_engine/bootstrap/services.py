@@ -22,6 +22,7 @@ from saga_engine.bootstrap.listeners import listener
 from saga_engine.bootstrap.names import orchestrator_name
 from saga_engine.bootstrap.prepared import opened_files, prepare
 from saga_engine.bootstrap.projections import chosen, follower, open_projection
+from saga_engine.bootstrap.revisions import tell_strays
 from saga_engine.bootstrap.served import catalogued, commands_served, tell_unserved
 from saga_engine.bootstrap.serving import START_WAIT_S, keep_time, keep_to, patiently
 from saga_engine.bootstrap.stores import open_for_its_clock, open_store
@@ -109,6 +110,9 @@ async def _run(
     threads = HandlerThreads("store", _STORE_THREADS + len(projections))
     used = _databases(settings, [participants[name] for name in names], projections, engine=roles.orchestrator)
     await prepare(settings, used, threads)
+    if roles.workers is None and roles.projections is None:
+        # Only then are all databases known: another role's label must not pass for nobody's.
+        await threads(partial(tell_strays, settings, [*used, *databases.eventstore_databases(settings)]))
     reading = open_store if projections else open_for_its_clock
     opened = partial(open_store, new=True) if roles.orchestrator else reading
     store = await patiently(lambda: opened(settings), threads)

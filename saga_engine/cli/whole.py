@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from saga_engine.cli.files import meant_file
+from saga_engine.cli.frame import Frame
 from saga_engine.definition.catalogue import ParticipantCatalogue, load_catalogue
 from saga_engine.definition.children import NotExpanded, expand
 from saga_engine.definition.loader import Loaded, load_file
@@ -45,6 +47,14 @@ def read_whole(path: Path) -> Whole:
     if isinstance(expanded, NotExpanded):
         raise UsageError(str(loaded.place(expanded.findings)))
     return Whole(expanded, catalogue)
+
+
+def read_named(frame: Frame, path: Path) -> Whole:
+    """As `read_whole`; where there is no such file, it is said which definition of the project may be meant."""
+    meant = meant_file(frame, str(path))
+    if meant:
+        raise UsageError(f"there is no file {path}; {meant}")
+    return read_whole(path)
 
 
 def _child(folder: Path, name: str, version: int | None) -> Definition | None:

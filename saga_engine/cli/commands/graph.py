@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from saga_engine.cli.files import meant_file
 from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.viewing import view_of
+from saga_engine.errors import NotFoundError
 
 if TYPE_CHECKING:
     from saga_engine.graph.picture import Picture
@@ -27,7 +29,7 @@ def graph(frame: Frame, what: str, output: str, saga: str | None) -> None:
     A FILE is drawn as it is written (child sagas are looked for beside it); a saga is coloured by how far its steps
     have come. A KEY finds its newest saga.
     """
-    shown = _of_file(Path(what)) if _names_a_file(what) else _of_saga(frame, what, saga)
+    shown = _of_file(frame, Path(what)) if _names_a_file(what) else _of_saga(frame, what, saga)
     if output == "svg":
         from saga_engine.graph.svg import svg
 
@@ -42,19 +44,26 @@ def _names_a_file(what: str) -> bool:
     return what.endswith((".yaml", ".yml")) or Path(what).is_file()
 
 
-def _of_file(path: Path) -> Picture:
-    from saga_engine.cli.whole import read_whole
+def _of_file(frame: Frame, path: Path) -> Picture:
+    from saga_engine.cli.whole import read_named
     from saga_engine.core.compiling import compile_plan
     from saga_engine.graph.picture import picture
 
-    return picture(compile_plan(read_whole(path).definition))
+    return picture(compile_plan(read_named(frame, path).definition))
 
 
 def _of_saga(frame: Frame, id_or_key: str, saga: str | None) -> Picture:
+    from saga_engine.bootstrap.stores import is_there
     from saga_engine.documents.saga import step_status
     from saga_engine.graph.picture import picture
 
-    with frame.client() as client:
-        view = view_of(client, id_or_key, saga)
+    settings, meant = frame.settings(), meant_file(frame, id_or_key)
+    if meant and not is_there(settings):
+        raise NotFoundError(f"no saga was ever started here, and there is no file {id_or_key}; {meant}")
+    with frame.client(settings) as client:
+        try:
+            view = view_of(client, id_or_key, saga)
+        except NotFoundError as error:
+            raise NotFoundError("; ".join(filter(None, (str(error), meant)))) from error
     statuses = {place: step_status(view.state, place) for place in view.plan.nodes}
     return picture(view.plan, statuses, str(view.state.status))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
@@ -14,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from saga_engine.cli.arguments import Duration
+from saga_engine.cli.files import defined
 from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.lines import Lines, given_input
 from saga_engine.cli.output import Format, Styled, output_option, plain, write, write_json
@@ -21,7 +21,6 @@ from saga_engine.core.state import Status
 from saga_engine.definition.model import Json
 from saga_engine.elapsed import elapsed
 from saga_engine.errors import SagaEngineError, UsageError
-from saga_engine.project import definition_files
 from saga_engine.trace_context import EXPECTED, valid_traceparent
 
 if TYPE_CHECKING:
@@ -39,11 +38,10 @@ def _names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
     # The root command is parsed but not run while a line is completed.
     project = ctx.find_root().params.get("project")
     try:
-        files = definition_files(Frame(project, (), None).root())
+        found = [name for name, _ in defined(Frame(project, (), None).root())]
     except UsageError:
         return []
-    found = [re.search(r"^saga:\s*([a-z0-9_]+)", file.read_text(errors="replace"), re.MULTILINE) for file in files]
-    return [CompletionItem(name[1]) for name in found if name is not None and name[1].startswith(incomplete)]
+    return [CompletionItem(name) for name in found if name.startswith(incomplete)]
 
 
 def _traceparent(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from saga_engine.cli.files import meant_file
 from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.output import Format, Part, Styled, output_option, write, write_rows
 from saga_engine.definition.problems import Problem, Problems
@@ -34,7 +36,7 @@ def validate(frame: Frame, files: tuple[str, ...], strict: bool, output: Format)
     With --strict the handlers are imported, and a command of the project's definitions that none of them serves is a
     warning, unless the catalogue names it as another project's.
     """
-    results: Mapping[str, Loaded | Problems] = {name: _check(name) for name in files or _all_definitions(frame)}
+    results: Mapping[str, Loaded | Problems] = {name: _named(frame, name) for name in files or _all_definitions(frame)}
     if strict:
         results = _against_handlers(results, frame.root())
     if output is Format.TEXT:
@@ -51,8 +53,6 @@ def validate(frame: Frame, files: tuple[str, ...], strict: bool, output: Format)
 
 def _against_handlers(results: Mapping[str, Loaded | Problems], root: Path) -> Mapping[str, Loaded | Problems]:
     """The same, with a warning for each command of the project's own definitions that nobody is known to serve."""
-    from dataclasses import replace
-
     from saga_engine.bootstrap.served import project_commands, unserved
     from saga_engine.definition.asked import commands_of
 
@@ -76,6 +76,14 @@ def _all_definitions(frame: Frame) -> list[str]:
         raise UsageError(f"{root / DEFINITIONS}: has no *.yaml; write a definition there, or name a file")
     here = Path.cwd()
     return [str(path.relative_to(here) if path.is_relative_to(here) else path) for path in found]
+
+
+def _named(frame: Frame, name: str) -> Loaded | Problems:
+    """As `_check`; where there is no such file, with the one of the project that may be meant."""
+    result, meant = _check(name), "" if name == "-" else meant_file(frame, name)
+    if not meant or not isinstance(result, Problems):
+        return result
+    return replace(result, problems=tuple(replace(one, suggestion=meant) for one in result.problems))
 
 
 def _check(name: str) -> Loaded | Problems:

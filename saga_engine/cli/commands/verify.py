@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.output import Format, Part, Styled, output_option, write, write_json
 from saga_engine.cli.progress import progress
 from saga_engine.elapsed import elapsed
@@ -31,17 +32,18 @@ if TYPE_CHECKING:
     "--unfenced", multiple=True, metavar="PARTICIPANT", help="Suppose that its handlers have no database. Repeatable."
 )
 @output_option
-def verify(file: Path, faults: int, max_states: int, unfenced: tuple[str, ...], output: Format) -> None:
+@pass_frame
+def verify(frame: Frame, file: Path, faults: int, max_states: int, unfenced: tuple[str, ...], output: Format) -> None:
     """Prove that a saga never ends half done, or show how it can.
 
     Every outcome of the saga in FILE is explored with the engine's own decisions: rejections, failures, silence,
     repeated and late messages, cancels, crashes. Child sagas are looked for beside FILE. Exit code 1 when a property is
     broken, and when --max-states is not enough to see all: then nothing is proved.
     """
-    from saga_engine.cli.whole import read_whole
+    from saga_engine.cli.whole import read_named
     from saga_engine.verify.explore import Bounds, explore
 
-    whole = read_whole(file)
+    whole = read_named(frame, file)
 
     def fenced(participant: str, command: str) -> bool:
         return participant not in unfenced and whole.fenced(participant, command)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from saga_engine.bootstrap.services import Roles, run
+from saga_engine.settings.sections import Config
+from saga_engine.settings.settled import settle
 from tests.unit.cli.conftest import Saga
 
 HANDLERS = """
@@ -123,3 +128,17 @@ def test_a_branch_with_two_ends_is_one_plain_error(theatre: Path, saga: Saga) ->
     assert (done.code, done.out) == (2, "")
     assert "hall@head" in done.err
     assert done.err.count("\n") == 1
+
+
+async def test_the_services_warn_of_them_at_their_start_in_the_same_words(theatre: Path, saga: Saga) -> None:
+    write(theatre, "0001_seats", "hal")
+    said = saga("db", "upgrade").err.removeprefix("Warning: ").rstrip()
+    stop, ready = asyncio.Event(), asyncio.Event()
+    with capture_logs() as logs:
+        services = asyncio.create_task(run(settle(Config(), theatre), Roles(), stop, lambda _: ready.set()))
+        starting = asyncio.create_task(ready.wait())
+        await asyncio.wait((services, starting), return_when=asyncio.FIRST_COMPLETED, timeout=60)
+        stop.set()
+        await services
+    assert ready.is_set()
+    assert [entry["log_level"] for entry in logs if entry["event"] == said] == ["warning"]

@@ -1,0 +1,65 @@
+"""A definition that is named as no file is: the command says which file of the project may be meant."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.conftest import Saga
+
+BOOK = """
+saga: book_trip
+version: {version}
+steps:
+  - {{step: book, call: hotel.book, compensate: none}}
+"""
+
+
+@pytest.fixture
+def trips(project: Path) -> Path:
+    """A project that defines `book_trip`, in a file of another name."""
+    (project / "definitions").mkdir()
+    (project / "definitions" / "trip.yaml").write_text(BOOK.format(version=1), encoding="utf-8")
+    return project
+
+
+@pytest.mark.parametrize("given", ["book_trip", "trip", "trip.yaml"])
+@pytest.mark.parametrize(("verb", "code"), [("graph", 3), ("verify", 2), ("validate", 2)])
+def test_a_name_where_a_file_is_wanted_is_answered_with_the_command_for_that_file(
+    trips: Path, saga: Saga, verb: str, code: int, given: str
+) -> None:
+    done = saga(verb, given)
+    # What ends in .yaml is no key.
+    assert done.code == (2 if given.endswith(".yaml") else code)
+    meant = f"the project has a definition of that name: saga {verb} definitions/trip.yaml"
+    assert (done.out + done.err).splitlines()[-1].endswith(meant)
+    assert saga(verb, "definitions/trip.yaml").code == 0
+
+
+def test_the_files_of_all_versions_are_named_as_they_are_reached_from_here(
+    trips: Path, saga: Saga, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (trips / "definitions" / "trip_2.yaml").write_text(BOOK.format(version=2), encoding="utf-8")
+    monkeypatch.chdir(trips / "definitions")
+    assert saga("verify", "book_trip").err.endswith(": saga verify trip.yaml or saga verify trip_2.yaml\n")
+
+
+def test_a_name_that_means_nothing_here_is_answered_as_ever(
+    trips: Path, saga: Saga, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (trips / "definitions" / "locked.yaml").mkdir()
+    assert "the file cannot be read" in saga("verify", "nosuch").err
+    (row,) = json.loads(saga("validate", "nosuch", "-o", "json").out)
+    assert row["problems"][0]["suggestion"] is None
+    (trips / "config.yaml").unlink()
+    assert "the file cannot be read" in saga("verify", "book_trip").err
+
+
+def test_a_key_that_no_saga_has_is_answered_with_the_definition_of_that_name(trips: Path, saga: Saga) -> None:
+    assert saga("start", "book_trip", "--key", "t-1").code == 0
+    done = saga("graph", "book_trip")
+    assert done.code == 3
+    assert "no saga with id or key 'book_trip'; the project has a definition of that name: saga graph def" in done.err
+    assert saga("graph", "t-1").code == 0
