@@ -20,6 +20,7 @@ from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState
 from saga_engine.envelope import StreamHead
 from saga_engine.errors import NotFoundError, SagaEngineError, UsageError
+from saga_engine.orchestrator.defined import Defined
 from saga_engine.orchestrator.loading import Unloadable, load
 from saga_engine.orchestrator.plans import Plans
 from saga_engine.ports.clock import Clock
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from saga_engine.definition.inputs import InputRejected
     from saga_engine.definition.model import Definition, Json
     from saga_engine.identifiers import TimeOrderedIds
-    from saga_engine.orchestrator.starting import DefinitionChanged, Ready, StartOutcome
+    from saga_engine.orchestrator.starting import DefinitionChanged, StartOutcome
     from saga_engine.orchestrator.transact import Transactor
     from saga_engine.orchestrator.turns import Turned
     from saga_engine.tracing import Tracing
@@ -84,11 +85,10 @@ class Client:
         self._load_tracing = load_tracing
         self._open_sagas = open_sagas
         self._store = store
-        self._load_definitions = load_definitions
+        self._defined = Defined(store, load_definitions)
         self._ids = ids
         self._clock = clock
         self._plans = Plans(store)
-        self._made_ready: dict[tuple[str, int], Ready] = {}
 
     def start(
         self,
@@ -131,7 +131,7 @@ class Client:
         from saga_engine.definition.inputs import InputRejected
         from saga_engine.orchestrator.starting import Bounds, DefinitionChanged, Starter, StartRequest, start_traced
 
-        ready = self._ready(self.definition(name, version))
+        ready = self._defined.ready(self._defined.find(name, version))
         if isinstance(ready, DefinitionChanged):
             return [ready for _ in inputs]
         given = [None] * len(inputs) if keys is None else keys
@@ -203,53 +203,13 @@ class Client:
     def _tracing(self) -> Tracing | None:
         return self._load_tracing()
 
-    @cached_property
-    def _definitions(self) -> Mapping[str, Mapping[int, Definition]]:
-        return self._load_definitions()
-
-    def _ready(self, definition: Definition) -> Ready | DefinitionChanged:
-        """The definition made ready for starts: checked against the store and pinned there, once."""
-        name = (definition.saga, definition.version)
-        if name not in self._made_ready:
-            from saga_engine.definition.inputs import InputCheck
-            from saga_engine.orchestrator.starting import Ready, pin, register
-
-            expanded = self._expanded(definition)
-            changed = register(self._store, [definition])
-            if changed:
-                return changed[0]
-            self._made_ready[name] = Ready(pin(self._store, expanded), InputCheck(definition))
-        return self._made_ready[name]
-
-    def _expanded(self, definition: Definition) -> Definition:
-        from saga_engine.definition.children import NotExpanded, expand
-
-        expanded = expand(definition, self._child)
-        if isinstance(expanded, NotExpanded):
-            raise UsageError(f"saga {definition.saga} version {definition.version}: {expanded}")
-        return expanded
-
-    def _child(self, saga: str, version: int | None) -> Definition | None:
-        versions = self._definitions.get(saga, {})
-        return versions.get(max(versions) if version is None else version) if versions else None
-
     def definition(self, name: str, version: int | None = None) -> Definition:
         """The definition of that name: of that version, or the highest.
 
         Raises:
             NotFoundError: there is none.
         """
-        versions = self._definitions.get(name)
-        if not versions:
-            known = ", ".join(sorted(self._definitions)) or "none"
-            raise NotFoundError(f"no saga named {name!r} is defined here; defined: {known}")
-        wanted = max(versions) if version is None else version
-        if wanted not in versions:
-            known = ", ".join(str(number) for number in sorted(versions))
-            kept = f"; a version starts from its file: keep that beside the newer one, as {name}_v{wanted}.yaml"
-            hint = kept if wanted < max(versions) else ""
-            raise NotFoundError(f"saga {name!r} has no version {wanted} here; it has: {known}{hint}")
-        return versions[wanted]
+        return self._defined.find(name, version)
 
     def find(self, id_or_key: str, saga: str | None = None) -> UUID:
         """The saga of that id, or the newest generation of that business key.
