@@ -9,12 +9,20 @@ DOCS_VENV := .venv-docs
 
 setup: $(STAMP)
 
+# pip's hundreds of lines in a few, so that one sees that it goes on; its complaints are on stderr. Ends as pip did.
+FEW_WORDS = { n=0; while IFS= read -r line; do case "$$line" in \
+	Collecting*) n=$$((n + 1)); [ $$((n % 20)) -ne 0 ] || echo "  $$n packages found ...";; \
+	"Installing collected packages"*) echo "  all $$n found; pip installs them, which takes half a minute ...";; \
+	"pip failed"*) set -- $$line; exit $$3;; \
+	esac; done; }
+
 $(STAMP): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV): pip downloads and installs the engine and its tools. That takes a minute or two, once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	@echo "  pip is ready; now the packages ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[api,cockroachdb,embedded,grpc,nkeys,uvloop]' --group dev
+	@echo "  pip is ready; it looks for the packages ..."
+	@{ $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --constraint constraints.txt \
+		--editable '.[api,cockroachdb,embedded,grpc,nkeys,uvloop]' --group dev || echo "pip failed $$?"; } | $(FEW_WORDS)
 	@touch $(STAMP)
 	@echo "Set up: $(BIN)/saga is the command."
 
