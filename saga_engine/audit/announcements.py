@@ -9,8 +9,9 @@ from collections import defaultdict
 from typing import Final
 
 from saga_engine.audit.case import Case
-from saga_engine.audit.history import Carried, Published, Section
+from saga_engine.audit.history import Section
 from saga_engine.audit.invariant import Finding, Findings, SagaInvariant, invariant
+from saga_engine.audit.records.messages import Carried, Published
 
 
 @invariant("B2", Section.WIRE)

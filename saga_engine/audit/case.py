@@ -12,23 +12,12 @@ from typing import Final
 from uuid import UUID
 
 from saga_engine.audit.course import Course, course_of
-from saga_engine.audit.history import (
-    Balance,
-    ClientAnswered,
-    ClientCalled,
-    Delivered,
-    InboxRow,
-    InputDecided,
-    KeyRow,
-    LedgerRow,
-    LockHeld,
-    Published,
-    Remainder,
-    Section,
-    SnapshotRow,
-    StoredEvent,
-    StreamRow,
-)
+from saga_engine.audit.history import Section
+from saga_engine.audit.records.clients import ClientAnswered, ClientCalled
+from saga_engine.audit.records.messages import Delivered, Published
+from saga_engine.audit.records.participants import Balance, InboxRow, LedgerRow, LockHeld
+from saga_engine.audit.records.stored import InputDecided, KeyRow, SnapshotRow, StoredEvent, StreamRow
+from saga_engine.audit.records.surroundings import Remainder
 from saga_engine.codec import UnknownEventError, decode_event
 from saga_engine.core.events import Event
 from saga_engine.core.evolve import evolve

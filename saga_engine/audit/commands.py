@@ -13,8 +13,9 @@ from typing import Final
 from saga_engine.audit.case import Case
 from saga_engine.audit.course import Course, Dated, Track
 from saga_engine.audit.graph import behind, call_of, no_return_from
-from saga_engine.audit.history import Carried, Published, Section
+from saga_engine.audit.history import Section
 from saga_engine.audit.invariant import Finding, Findings, SagaInvariant, invariant
+from saga_engine.audit.records.messages import Carried, Published
 from saga_engine.core import events as e
 from saga_engine.core.events import Direction, Effect, Event, Verb
 from saga_engine.core.plan import Plan

@@ -11,7 +11,7 @@ from typing import cast
 import orjson
 
 from saga_engine.audit.case import KnownDefinition
-from saga_engine.audit.history import DefinitionRow
+from saga_engine.audit.records.stored import DefinitionRow
 from saga_engine.core.compiling import compile_plan
 from saga_engine.core.plan import Plan
 from saga_engine.definition.model import Json

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from saga_engine.audit.case import Case
-from saga_engine.audit.history import Section, StoredEvent
+from saga_engine.audit.history import Section
 from saga_engine.audit.inputs import InputError, decode_input
 from saga_engine.audit.invariant import Finding, Findings, SagaInvariant, invariant
+from saga_engine.audit.records.stored import StoredEvent
 from saga_engine.codec import encode_event
 from saga_engine.core import events as e
 from saga_engine.core.decider import Decided, decide

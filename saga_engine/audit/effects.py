@@ -12,8 +12,10 @@ from typing import Final
 from saga_engine.audit.case import Case, Surroundings
 from saga_engine.audit.course import Track
 from saga_engine.audit.graph import behind, call_of
-from saga_engine.audit.history import Carried, LedgerKind, LedgerRow, Section
+from saga_engine.audit.history import Section
 from saga_engine.audit.invariant import CommonInvariant, Finding, Findings, SagaInvariant, invariant
+from saga_engine.audit.records.messages import Carried
+from saga_engine.audit.records.participants import LedgerKind, LedgerRow
 from saga_engine.core import events as e
 from saga_engine.core.events import Direction, Verb
 from saga_engine.core.inputs import Outcome

@@ -11,30 +11,12 @@ from uuid import UUID
 from saga_engine.audit.case import SagaHistory, Surroundings
 from saga_engine.audit.check import History
 from saga_engine.audit.definitions import known_definition
-from saga_engine.audit.history import (
-    Balance,
-    ClientAnswered,
-    ClientCalled,
-    DefinitionRow,
-    Delivered,
-    Fault,
-    InboxRow,
-    InputDecided,
-    Kept,
-    KeyRow,
-    LedgerRow,
-    LockHeld,
-    Looked,
-    ProcessChanged,
-    Published,
-    Record,
-    Remainder,
-    Rest,
-    Section,
-    SnapshotRow,
-    StoredEvent,
-    StreamRow,
-)
+from saga_engine.audit.history import Kept, Looked, Record, Rest, Section
+from saga_engine.audit.records.clients import ClientAnswered, ClientCalled
+from saga_engine.audit.records.messages import Delivered, Published
+from saga_engine.audit.records.participants import Balance, InboxRow, LedgerRow, LockHeld
+from saga_engine.audit.records.stored import DefinitionRow, InputDecided, KeyRow, SnapshotRow, StoredEvent, StreamRow
+from saga_engine.audit.records.surroundings import Fault, ProcessChanged, Remainder
 
 
 class Grouper:

@@ -13,7 +13,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from saga_engine.audit.history import Carried, Delivered, InboxRow, Published
+from saga_engine.audit.records.messages import Carried, Delivered, Published
+from saga_engine.audit.records.participants import InboxRow
 from saga_engine.core.events import Effect
 from saga_engine.envelope import Message, parse_key
 from saga_engine.sql.schema import inbox

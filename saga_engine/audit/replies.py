@@ -12,8 +12,10 @@ from typing import Final
 from saga_engine.audit.case import Case
 from saga_engine.audit.course import Dated, Track
 from saga_engine.audit.graph import call_of
-from saga_engine.audit.history import Carried, InboxRow, Published, Section
+from saga_engine.audit.history import Section
 from saga_engine.audit.invariant import Finding, Findings, SagaInvariant, invariant
+from saga_engine.audit.records.messages import Carried, Published
+from saga_engine.audit.records.participants import InboxRow
 from saga_engine.core import events as e
 from saga_engine.core.events import Direction, Event, Verb
 from saga_engine.core.inputs import Outcome

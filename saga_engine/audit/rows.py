@@ -12,7 +12,8 @@ from uuid import UUID
 
 from saga_engine.audit.case import KnownDefinition, SagaHistory, Surroundings
 from saga_engine.audit.definitions import known_definition
-from saga_engine.audit.history import DefinitionRow, KeyRow, Record, Section, SnapshotRow, StoredEvent, StreamRow
+from saga_engine.audit.history import Record, Section
+from saga_engine.audit.records.stored import DefinitionRow, KeyRow, SnapshotRow, StoredEvent, StreamRow
 from saga_engine.envelope import StreamHead
 from saga_engine.errors import NotFoundError
 from saga_engine.ports.store import EventStore, StoredStream, StreamFilter

@@ -13,9 +13,10 @@ from uuid import UUID
 import orjson
 
 from saga_engine.audit.case import UNFOLDABLE, Case, Surroundings
-from saga_engine.audit.history import ClientAnswer, ClientCalled, ClientVerb, Section
+from saga_engine.audit.history import Section
 from saga_engine.audit.invariant import CommonInvariant, Finding, Findings, SagaInvariant, invariant
 from saga_engine.audit.legality import objection
+from saga_engine.audit.records.clients import ClientAnswer, ClientCalled, ClientVerb
 from saga_engine.codec import SNAPSHOT_FORMAT, UnknownEventError, decode_state
 from saga_engine.core.evolve import fold
 from saga_engine.core.state import SagaState

@@ -20,7 +20,8 @@ from typing import Final
 from uuid import UUID
 
 from saga_engine.audit.files import Writer
-from saga_engine.audit.history import ClientAnswer, ClientAnswered, ClientCalled, ClientVerb, Kept, Section
+from saga_engine.audit.history import Kept, Section
+from saga_engine.audit.records.clients import ClientAnswer, ClientAnswered, ClientCalled, ClientVerb
 from saga_engine.bootstrap.clients import broker_url, ring
 from saga_engine.bootstrap.clients import client as project_client
 from saga_engine.configuration import load

@@ -16,24 +16,11 @@ from sqlalchemy import Connection, MetaData, Table, select
 
 from saga_engine.adapters.sql.rows import head_of, select_heads
 from saga_engine.audit.files import Writer
-from saga_engine.audit.history import (
-    Balance,
-    DefinitionRow,
-    Kept,
-    KeyRow,
-    LedgerKind,
-    LedgerRow,
-    LockHeld,
-    Looked,
-    Record,
-    Remainder,
-    Rest,
-    Section,
-    SnapshotRow,
-    StoredEvent,
-    StreamRow,
-)
+from saga_engine.audit.history import Kept, Looked, Record, Rest, Section
 from saga_engine.audit.recording import inbox_rows
+from saga_engine.audit.records.participants import Balance, LedgerKind, LedgerRow, LockHeld
+from saga_engine.audit.records.stored import DefinitionRow, KeyRow, SnapshotRow, StoredEvent, StreamRow
+from saga_engine.audit.records.surroundings import Remainder
 from saga_engine.core.events import Direction
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.schema import definitions, events, keys, snapshots, streams

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from saga_engine.audit.history import Fault
+from saga_engine.audit.records.surroundings import Fault
 from tests.chaos.fleet import Fleet, Member
 from tests.chaos.processes import Report
 from tests.chaos.proxy import SOUND, Behaviour, Link

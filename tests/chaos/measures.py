@@ -14,7 +14,9 @@ from pathlib import Path
 from statistics import median
 from typing import Final, TypeAlias
 
-from saga_engine.audit.history import ClientAnswered, ClientCalled, Fault, Record
+from saga_engine.audit.history import Record
+from saga_engine.audit.records.clients import ClientAnswered, ClientCalled
+from saga_engine.audit.records.surroundings import Fault
 from tests.chaos.faults import Act
 from tests.chaos.fleet import CLIENT, ENGINE, Fleet
 from tests.chaos.processes import Process

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from saga_engine.adapters.embedded.child import die_with_parent
-from saga_engine.audit.history import ProcessChange, ProcessChanged, Record
+from saga_engine.audit.history import Record
+from saga_engine.audit.records.surroundings import ProcessChange, ProcessChanged
 
 END_TIMEOUT_S: Final = 30.0
 _POLL_S: Final = 0.02

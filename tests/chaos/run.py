@@ -17,7 +17,8 @@ from typing import Final
 import psycopg
 
 from saga_engine.audit.files import Writer, read
-from saga_engine.audit.history import Fault, Kept, ProcessChange, ProcessChanged, Record, Section
+from saga_engine.audit.history import Kept, Record, Section
+from saga_engine.audit.records.surroundings import Fault, ProcessChange, ProcessChanged
 from saga_engine.core.state import Status
 from tests.chaos.evidence import waiting_messages, write_evidence
 from tests.chaos.faults import Act, Faults, Pace

@@ -8,17 +8,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from saga_engine.audit.history import (
-    ClientAnswer,
-    ClientAnswered,
-    ClientCalled,
-    ClientVerb,
-    Fault,
-    LedgerKind,
-    LedgerRow,
-    Record,
-    StreamRow,
-)
+from saga_engine.audit.history import Record
+from saga_engine.audit.records.clients import ClientAnswer, ClientAnswered, ClientCalled, ClientVerb
+from saga_engine.audit.records.participants import LedgerKind, LedgerRow
+from saga_engine.audit.records.stored import StreamRow
+from saga_engine.audit.records.surroundings import Fault
 from saga_engine.core.events import Direction
 from saga_engine.envelope import StreamHead
 from tests.chaos.faults import NETWORK_FAULTS, Act

@@ -11,15 +11,10 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from saga_engine.audit.history import (
-    ClientAnswer,
-    ClientAnswered,
-    ClientCalled,
-    ClientVerb,
-    LedgerRow,
-    Record,
-    StreamRow,
-)
+from saga_engine.audit.history import Record
+from saga_engine.audit.records.clients import ClientAnswer, ClientAnswered, ClientCalled, ClientVerb
+from saga_engine.audit.records.participants import LedgerRow
+from saga_engine.audit.records.stored import StreamRow
 from saga_engine.core.state import Status
 from tests.chaos.faults import NETWORK_FAULTS, Act
 from tests.chaos.measures import PROGRESS_LIMIT_S, resources

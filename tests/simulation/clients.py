@@ -13,7 +13,7 @@ from random import Random
 from typing import Final
 from uuid import UUID
 
-from saga_engine.audit.history import ClientAnswer, ClientAnswered, ClientCalled, ClientVerb
+from saga_engine.audit.records.clients import ClientAnswer, ClientAnswered, ClientCalled, ClientVerb
 from saga_engine.clock import StoreClock
 from saga_engine.core.decider import Decided
 from saga_engine.core.events import Verb

@@ -14,7 +14,7 @@ from typing import Final
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
-from saga_engine.audit.history import LedgerKind, LedgerRow
+from saga_engine.audit.records.participants import LedgerKind, LedgerRow
 from saga_engine.core.events import Direction
 from saga_engine.definition.model import Call, Definition, Json
 from saga_engine.envelope import parse_key

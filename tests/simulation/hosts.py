@@ -11,7 +11,7 @@ from typing import Final, TypeAlias, TypeVar
 
 from sqlalchemy import Engine
 
-from saga_engine.audit.history import ProcessChange
+from saga_engine.audit.records.surroundings import ProcessChange
 from saga_engine.clock import StoreClock
 from saga_engine.errors import UnavailableError
 from saga_engine.orchestrator.service import Orchestrator

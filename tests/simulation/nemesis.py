@@ -11,7 +11,7 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
-from saga_engine.audit.history import ProcessChange
+from saga_engine.audit.records.surroundings import ProcessChange
 from saga_engine.core.inputs import Outcome
 from saga_engine.envelope import Message
 from saga_engine.participant.answers import Answer, reply_to

@@ -9,8 +9,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from saga_engine.audit import history
+from saga_engine.audit.history import Record
 from saga_engine.audit.recording import delivered, published
+from saga_engine.audit.records.messages import Carried, Published
+from saga_engine.audit.records.surroundings import Fault, ProcessChange, ProcessChanged
 from saga_engine.core.inputs import Outcome
 from saga_engine.envelope import Message
 
@@ -19,7 +21,7 @@ class Recorder:
     """The history so far, as `records`. `counts`: how often something happened that only a fault can bring about."""
 
     def __init__(self, now: Callable[[], int]) -> None:
-        self.records: list[history.Record] = []
+        self.records: list[Record] = []
         self.counts: Counter[str] = Counter()
         self.now = now
         self._order = 0
@@ -30,7 +32,7 @@ class Recorder:
         self._order += 1
         return self._order
 
-    def add(self, record: history.Record) -> None:
+    def add(self, record: Record) -> None:
         self.records.append(record)
 
     def published(self, message: Message, process: str, *, forged: bool = False) -> int:
@@ -42,7 +44,7 @@ class Recorder:
 
     def acknowledged(self, place: int, verdict: bool) -> None:
         record = self.records[place]
-        assert isinstance(record, history.Published)
+        assert isinstance(record, Published)
         self.records[place] = replace(record, acknowledged=verdict)
 
     def delivered(self, message: Message, deliveries: int, process: str) -> None:
@@ -50,15 +52,15 @@ class Recorder:
         self.records.append(delivered(message, deliveries, self.now(), process=process, order=self.tick()))
 
     def fault(self, kind: str, target: str, until: int | None = None, detail: str = "") -> None:
-        self.records.append(history.Fault(kind, target, self.now(), until, self.tick(), detail))
+        self.records.append(Fault(kind, target, self.now(), until, self.tick(), detail))
 
-    def process(self, name: str, role: str, change: history.ProcessChange) -> None:
-        self.records.append(history.ProcessChanged(name, role, change, self.now(), self.tick()))
+    def process(self, name: str, role: str, change: ProcessChange) -> None:
+        self.records.append(ProcessChanged(name, role, change, self.now(), self.tick()))
 
-    def _count(self, record: history.Published) -> None:
-        if record.carried is history.Carried.COMMAND and record.send > 1:
+    def _count(self, record: Published) -> None:
+        if record.carried is Carried.COMMAND and record.send > 1:
             self.counts["re-sends"] += 1
-        if record.carried is history.Carried.REPLY and record.code == "tombstone":
+        if record.carried is Carried.REPLY and record.code == "tombstone":
             self.counts["tombstones used"] += 1
-        if record.carried is history.Carried.REPLY and record.outcome is Outcome.FAILED:
+        if record.carried is Carried.REPLY and record.outcome is Outcome.FAILED:
             self.counts["failed replies"] += 1

@@ -8,7 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from saga_engine.audit import history
+from saga_engine.audit.history import Record
+from saga_engine.audit.records.clients import ClientAnswered, ClientCalled
+from saga_engine.audit.records.messages import Delivered, Published
+from saga_engine.audit.records.participants import LedgerRow
+from saga_engine.audit.records.stored import StoredEvent
+from saga_engine.audit.records.surroundings import Fault, ProcessChanged
 from saga_engine.testing.virtual_time import BEGIN
 from tests.simulation.run import Result
 
@@ -36,7 +41,7 @@ def timeline(result: Result) -> Sequence[str]:
     return [f"  {at:10.3f}  {text}"[:_WIDTH] for _, at, text in rows[-_LINES:]]
 
 
-def _rows(records: Sequence[history.Record], concerned: str) -> Iterator[tuple[int, float, str]]:
+def _rows(records: Sequence[Record], concerned: str) -> Iterator[tuple[int, float, str]]:
     for record in records:
         order, at, saga_id = (getattr(record, name, None) for name in ("order", "at", "saga_id"))
         if (
@@ -47,25 +52,25 @@ def _rows(records: Sequence[history.Record], concerned: str) -> Iterator[tuple[i
             yield order, (at - BEGIN) / 1_000_000, _told(record)
 
 
-def _told(record: history.Record) -> str:
+def _told(record: Record) -> str:
     match record:
-        case history.StoredEvent():
+        case StoredEvent():
             return f"stored     v{record.version} {record.type} {record.data}"
-        case history.Published():
+        case Published():
             told = {True: "", False: " (not acknowledged)", None: " (killed)"}[record.acknowledged]
             what = f"{record.carried} {_short(record.key)} attempt {record.attempt} send {record.send}"
             return f"published  {record.process}: {what} {record.outcome or record.name} {record.code}{told}"
-        case history.Delivered():
+        case Delivered():
             return f"delivered  {record.process}: {record.carried} {_short(record.message_id)} ({record.deliveries})"
-        case history.LedgerRow():
+        case LedgerRow():
             return f"effect     {record.participant}: {_short(record.key)} {record.kind}"
-        case history.Fault():
+        case Fault():
             return f"FAULT      {record.kind} {record.target}"
-        case history.ProcessChanged():
+        case ProcessChanged():
             return f"process    {record.process} {record.change}"
-        case history.ClientCalled():
+        case ClientCalled():
             return f"client     {record.call_id} {record.verb} {record.key}"
-        case history.ClientAnswered():
+        case ClientAnswered():
             return f"client     {record.call_id} {record.answer}"
         case _:
             return type(record).__name__.lower()

@@ -15,7 +15,8 @@ from typing import Final, TypeAlias
 
 from saga_engine.audit.check import check
 from saga_engine.audit.grouping import group
-from saga_engine.audit.history import Kept, Record, Remainder, Rest, Section
+from saga_engine.audit.history import Kept, Record, Rest, Section
+from saga_engine.audit.records.surroundings import Remainder
 from saga_engine.testing.virtual_time import VirtualLoop
 from tests.simulation.attempts import spent_by_trouble
 from tests.simulation.clients import Errands, client_host, errands

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from saga_engine.audit.history import (
-    Carried,
-    Record,
-)
+from saga_engine.audit.history import Record
+from saga_engine.audit.records.messages import Carried
 from saga_engine.core import events as e
 from tests.unit.audit.planting import (
     CANCEL,

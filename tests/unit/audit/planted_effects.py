@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from saga_engine.audit.history import (
-    Balance,
-    LedgerKind,
-    LockHeld,
-    Record,
-)
+from saga_engine.audit.history import Record
+from saga_engine.audit.records.participants import Balance, LedgerKind, LockHeld
 from saga_engine.core import events as e
 from saga_engine.core.inputs import Outcome
 from tests.unit.audit.planting import (

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from saga_engine.audit.history import (
-    Remainder,
-)
+from saga_engine.audit.records.surroundings import Remainder
 from saga_engine.core import events as e
 from tests.unit.audit.planting import (
     COMPLETED,

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from saga_engine.audit.history import (
-    InboxRow,
-    Record,
-)
+from saga_engine.audit.history import Record
+from saga_engine.audit.records.participants import InboxRow
 from saga_engine.core.events import Effect
 from saga_engine.core.inputs import Outcome
 from tests.unit.audit.planting import (

@@ -7,19 +7,10 @@ from typing import Final
 from uuid import UUID
 
 from saga_engine.audit.check import History
-from saga_engine.audit.history import (
-    ClientAnswer,
-    ClientAnswered,
-    ClientCalled,
-    ClientVerb,
-    InputDecided,
-    KeyRow,
-    Record,
-    Section,
-    SnapshotRow,
-    StreamRow,
-)
+from saga_engine.audit.history import Record, Section
 from saga_engine.audit.inputs import encode_input
+from saga_engine.audit.records.clients import ClientAnswer, ClientAnswered, ClientCalled, ClientVerb
+from saga_engine.audit.records.stored import InputDecided, KeyRow, SnapshotRow, StreamRow
 from saga_engine.codec import encode_state
 from saga_engine.core import events as e
 from saga_engine.core.events import Verb

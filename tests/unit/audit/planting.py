@@ -14,20 +14,10 @@ from uuid import UUID
 from saga_engine.audit.case import SagaHistory
 from saga_engine.audit.check import History
 from saga_engine.audit.grouping import group
-from saga_engine.audit.history import (
-    Carried,
-    DefinitionRow,
-    KeyRow,
-    LedgerKind,
-    LedgerRow,
-    Looked,
-    Published,
-    Record,
-    Rest,
-    Section,
-    StoredEvent,
-    StreamRow,
-)
+from saga_engine.audit.history import Looked, Record, Rest, Section
+from saga_engine.audit.records.messages import Carried, Published
+from saga_engine.audit.records.participants import LedgerKind, LedgerRow
+from saga_engine.audit.records.stored import DefinitionRow, KeyRow, StoredEvent, StreamRow
 from saga_engine.codec import encode_event
 from saga_engine.core import events as e
 from saga_engine.core.events import Direction, Event

@@ -16,18 +16,11 @@ from saga_engine.adapters.sql.store import SqlEventStore
 from saga_engine.audit.case import SagaHistory
 from saga_engine.audit.check import History
 from saga_engine.audit.grouping import group
-from saga_engine.audit.history import (
-    InputDecided,
-    LedgerKind,
-    LedgerRow,
-    Looked,
-    Record,
-    Rest,
-    Section,
-    StoredEvent,
-)
+from saga_engine.audit.history import Looked, Record, Rest, Section
 from saga_engine.audit.inputs import encode_input
 from saga_engine.audit.recording import inbox_rows, published
+from saga_engine.audit.records.participants import LedgerKind, LedgerRow
+from saga_engine.audit.records.stored import InputDecided, StoredEvent
 from saga_engine.audit.rows import stored_records
 from saga_engine.core.decider import Decision, decide
 from saga_engine.core.events import Direction

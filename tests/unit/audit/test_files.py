@@ -10,18 +10,11 @@ from uuid import UUID
 import pytest
 
 from saga_engine.audit.files import HistoryError, Writer, decode, encode, merge, read
-from saga_engine.audit.history import (
-    Carried,
-    Fault,
-    Kept,
-    LedgerKind,
-    LedgerRow,
-    Published,
-    Record,
-    Section,
-    StoredEvent,
-    StreamRow,
-)
+from saga_engine.audit.history import Kept, Record, Section
+from saga_engine.audit.records.messages import Carried, Published
+from saga_engine.audit.records.participants import LedgerKind, LedgerRow
+from saga_engine.audit.records.stored import StoredEvent, StreamRow
+from saga_engine.audit.records.surroundings import Fault
 from saga_engine.core.events import Direction, Effect
 from saga_engine.core.inputs import Outcome
 from saga_engine.envelope import StreamHead

@@ -11,7 +11,8 @@ import pytest
 
 from saga_engine.audit.check import Judge, check
 from saga_engine.audit.grouping import group
-from saga_engine.audit.history import Record, StoredEvent, StreamRow
+from saga_engine.audit.history import Record
+from saga_engine.audit.records.stored import StoredEvent, StreamRow
 from saga_engine.core.events import Event
 from tests.unit.audit.planting import (
     COMPENSATED,

@@ -8,8 +8,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import insert
 
-from saga_engine.audit.history import Carried, InboxRow
 from saga_engine.audit.recording import delivered, inbox_rows, published
+from saga_engine.audit.records.messages import Carried
+from saga_engine.audit.records.participants import InboxRow
 from saga_engine.core.events import Direction, Effect
 from saga_engine.core.inputs import Outcome
 from saga_engine.envelope import Address, Command, DomainEvent, Message, Reply
