@@ -12,6 +12,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
 from sqlalchemy import Engine
 
 from saga_engine.adapters.memory.broker import MemoryBroker
@@ -75,6 +76,7 @@ class Town:
         self.published: list[Message] = []
         self.seen: list[tuple[str, str | None, int]] = []
         self.declines = False
+        self.deaf = 0
         definition = loaded(ORDER)
         self.client = Client(
             self.store,
@@ -88,7 +90,7 @@ class Town:
     @asynccontextmanager
     async def orchestrating(self, tracing: Tracing | None) -> AsyncIterator[None]:
         tokens = Tokens({"k": b"secret"})
-        transport = _Heard(self.broker, self.published)
+        transport = _Heard(self.broker, self.published, deaf=self.deaf)
         orchestrator = Orchestrator("one", self.store, transport, tokens, self.clock, inline, tracing=tracing)
         task = asyncio.create_task(orchestrator.run())
         try:
@@ -150,15 +152,18 @@ class Town:
 
 
 class _Heard(MemoryTransport):
-    """Remembers what it was given to publish."""
+    """Remembers what it was given to publish. The first `deaf` acknowledgements do not reach it."""
 
-    def __init__(self, broker: MemoryBroker, heard: list[Message]) -> None:
+    def __init__(self, broker: MemoryBroker, heard: list[Message], deaf: int = 0) -> None:
         super().__init__(broker)
         self._heard = heard
+        self._deaf = deaf
 
     async def publish(self, messages: Sequence[Message]) -> Sequence[bool]:
         self._heard += messages
-        return await super().publish(messages)
+        acknowledged = await super().publish(messages)
+        unheard, self._deaf = min(self._deaf, len(messages)), max(0, self._deaf - len(messages))
+        return [*([False] * unheard), *acknowledged[unheard:]]
 
 
 @pytest.fixture
@@ -172,6 +177,10 @@ def tree(spans: Sequence[ReadableSpan]) -> dict[str, str]:
     """The name of each span's parent, by the span's name."""
     names = {span.context.span_id: span.name for span in spans}
     return {span.name: names.get(span.parent.span_id, "the caller") if span.parent else "none" for span in spans}
+
+
+def _began(span: ReadableSpan) -> int:
+    return span.start_time or 0
 
 
 def attribute(span: ReadableSpan, name: str) -> object:
@@ -283,6 +292,22 @@ def test_a_compensation_hangs_on_the_same_trace_and_says_what_came_of_each_comma
         assert results["process bank.pay"] == "rejected"
         assert results["process hotel.cancel"] == "succeeded"
         assert tree(exported.spans)["send hotel.cancel"] == f"start {town.saga}"
+
+    run(whole())
+
+
+def test_a_send_that_the_broker_has_not_acknowledged_is_a_fault_in_its_span_alone(database: Engine) -> None:
+    async def whole() -> None:
+        exported = Exported()
+        town = Town(exported.tracing)
+        town.deaf = 1
+        started = town.start(CALLER)
+        async with town.working(database, exported.tracing), town.orchestrating(exported.tracing):
+            await town.until(started, Status.COMPLETED)
+
+        faults = {span.name for span in exported.spans if span.status.status_code is StatusCode.ERROR}
+        first = min((span for span in exported.spans if span.name.startswith("send")), key=_began)
+        assert (faults, first.status.status_code) == ({"send hotel.book"}, StatusCode.ERROR)
 
     run(whole())
 
