@@ -19,7 +19,15 @@ from tests.databases import (
     postgres_server,
 )
 
-pytest.register_assert_rewrite("saga_engine.testing.store_contract", "saga_engine.testing.transport_contract")
+pytest.register_assert_rewrite(
+    "saga_engine.testing.dead_letters_contract",
+    "saga_engine.testing.store_contract",
+    "saga_engine.testing.store_keeping_contract",
+    "saga_engine.testing.store_reading_contract",
+    "saga_engine.testing.transport_contract",
+    "saga_engine.testing.transport_delivery_contract",
+    "saga_engine.testing.transport_publishing_contract",
+)
 
 
 @pytest.fixture(scope="session")
