@@ -14,6 +14,8 @@ from saga_engine.sql.schema import Id
 def upgrade() -> None:
     """Create what is not there yet, a statement at a time: safe to run again after it was cut short."""
     _create_streams()
+    _create_events()
+    _create_keys()
     _create_definitions()
     _create_caches_and_leases()
 
@@ -38,6 +40,11 @@ def _create_streams() -> None:
         sqlite_with_rowid=False,
         if_not_exists=True,
     )
+    _index_streams()
+
+
+def _index_streams() -> None:
+    """The indexes: for what is due in a partition, and for the lists by status and by saga."""
     pending = text("next_due IS NOT NULL")
     # CockroachDB's dialect compiles what is said to PostgreSQL's.
     op.create_index(
@@ -50,6 +57,9 @@ def _create_streams() -> None:
     )
     op.create_index("saga_streams_status", "saga_streams", ["status", "stream_id"], if_not_exists=True)
     op.create_index("saga_streams_saga", "saga_streams", ["saga", "stream_id"], if_not_exists=True)
+
+
+def _create_events() -> None:
     op.create_table(
         "saga_events",
         Column("stream_id", Id, nullable=False),
@@ -62,6 +72,9 @@ def _create_streams() -> None:
         sqlite_with_rowid=False,
         if_not_exists=True,
     )
+
+
+def _create_keys() -> None:
     op.create_table(
         "saga_keys",
         Column("key", Text, nullable=False),
