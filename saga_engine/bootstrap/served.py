@@ -6,18 +6,20 @@ Owns what counts as served. Asks no worker: `saga doctor` knows who lives.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
 from saga_engine.bootstrap.definitions import DefinitionFile
 from saga_engine.definition.asked import commands_of, meant_command
-from saga_engine.definition.catalogue import ParticipantCatalogue, load_catalogue
+from saga_engine.definition.catalogue import CommandEntry, ParticipantCatalogue, load_catalogue
 from saga_engine.definition.loader import Loaded
 from saga_engine.definition.model import Call, Definition
 from saga_engine.definition.problems import Finding, Problem
 from saga_engine.errors import UsageError
 from saga_engine.handlers import load_participants
+from saga_engine.participant.catalogue import catalogue_of
 from saga_engine.participant.registry import MergedParticipant, merge
 from saga_engine.project import CATALOGUE, DEFINITIONS
 
@@ -33,39 +35,47 @@ def commands_served(here: Mapping[str, MergedParticipant], elsewhere: Set[str]) 
     return own | {command for command in elsewhere if command.partition(".")[0] not in here}
 
 
-def project_commands(root: Path) -> Set[str]:
-    """What the project's handlers serve, and what its catalogue says of workers elsewhere.
+def project_catalogue(root: Path) -> ParticipantCatalogue:
+    """What the project's handlers serve and take, and what its catalogue says of workers elsewhere.
 
     Raises `UsageError` for handlers that do not import and for a catalogue that is not of its form.
     """
-    return commands_served(merge(load_participants(root)), catalogued(root))
+    exported = catalogue_of(merge(load_participants(root)).values(), lenient=True)
+    return _with_others(exported, _known(root / DEFINITIONS / CATALOGUE))
 
 
 def catalogued(root: Path) -> Set[str]:
     """The commands that the project's catalogue names, if there is one. Raises `UsageError` for one of another form."""
-    path = root / DEFINITIONS / CATALOGUE
-    return frozenset(load_catalogue(path).commands) if path.is_file() else frozenset()
+    return _known(root / DEFINITIONS / CATALOGUE).keys()
 
 
 def with_those_elsewhere(exported: ParticipantCatalogue, path: Path) -> ParticipantCatalogue:
     """What the handlers say, with what the catalogue at `path` says of participants that are not among them."""
     try:
-        known = load_catalogue(path).commands if path.is_file() else {}
+        return _with_others(exported, _known(path))
     except UsageError:
         # A file that nobody can read is what an export is to replace.
         return exported
+
+
+def _known(path: Path) -> Mapping[str, CommandEntry]:
+    return load_catalogue(path).commands if path.is_file() else {}
+
+
+def _with_others(exported: ParticipantCatalogue, known: Mapping[str, CommandEntry]) -> ParticipantCatalogue:
     here = exported.participants()
     elsewhere = {name: entry for name, entry in known.items() if name.partition(".")[0] not in here}
     return ParticipantCatalogue({**exported.commands, **elsewhere})
 
 
-def unserved(loaded: Loaded, served: Set[str], called: Set[str]) -> Sequence[Problem]:
-    """A warning for each place where a definition asks for a command that nobody is known to serve.
+def unserved(loaded: Loaded, served: Set[str], called: Set[str]) -> Loaded:
+    """With a warning for each place where the definition asks for a command that nobody is known to serve.
 
-    `called`: what the project's definitions ask for, of which none is suggested instead.
+    It takes the place of what was said by a catalogue, which may be older than the handlers. `called`: what the
+    project's definitions ask for, of which none is suggested instead.
     """
-    said = {(one.line, one.column) for one in loaded.warnings if one.code == _CODE}
-    return [one for one in _all_unserved(loaded, served, called) if (one.line, one.column) not in said]
+    others = (one for one in loaded.warnings if one.code != _CODE)
+    return replace(loaded, warnings=tuple(sorted({*others, *_all_unserved(loaded, served, called)})))
 
 
 def tell_unserved(files: Sequence[DefinitionFile], served: Set[str]) -> None:

@@ -17,21 +17,21 @@ from saga_engine.participant.signature import Handler
 JsonObject: TypeAlias = Mapping[str, Json]
 
 
-def catalogue_of(participants: Iterable[MergedParticipant]) -> ParticipantCatalogue:
+def catalogue_of(participants: Iterable[MergedParticipant], *, lenient: bool = False) -> ParticipantCatalogue:
     """Every command with the JSON Schemas of its payload and result, as its handler's annotations declare them.
 
-    Raises UsageError, with the handler's place, for a type that has no JSON Schema.
+    Raises UsageError, with the handler's place, for a type that has no JSON Schema; `lenient`: that command is untyped.
     """
     return ParticipantCatalogue(
         {
-            f"{participant.name}.{command}": _entry(participant.name, handler)
+            f"{participant.name}.{command}": _entry(participant.name, handler, lenient=lenient)
             for participant in participants
             for command, handler in participant.handlers.items()
         }
     )
 
 
-def _entry(participant: str, handler: Handler) -> CommandEntry:
+def _entry(participant: str, handler: Handler, *, lenient: bool) -> CommandEntry:
     try:
         return CommandEntry(
             input=_schema(handler.input, "validation"),
@@ -39,6 +39,8 @@ def _entry(participant: str, handler: Handler) -> CommandEntry:
             fenced=handler.fenced,
         )
     except PydanticUserError as error:
+        if lenient:
+            return CommandEntry(fenced=handler.fenced)
         what = f"{participant}.{handler.command} takes or gives a type without a JSON Schema"
         raise UsageError(f"{handler.place}: {what}: {str(error).splitlines()[0]}") from error
 

@@ -93,7 +93,7 @@ def test_a_running_project_is_well_and_the_text_says_so(shop: Project) -> None:
     assert done.returncode == 0, done.stdout
     assert "0 errors, 0 warnings, 0 skipped" in done.stderr, done.stdout
     _project, well = done.stdout.splitlines()
-    assert well.startswith("ok      configuration, versions ")
+    assert re.match(r"ok      \d+ checks: configuration, versions ", well)
     for looked_at in ("workers 3", "orchestrators", "streams 4"):
         assert looked_at in well.split("  (")[0].split(", "), well
     every = shop.saga("doctor", "--all").stdout

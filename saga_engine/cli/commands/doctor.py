@@ -11,6 +11,7 @@ import click
 
 from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.output import Format, Styled, output_option, write, write_json, write_rows
+from saga_engine.plural import several
 
 if TYPE_CHECKING:
     from saga_engine.doctor.finding import Finding
@@ -71,11 +72,12 @@ def _print(findings: Sequence[Finding]) -> None:
                 write(["         ", Styled("next  ", dim=True), one.next])
 
 
-def _print_well(checks: Mapping[str, int]) -> None:
+def _print_well(checks: Counter[str]) -> None:
     """One line for all that is well: what was looked at, and at how many of it."""
     named = ", ".join(check if number == 1 else f"{check} {number}" for check, number in checks.items())
     if checks:
-        write([Styled(f"{'ok':<8}", _COLOURS["ok"]), named, Styled("  (each: saga doctor --all)", dim=True)])
+        told = f"{several(checks.total(), 'check')}: {named}"
+        write([Styled(f"{'ok':<8}", _COLOURS["ok"]), told, Styled("  (each: saga doctor --all)", dim=True)])
 
 
 def _json(one: Finding) -> Mapping[str, str]:

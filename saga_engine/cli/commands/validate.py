@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.command("validate")
 @click.argument("files", nargs=-1, metavar="[FILE]...")
-@click.option("--strict", is_flag=True, help="Check commands against the handlers too; exit with 1 on any warning.")
+@click.option("--strict", is_flag=True, help="Check against the handlers too; exit with 1 on any warning.")
 @output_option
 @pass_frame
 def validate(frame: Frame, files: tuple[str, ...], strict: bool, output: Format) -> None:
@@ -33,12 +34,12 @@ def validate(frame: Frame, files: tuple[str, ...], strict: bool, output: Format)
 
     Without FILE, all definitions of the project are checked; `-` reads one from stdin. Exit code 2 if one is wrong.
 
-    With --strict the handlers are imported, and a command of the project's definitions that none of them serves is a
-    warning, unless the catalogue names it as another project's.
+    With --strict the handlers are imported, and the project's definitions are checked by what these take and give: a
+    misspelt key of a payload and a command that none of them serves are warnings, unless the catalogue names the
+    command as another project's.
     """
-    results: Mapping[str, Loaded | Problems] = {name: _named(frame, name) for name in files or _all_definitions(frame)}
-    if strict:
-        results = _against_handlers(results, frame.root())
+    named = files or _all_definitions(frame)
+    results = _against_handlers(frame, named) if strict else {name: _named(frame, name) for name in named}
     if output is Format.TEXT:
         for name, result in results.items():
             for line in _lines(name, result, strict):
@@ -51,22 +52,27 @@ def validate(frame: Frame, files: tuple[str, ...], strict: bool, output: Format)
         click.get_current_context().exit(1)
 
 
-def _against_handlers(results: Mapping[str, Loaded | Problems], root: Path) -> Mapping[str, Loaded | Problems]:
-    """The same, with a warning for each command of the project's own definitions that nobody is known to serve."""
-    from saga_engine.bootstrap.served import project_commands, unserved
+def _against_handlers(frame: Frame, names: Sequence[str]) -> Mapping[str, Loaded | Problems]:
+    """The project's own definitions checked by what its handlers take and give, with what none of them serves."""
+    from saga_engine.bootstrap.served import project_catalogue, unserved
     from saga_engine.definition.asked import commands_of
+    from saga_engine.definition.loader import load_file
 
-    served, own = project_commands(root), {path.resolve() for path in definition_files(root)}
-    unnamed = own - {Path(name).resolve() for name in results}
-    known = [*results.values(), *(_check(str(path)) for path in unnamed)]
-    called = frozenset[str]().union(*(commands_of(one.definition) for one in known if not isinstance(one, Problems)))
+    root = frame.root()
+    catalogue = project_catalogue(root)
+    own = {path.resolve(): load_file(os.path.relpath(path), participants=catalogue) for path in definition_files(root)}
+    called = frozenset[str]().union(
+        *(commands_of(one.definition) for one in own.values() if not isinstance(one, Problems))
+    )
+    served = catalogue.commands.keys()
 
-    def checked(name: str, result: Loaded | Problems) -> Loaded | Problems:
-        if isinstance(result, Problems) or Path(name).resolve() not in own:
-            return result
-        return replace(result, warnings=tuple(sorted({*result.warnings, *unserved(result, served, called)})))
+    def checked(name: str) -> Loaded | Problems:
+        result = own.get(Path(name).resolve())
+        if result is None:
+            return _named(frame, name)
+        return result if isinstance(result, Problems) else unserved(result, served, called)
 
-    return {name: checked(name, result) for name, result in results.items()}
+    return {name: checked(name) for name in names}
 
 
 def _all_definitions(frame: Frame) -> list[str]:

@@ -86,6 +86,22 @@ def test_an_exported_catalogue_lets_validate_and_start_find_a_misspelt_path(hote
         assert "rom" in refused.out + refused.err
 
 
+def test_strictly_a_definition_is_checked_by_what_the_handlers_take_and_give_without_an_export(
+    hotel: Path, saga: Saga
+) -> None:
+    assert saga("validate").code == 0
+    refused = saga("validate", "--strict")
+    assert refused.code == 2
+    assert 'has no field "rom"; expected one of room; did you mean "room"?' in refused.out
+    text = (hotel / "definitions" / "stay.yaml").read_text(encoding="utf-8").replace(".rom", ".room")
+    (hotel / "definitions" / "stay.yaml").write_text(text, encoding="utf-8")
+    assert saga("validate", "--strict").code == 0
+    (hotel / "definitions" / "stay.yaml").write_text(text.replace("{id:", "{ide:", 1), encoding="utf-8")
+    misspelt = saga("validate", "--strict")
+    assert misspelt.code == 1
+    assert 'W304 hotel.reserve takes no "ide"; expected one of id; did you mean "id"? (warning)' in misspelt.out
+
+
 STRAY = """
 saga: stay
 version: 1
@@ -95,7 +111,6 @@ steps:
 
 
 def test_strictly_a_command_that_no_handler_serves_is_a_warning_with_its_place(hotel: Path, saga: Saga) -> None:
-    assert saga("validate", "--strict").code == 0
     (hotel / "definitions" / "stay.yaml").write_text(STRAY, encoding="utf-8")
     assert saga("validate").code == 0
     done = saga("validate", "--strict")

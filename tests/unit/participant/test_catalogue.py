@@ -51,3 +51,4 @@ def test_a_type_without_a_schema_is_named_with_its_handlers_place() -> None:
 
     with pytest.raises(UsageError, match=r"test_catalogue\.py:\d+: .*payment\.debit.*JSON Schema"):
         catalogue_of(merge([payment]).values())
+    assert catalogue_of(merge([payment]).values(), lenient=True).get("payment", "debit") == CommandEntry()
