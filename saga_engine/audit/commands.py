@@ -248,7 +248,7 @@ def backward_in_order(case: Case) -> Findings:
     if plan is None:
         return
     for track in course.tracks.values():
-        after = behind(plan.nodes, track.step)
+        after = behind(plan, track.step)
         for dated in track.compensations:
             for other in course.tracks.values():
                 if other.step in after and not _is_settled(plan, other, dated.version):

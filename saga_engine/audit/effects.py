@@ -101,7 +101,7 @@ def undone_in_reverse(case: Case) -> Findings:
     ordered = Section.ORDER in case.around.sections
     undone = _rows(case, LedgerKind.COMPENSATION)
     for place, rows in undone.items():
-        after = behind(case.plan.nodes, rows[0].step)
+        after = behind(case.plan, rows[0].step)
         for other, later in undone.items():
             track = case.course.tracks.get(other)
             # One that was given up is not waited for, and may still be done.

@@ -5,10 +5,8 @@ Owns these readings of a plan. Knows no state.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from saga_engine.audit.course import Course, Track
-from saga_engine.core.plan import Node, Plan
+from saga_engine.core.plan import Plan
 from saga_engine.definition.model import Call, Kind
 
 FINAL_KINDS = (Kind.PIVOT, Kind.RETRIABLE)
@@ -20,16 +18,9 @@ def call_of(plan: Plan, track: Track) -> Call | None:
     return None if node is None else node.call
 
 
-def behind(nodes: Mapping[str, Node], place: str) -> frozenset[str]:
-    """All steps that depend on one, through others too."""
-    found: set[str] = set()
-    stack = list(nodes[place].dependents) if place in nodes else []
-    while stack:
-        name = stack.pop()
-        if name not in found:
-            found.add(name)
-            stack.extend(nodes[name].dependents)
-    return frozenset(found)
+def behind(plan: Plan, place: str) -> frozenset[str]:
+    """All steps that depend on one, through others too; none on a step that the definition does not have."""
+    return plan.behind(place) if place in plan.nodes else frozenset()
 
 
 def no_return_from(plan: Plan, course: Course) -> int | None:

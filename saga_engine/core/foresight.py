@@ -111,22 +111,10 @@ def _cannot_fail(plan: Plan, state: SagaState, step: str) -> str | None:
         return None if fails else f"{step} cannot fail: its wait has no time limit that fails it"
     if node.call is None:
         return f"{step} cannot fail: it only lets time pass"
-    if must_succeed(plan, state, node) or (node.call.kind is Kind.READ_ONLY and _behind_gate(plan, step)):
+    behind_gate = not plan.before(step).isdisjoint(plan.gates)
+    if must_succeed(plan, state, node) or (node.call.kind is Kind.READ_ONLY and behind_gate):
         return f"{step} cannot fail: past the point of no return it is tried without bound"
     return None
-
-
-def _behind_gate(plan: Plan, step: str) -> bool:
-    """Whether the point of no return comes before this step."""
-    stack, seen = list(plan.nodes[step].needs), {step}
-    while stack:
-        place = stack.pop()
-        if place in plan.gates:
-            return True
-        if place not in seen:
-            seen.add(place)
-            stack.extend(plan.nodes[place].needs)
-    return False
 
 
 class _Course:

@@ -5,7 +5,7 @@ Owns order: what is needed before what, and where the point of no return is. Dec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -65,6 +65,14 @@ class Plan:
         node = self.nodes.get(place)
         return self.nodes[split(place)[0]] if node is None else node
 
+    def before(self, place: str) -> frozenset[str]:
+        """All steps that one needs, through others too."""
+        return _reached(place, lambda name: self.nodes[name].needs)
+
+    def behind(self, place: str) -> frozenset[str]:
+        """All steps that depend on one, through others too."""
+        return _reached(place, lambda name: self.nodes[name].dependents)
+
     def past_no_return(self, state: SagaState) -> bool:
         """Whether the pivot or a first retriable step was issued, and the pivot not rejected since."""
         for place in self.gates:
@@ -112,6 +120,17 @@ class Plan:
 def compensation_of(node: Node) -> Compensation | None:
     """The compensation of a step, or None where there is nothing to undo."""
     return node.call.compensation if node.call is not None else None
+
+
+def _reached(place: str, following: Callable[[str], Iterable[str]]) -> frozenset[str]:
+    found: set[str] = set()
+    stack = list(following(place))
+    while stack:
+        name = stack.pop()
+        if name not in found:
+            found.add(name)
+            stack.extend(following(name))
+    return frozenset(found)
 
 
 def _was_issued(state: SagaState, place: str, step: StepState) -> bool:

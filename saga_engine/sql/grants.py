@@ -114,15 +114,7 @@ def projections() -> SqlRole:
 def projection(name: str, *, alone: bool) -> SqlRole:
     """The same role in one projection's database. `alone`: that is the projection's only, and so are its tables."""
     versions = version_table(name)
-    own: Sequence[str] = (
-        f"GRANT {_WRITES} ON {checkpoints.name} TO {PROJECTIONS}",
-        f"GRANT SELECT ON {versions} TO {PROJECTIONS}",
-    )
-    if alone:
-        own = (
-            f"GRANT {_WRITES} ON ALL TABLES IN SCHEMA public TO {PROJECTIONS}",
-            f"REVOKE INSERT, UPDATE, DELETE ON {versions}, saga_migration_lock FROM {PROJECTIONS}",
-        )
+    own = _writing(PROJECTIONS, checkpoints.name, versions, alone=alone)
     return SqlRole(PROJECTIONS, f"keeps the projection {name}", name, (usage(PROJECTIONS), *own))
 
 
@@ -160,16 +152,18 @@ def http_api_reading(branch: str, *, with_inbox: bool) -> SqlRole:
 def worker(participant: str, *, alone: bool) -> SqlRole:
     """Executes one participant's commands. `alone`: the database is that participant's only, and so are its tables."""
     name, versions = worker_name(participant), version_table(participant)
-    own: Sequence[str] = (
-        f"GRANT {_WRITES} ON {inbox.name}, {inbox_tries.name} TO {name}",
-        f"GRANT SELECT ON {versions} TO {name}",
-    )
-    if alone:
-        own = (
-            f"GRANT {_WRITES} ON ALL TABLES IN SCHEMA public TO {name}",
-            f"REVOKE INSERT, UPDATE, DELETE ON {versions}, saga_migration_lock FROM {name}",
-        )
+    own = _writing(name, f"{inbox.name}, {inbox_tries.name}", versions, alone=alone)
     return SqlRole(name, f"runs `saga run --worker {participant}`", participant, (usage(name), *own))
+
+
+def _writing(role: str, tables: str, versions: str, *, alone: bool) -> Sequence[str]:
+    """What a role writes in a database: these tables of ours; `alone` there, all but which revisions were applied."""
+    if alone:
+        return (
+            f"GRANT {_WRITES} ON ALL TABLES IN SCHEMA public TO {role}",
+            f"REVOKE INSERT, UPDATE, DELETE ON {versions}, saga_migration_lock FROM {role}",
+        )
+    return (f"GRANT {_WRITES} ON {tables} TO {role}", f"GRANT SELECT ON {versions} TO {role}")
 
 
 def usage(name: str) -> str:

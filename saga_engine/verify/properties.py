@@ -31,7 +31,7 @@ class Properties:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._nodes = scene.plan.nodes
-        self._behind = {place: _behind(scene.plan.nodes, place) for place in scene.plan.nodes}
+        self._behind = {place: scene.plan.behind(place) for place in scene.plan.nodes}
 
     def _node(self, place: str) -> Node:
         return self._nodes[self._scene.split(place)[0]]
@@ -201,14 +201,3 @@ def _closes(event: Event, nodes: Mapping[str, Node]) -> Iterator[str]:
 def _is_deadline(event: e.StepSkipped | e.ItemsFixed | e.TimerSet, nodes: Mapping[str, Node]) -> bool:
     """A timer of a command: the deadline of its last send."""
     return isinstance(event, e.TimerSet) and nodes[event.step].call is not None
-
-
-def _behind(nodes: Mapping[str, Node], place: str) -> frozenset[str]:
-    found: set[str] = set()
-    stack = list(nodes[place].dependents)
-    while stack:
-        name = stack.pop()
-        if name not in found:
-            found.add(name)
-            stack.extend(nodes[name].dependents)
-    return frozenset(found)

@@ -6,9 +6,6 @@ those of all others, so one order stands for all (Godefroid, "Partial-Order Meth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from saga_engine.core.plan import Node
 from saga_engine.core.state import CompensationStatus, Phase, SagaState, StepState
 from saga_engine.verify.world import Scene, World
 
@@ -18,7 +15,7 @@ class Reduction:
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        self._before = {place: _before(scene.plan.nodes, place) for place in scene.plan.nodes}
+        self._before = {place: scene.plan.before(place) for place in scene.plan.nodes}
 
     def lone(self, world: World) -> str | None:
         """A step that is being undone, and nothing else will follow from that."""
@@ -46,14 +43,3 @@ def _has_moves(saga: SagaState, step: StepState) -> bool:
     if saga.suspended:
         return step.undo is CompensationStatus.ISSUED
     return not step.status.in_flight and (step.waits or step.needs_operator)
-
-
-def _before(nodes: Mapping[str, Node], place: str) -> frozenset[str]:
-    found: set[str] = set()
-    stack = list(nodes[place].needs)
-    while stack:
-        name = stack.pop()
-        if name not in found:
-            found.add(name)
-            stack.extend(nodes[name].needs)
-    return frozenset(found)
