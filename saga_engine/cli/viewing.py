@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import UUID
 
-from saga_engine.errors import SagaEngineError
+from saga_engine.errors import NotFoundError, SagaEngineError
+from saga_engine.ports.store import StreamFilter
 
 if TYPE_CHECKING:
     from saga_engine.orchestrator.client import Client, SagaView
@@ -14,10 +16,10 @@ def view_of(client: Client, id_or_key: str, saga: str | None = None) -> SagaView
     """The saga of that id, or the newest one of that key.
 
     Raises:
-        NotFoundError, UsageError: as `Client.find`.
+        NotFoundError, UsageError: as `Client.find`; for what is the name of sagas, with the command that lists them.
         SagaEngineError: its rows are damaged, or of a newer release.
     """
-    saga_id = client.find(id_or_key, saga)
+    saga_id = _found(client, id_or_key, saga)
     version: object = client.status(saga_id).version
     if not isinstance(version, int):
         # SQLite keeps a word where a number belongs, and nothing could be compared with it.
@@ -26,3 +28,13 @@ def view_of(client: Client, id_or_key: str, saga: str | None = None) -> SagaView
             f"`saga audit {saga_id}` says what else does not fit; put it right, or restore a backup"
         )
     return client.view(saga_id)
+
+
+def _found(client: Client, id_or_key: str, saga: str | None) -> UUID:
+    try:
+        return client.find(id_or_key, saga)
+    except NotFoundError as error:
+        if not client.list(StreamFilter(id_or_key, limit=1)):
+            raise
+        hint = f"it is the name of sagas: `saga list --saga {id_or_key}` shows their keys"
+        raise NotFoundError(f"{error}; {hint}") from None

@@ -78,4 +78,4 @@ class MissingHandlers:
         # Names no handler that may be meant: one that definitions call rightly must not be taken for it, and no worker
         # knows the definitions.
         write = f'def {name}(ctx: Context) under the .command decorator of Participant("{self._participant.name}")'
-        return f"write {write}, or have the definition call a command that is known, and run again"
+        return f"write {write}, and run again"

@@ -61,5 +61,16 @@ def test_a_key_that_no_saga_has_is_answered_with_the_definition_of_that_name(tri
     assert saga("start", "book_trip", "--key", "t-1").code == 0
     done = saga("graph", "book_trip")
     assert done.code == 3
-    assert "no saga with id or key 'book_trip'; the project has a definition of that name: saga graph def" in done.err
+    assert "no saga with id or key 'book_trip'; it is the name of sagas: `saga list --saga book_trip` shows" in done.err
+    assert "; the project has a definition of that name: saga graph definitions/trip.yaml" in done.err
     assert saga("graph", "t-1").code == 0
+
+
+def test_a_sagas_name_where_a_key_is_wanted_is_answered_with_the_command_that_lists_its_sagas(
+    trips: Path, saga: Saga
+) -> None:
+    assert saga("start", "book_trip", "--key", "t-1").code == 0
+    for verb in ("show", "history"):
+        done = saga(verb, "book_trip")
+        assert (done.code, "`saga list --saga book_trip` shows their keys" in done.err) == (3, True)
+    assert saga("show", "nosuch").err == "Error: no saga with id or key 'nosuch'\n"
