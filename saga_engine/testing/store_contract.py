@@ -67,6 +67,14 @@ class AppendingContract:
         store.append([replace(start, events=events)])
         assert [event.data.decode() for event in loaded(store, start.stream_id).events] == texts
 
+    def test_a_business_key_comes_back_whatever_is_in_it(self, store: EventStore) -> None:
+        samples = Samples()
+        keys = ["NULL", 'a,"b"', "{c}", "d\\e", "two\nlines", " ", "€ 𝄞", "'; --", "%s %(ids)s"]
+        starts = [samples.start(key=key) for key in keys]
+        assert store.append(starts) == [Appended(1)] * len(keys)
+        assert [loaded(store, start.stream_id).head.key for start in starts] == keys
+        assert [record.stream_id for key in keys for record in store.find(key)] == [one.stream_id for one in starts]
+
     def test_an_append_at_the_expected_version_is_written(self, store: EventStore) -> None:
         (saga,) = started(store, Samples().start(events=2))
         outcome = store.append([advance(saga, 2, events=2, published=1, status="compensating")])

@@ -1,60 +1,44 @@
-"""Many rows in one statement on PostgreSQL and CockroachDB: the rows travel as one JSON parameter.
+"""Many rows in one statement on PostgreSQL and CockroachDB: the rows travel as an array for each column.
 
 A row that lost the compare-and-set drops out inside the statement, so that a batch costs one round trip.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
-import orjson
 from sqlalchemy import (
-    ARRAY,
     CTE,
-    JSON,
     BigInteger,
     Boolean,
-    ColumnClause,
     ColumnElement,
     Connection,
     Dialect,
     Integer,
     Select,
     SmallInteger,
-    TableValuedAlias,
     Text,
     Update,
     Uuid,
     any_,
     bindparam,
     case,
-    cast,
     column,
     func,
     select,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.types import UserDefinedType
 
-from saga_engine.envelope import partition_of
-from saga_engine.ports.store import Append, Settlement
+from saga_engine.adapters.sql.arrays import array_of, in_lines, plain, rows_of, texts
+from saga_engine.envelope import EventRecord, partition_of
+from saga_engine.ports.store import Append, NewStream, Settlement
 from saga_engine.sql import direct
 from saga_engine.sql.schema import Id, events, keys, streams
 
-
-def _records(
-    parameter: str, *columns: ColumnClause[UUID] | ColumnClause[int] | ColumnClause[str] | ColumnClause[bool]
-) -> TableValuedAlias:
-    """The rows of a JSON parameter: `json_to_recordset(:parameter) AS parameter_rows(column type, ...)`."""
-    document = cast(bindparam(parameter, type_=Text()), JSON)
-    rows = func.json_to_recordset(document).table_valued(*columns)
-    return rows.render_derived(name=f"{parameter}_rows", with_types=True)
-
-
-_ADVANCES: Final = _records(
+_ADVANCES: Final = rows_of(
     "advances",
     column("stream_id", Id),
     column("expected", BigInteger),
@@ -65,7 +49,7 @@ _ADVANCES: Final = _records(
     column("ended_at", BigInteger),
     column("moves_due", Boolean),
 )
-_STARTS: Final = _records(
+_STARTS: Final = rows_of(
     "starts",
     column("stream_id", Id),
     column("saga", Text),
@@ -82,15 +66,15 @@ _STARTS: Final = _records(
     column("started_at", BigInteger),
     column("ended_at", BigInteger),
 )
-_EVENTS: Final = _records(
+_EVENTS: Final = rows_of(
     "events",
     column("stream_id", Id),
     column("version", BigInteger),
     column("type", Text),
-    column("data", Text),
     column("at", BigInteger),
+    lines=column("data", Text),
 )
-_SETTLEMENTS: Final = _records(
+_SETTLEMENTS: Final = rows_of(
     "settlements",
     column("stream_id", Id),
     column("version", BigInteger),
@@ -99,22 +83,13 @@ _SETTLEMENTS: Final = _records(
 )
 
 
-class _Untyped(UserDefinedType[str]):
-    """A parameter whose type the server takes from the cast around it, so that its text is read once, when it is bound.
-
-    Cast from text instead, an array of ids is read anew for every row that is compared with it.
-    """
-
-    cache_ok = True
-
-
 def _among(column: ColumnElement[UUID]) -> ColumnElement[bool]:
-    """Whether a column is one of `ids`. Also said beside a join with a JSON parameter.
+    """Whether a column is one of `ids`. Also said beside a join with the rows of parameters.
 
-    The planner takes such a parameter for a hundred rows of anything, and keeps the plan that it made for a small
-    table: with the array it looks the batch up by index, however large the table has become.
+    The planner keeps the plan of such a join that it made for a small table: with the array it looks the batch up by
+    index, however large the table has become.
     """
-    return column == any_(cast(bindparam("ids", type_=_Untyped()), ARRAY(Uuid)))
+    return column == any_(array_of("ids", Uuid()))
 
 
 def _written(winners: CTE) -> CTE:
@@ -204,93 +179,92 @@ class PostgresWriter:
 
     def ids(self, stream_ids: Iterable[UUID]) -> str:
         """An array, as the text that the server reads: psycopg would spend more on each id."""
-        return f"{{{','.join(map(str, stream_ids))}}}"
+        return plain(stream_ids)
 
     def start(self, connection: Connection, starts: Sequence[Append], batch_id: UUID) -> set[UUID]:
-        rows = [_start_row(start) for start in starts]
-        parameters = {"starts": _json(rows), "events": _event_rows(starts), "batch_id": batch_id}
-        return {stream_id for (stream_id,) in direct.fetch(connection, self._start, parameters)}
+        return self._winners(connection, self._start, starts, batch_id, _start_columns(starts))
 
     def advance(self, connection: Connection, advances: Sequence[Append], batch_id: UUID) -> set[UUID]:
-        rows = [
-            {
-                "stream_id": append.stream_id,
-                "expected": append.expected_version,
-                "version": append.expected_version + len(append.events),
-                "published": append.published,
-                "status": append.status,
-                "next_due": append.due,
-                "ended_at": append.ended_at,
-                "moves_due": append.moves_due,
-            }
-            for append in advances
-        ]
-        parameters = {
-            "ids": self.ids(append.stream_id for append in advances),
-            "advances": _json(rows),
-            "events": _event_rows(advances),
-            "batch_id": batch_id,
-        }
-        return {stream_id for (stream_id,) in direct.fetch(connection, self._advance, parameters)}
+        return self._winners(connection, self._advance, advances, batch_id, _advance_columns(advances))
 
     def settle(self, connection: Connection, settlements: Sequence[Settlement]) -> None:
-        rows = [
-            {
-                "stream_id": settlement.stream_id,
-                "version": settlement.version,
-                "published": settlement.published,
-                "next_due": settlement.next_due,
-            }
-            for settlement in settlements
-        ]
-        direct.execute(
-            connection,
-            self._settle,
-            {"ids": self.ids(each.stream_id for each in settlements), "settlements": _json(rows)},
-        )
+        ids = plain([each.stream_id for each in settlements])
+        columns = {
+            "ids": ids,
+            "settlements_stream_id": ids,
+            "settlements_version": plain([each.version for each in settlements]),
+            "settlements_published": plain([each.published for each in settlements]),
+            "settlements_next_due": plain([each.next_due for each in settlements]),
+        }
+        direct.execute(connection, self._settle, columns)
+
+    def _winners(
+        self,
+        connection: Connection,
+        statement: str,
+        appends: Sequence[Append],
+        batch_id: UUID,
+        columns: dict[str, str],
+    ) -> set[UUID]:
+        parameters = {**columns, **_event_columns(appends), "batch_id": batch_id}
+        return {stream_id for (stream_id,) in direct.fetch(connection, statement, parameters)}
 
 
 def _text(statement: Select[tuple[UUID]] | Update, dialect: Dialect) -> str:
     return str(statement.compile(dialect=dialect))
 
 
-def _start_row(start: Append) -> dict[str, object]:
-    new = start.new
-    if new is None:
-        raise ValueError(f"append to {start.stream_id}: not a start")
+def _advance_columns(advances: Sequence[Append]) -> dict[str, str]:
+    ids = plain([append.stream_id for append in advances])
     return {
-        "stream_id": start.stream_id,
-        "saga": new.saga,
-        "key": new.key,
-        "generation": new.generation,
-        "input_hash": new.input_hash,
-        "definition_version": new.definition_version,
-        "definition_hash": new.definition_hash,
-        "partition": partition_of(start.stream_id),
-        "version": len(start.events),
-        "published": start.published,
-        "status": start.status,
-        "next_due": start.due,
-        "started_at": start.events[0].at,
-        "ended_at": start.ended_at,
+        "ids": ids,
+        "advances_stream_id": ids,
+        "advances_expected": plain([append.expected_version for append in advances]),
+        "advances_version": plain([append.expected_version + len(append.events) for append in advances]),
+        "advances_published": plain([append.published for append in advances]),
+        "advances_status": texts([append.status for append in advances]),
+        "advances_next_due": plain([append.due for append in advances]),
+        "advances_ended_at": plain([append.ended_at for append in advances]),
+        "advances_moves_due": plain([append.moves_due for append in advances]),
     }
 
 
-def _event_rows(appends: Sequence[Append]) -> str:
-    return _json(
-        [
-            {
-                "stream_id": append.stream_id,
-                "version": event.version,
-                "type": event.type,
-                "data": event.data.decode(),
-                "at": event.at,
-            }
-            for append in appends
-            for event in append.events
-        ]
-    )
+def _start_columns(starts: Sequence[Append]) -> dict[str, str]:
+    news = [_new(start) for start in starts]
+    return {
+        "starts_stream_id": plain([start.stream_id for start in starts]),
+        "starts_saga": texts([new.saga for new in news]),
+        "starts_key": texts([new.key for new in news]),
+        "starts_generation": plain([new.generation for new in news]),
+        "starts_input_hash": texts([new.input_hash for new in news]),
+        "starts_definition_version": plain([new.definition_version for new in news]),
+        "starts_definition_hash": texts([new.definition_hash for new in news]),
+        "starts_partition": plain([partition_of(start.stream_id) for start in starts]),
+        "starts_version": plain([len(start.events) for start in starts]),
+        "starts_published": plain([start.published for start in starts]),
+        "starts_status": texts([start.status for start in starts]),
+        "starts_next_due": plain([start.due for start in starts]),
+        "starts_started_at": plain([start.events[0].at for start in starts]),
+        "starts_ended_at": plain([start.ended_at for start in starts]),
+    }
 
 
-def _json(rows: Sequence[Mapping[str, object]]) -> str:
-    return orjson.dumps(rows).decode()
+def _new(start: Append) -> NewStream:
+    if start.new is None:
+        raise ValueError(f"append to {start.stream_id}: not a start")
+    return start.new
+
+
+def _event_columns(appends: Sequence[Append]) -> dict[str, str]:
+    ids: list[str] = []
+    records: list[EventRecord] = []
+    for append in appends:
+        ids += [str(append.stream_id)] * len(append.events)
+        records += append.events
+    return {
+        "events_stream_id": plain(ids),
+        "events_version": plain([event.version for event in records]),
+        "events_type": texts([event.type for event in records]),
+        "events_at": plain([event.at for event in records]),
+        "events_data": in_lines([event.data for event in records]),
+    }
