@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 from queue import SimpleQueue
@@ -21,7 +22,11 @@ class HandlerThreads:
     """
 
     def __init__(self, name: str, count: int) -> None:
-        self._queue: SimpleQueue[Work | None] = SimpleQueue()
+        self._guard = threading.Lock()
+        self._waiting: deque[Work | None] = deque()
+        """What no thread is free for; None lets one end."""
+        self._free: list[SimpleQueue[Work | None]] = []
+        """A queue for each thread that is free: of one that all wait at, each call wakes two of them."""
         self._name = name
         self._count = count
         self._started = 0
@@ -41,15 +46,14 @@ class HandlerThreads:
             else:
                 _tell(loop, partial(_fulfil, future, result))
 
-        self._queue.put(work)
-        if self._started < self._count:
+        if not self._hand_over(work) and self._started < self._count:
             self._start()
         return future
 
     def replace_one(self) -> None:
         """One of the threads hangs in its call: another takes its place, until `take_back`."""
         self._count += 1
-        if not self._queue.empty():
+        if self._waiting:
             self._start()
 
     def take_back(self) -> None:
@@ -57,20 +61,38 @@ class HandlerThreads:
         self._count -= 1
         if self._started > self._count:
             self._started -= 1
-            self._queue.put(None)
+            self._hand_over(None)
 
     def close(self) -> None:
         """Let the threads end when they are free."""
         for _ in range(self._started):
-            self._queue.put(None)
+            self._hand_over(None)
+
+    def _hand_over(self, work: Work | None) -> bool:
+        """Give it to the thread that has become free last, whose memory is the warmest; False: it waits for one."""
+        with self._guard:
+            if not self._free:
+                self._waiting.append(work)
+                return False
+            free = self._free.pop()
+        free.put(work)
+        return True
 
     def _start(self) -> None:
         self._started += 1
         threading.Thread(target=self._work, name=f"{self._name}-handler-{self._started}", daemon=True).start()
 
     def _work(self) -> None:
-        while (work := self._queue.get()) is not None:
+        own: SimpleQueue[Work | None] = SimpleQueue()
+        while (work := self._next(own)) is not None:
             work()
+
+    def _next(self, own: SimpleQueue[Work | None]) -> Work | None:
+        with self._guard:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._free.append(own)
+        return own.get()
 
 
 def _fulfil(future: asyncio.Future[T], result: T) -> None:
