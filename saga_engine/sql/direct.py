@@ -26,7 +26,7 @@ _Value: TypeAlias = Any
 _Values: TypeAlias = Sequence[_Value] | Mapping[str, _Value]
 _Process: TypeAlias = Callable[[_Value], _Value]
 
-_READING: Final = "saga_engine_reading"
+_AUTOCOMMITTING: Final = "saga_engine_autocommitting"
 
 _PADDED_TO: Final = 1_024
 """Lists are filled up, with their last value, to the next power of two, and from here on to the next multiple of it:
@@ -113,17 +113,20 @@ def begin(connection: Connection, text: str) -> None:
         _on_cursor(connection, _execute, text, ())
 
 
-def reading(connection: Connection) -> Connection:
-    """The same connection, for reads that need no transaction: each statement sees what is committed when it starts."""
+def autocommitting(connection: Connection) -> Connection:
+    """The same connection, for statements that need no transaction: each sees what is committed when it starts, and is
+
+    committed when it returns.
+    """
     if connection.dialect.name == "sqlite":
         # Its driver begins nothing by itself, as `sql.engine` sets it up: SQLAlchemy's switch would be in vain.
-        return connection.execution_options(**{_READING: True})
-    return connection.execution_options(**{_READING: True, "isolation_level": "AUTOCOMMIT"})
+        return connection.execution_options(**{_AUTOCOMMITTING: True})
+    return connection.execution_options(**{_AUTOCOMMITTING: True, "isolation_level": "AUTOCOMMIT"})
 
 
-def is_reading(connection: Connection) -> bool:
-    """Whether the connection was made so by `reading`."""
-    return _READING in connection.get_execution_options()
+def is_autocommitting(connection: Connection) -> bool:
+    """Whether the connection was made so by `autocommitting`."""
+    return _AUTOCOMMITTING in connection.get_execution_options()
 
 
 def _unobserved(connection: Connection) -> bool:
@@ -135,7 +138,7 @@ def _unobserved(connection: Connection) -> bool:
     if _observed(connection):
         return False
     transaction = connection.get_nested_transaction() or connection.get_transaction()
-    return is_reading(connection) if transaction is None else transaction.is_active
+    return is_autocommitting(connection) if transaction is None else transaction.is_active
 
 
 def _observed(connection: Connection) -> bool:

@@ -146,5 +146,6 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 def begin_immediate(connection: Connection) -> None:
     """Take the write lock at once: a transaction that turns from reading to writing could only fail."""
-    if connection.get_execution_options().get("isolation_level") != AUTOCOMMIT and not direct.is_reading(connection):
+    switched = connection.get_execution_options().get("isolation_level") == AUTOCOMMIT
+    if not switched and not direct.is_autocommitting(connection):
         direct.begin(connection, "BEGIN IMMEDIATE")

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from saga_engine.errors import SchemaMissingError, StoreUnavailableError
-from saga_engine.sql.direct import reading
+from saga_engine.sql.direct import autocommitting
 from saga_engine.sql.engine import describe
 from saga_engine.sql.pacing import pacing_of
 from saga_engine.sql.trouble import Trouble, classify
@@ -40,6 +40,7 @@ def run_transaction(
     work: Callable[[Connection], T],
     *,
     isolation: str | None = None,
+    alone: bool = False,
     repeatable: bool = False,
     tries: int | None = None,
     retry_for: float = RETRY_FOR_S,
@@ -47,14 +48,15 @@ def run_transaction(
     """Run `work` in one transaction and commit it; run it again, whole, when another transaction got in its way.
 
     `work` may run several times, each time in a new transaction after the last was rolled back. `isolation`: a level
-    of SQLAlchemy, None for the engine's own. `repeatable`: doing it twice does no harm, so that an unknown commit is
+    of SQLAlchemy, None for the engine's own. `alone`: `work` executes one statement on a server, which may commit
+    itself: one exchange instead of three. `repeatable`: doing it twice does no harm, so that an unknown commit is
     simply tried again. `tries` and `retry_for` (seconds) bound the retries.
 
     Raises `ContendedError` when the bound is reached, `CommitUnknownError` for an unknown commit,
     `StoreUnavailableError` when the database does not serve, `SchemaMissingError` when tables are missing. Whatever
     else `work` raises passes through after the rollback.
     """
-    return _retry(engine, lambda: _transaction(engine, work, isolation), repeatable, tries, retry_for)
+    return _retry(engine, lambda: _transaction(engine, work, isolation, alone), repeatable, tries, retry_for)
 
 
 def run_query(engine: Engine, work: Callable[[Connection], T], *, retry_for: float = RETRY_FOR_S) -> T:
@@ -63,7 +65,7 @@ def run_query(engine: Engine, work: Callable[[Connection], T], *, retry_for: flo
     def read() -> T:
         with engine.connect() as connection:
             try:
-                return work(reading(connection))
+                return work(autocommitting(connection))
             except DBAPIError as error:
                 _drop_stale_plan(connection, error)
                 raise
@@ -79,10 +81,12 @@ class _CommitError(Exception):
         self.error = error
 
 
-def _transaction(engine: Engine, work: Callable[[Connection], T], isolation: str | None) -> T:
+def _transaction(engine: Engine, work: Callable[[Connection], T], isolation: str | None, alone: bool) -> T:
     with engine.connect() as connection:
         if isolation is not None and isolation != _isolation_of(connection):
             connection = connection.execution_options(isolation_level=isolation)
+        elif alone:
+            return _committing_itself(connection, work)
         transaction = connection.begin()
         try:
             result = work(connection)
@@ -97,6 +101,20 @@ def _transaction(engine: Engine, work: Callable[[Connection], T], isolation: str
             _abandon(connection, error)
             raise _CommitError(error) from error
         return result
+
+
+def _committing_itself(connection: Connection, work: Callable[[Connection], T]) -> T:
+    """Run one statement in autocommit. Where the connection broke meanwhile, it may be committed.
+
+    What a server answers, and stays, is about a transaction that it has rolled back, unless it says otherwise (40003).
+    """
+    try:
+        return work(autocommitting(connection))
+    except DBAPIError as error:
+        _drop_stale_plan(connection, error)
+        if error.connection_invalidated:
+            raise _CommitError(error) from error
+        raise
 
 
 def _isolation_of(connection: Connection) -> str | None:

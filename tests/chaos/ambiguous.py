@@ -133,7 +133,8 @@ class _Writer:
         chosen = self._chance.sample(sorted(self._known), _BATCH)
         key = f"key-{self._round}"
         batch: list[Append] = [advance(saga, self._known[saga], text=text) for saga in chosen]
-        batch.append(self._samples.start(key=key))
+        if self._round % 2:
+            batch.append(self._samples.start(key=key))
         outcomes = self._store.append(batch)
         for append, outcome in zip(batch, outcomes, strict=True):
             match outcome:

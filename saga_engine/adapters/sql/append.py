@@ -96,12 +96,15 @@ class Appender:
                 won |= self._writer.advance(connection, advances, call.batch_id)
             return won
 
+        alone = self._writer.at_once and not (starts and advances)
         tries = TRIES_OF_A_BATCH if len(batch) > 1 else None
         while True:
             try:
                 # All parts of a call share its time, and each has at least one try.
                 left = max(0.0, call.give_up_at - self._pacing.monotonic())
-                return run_transaction(self._engine, work, isolation=self._isolation, tries=tries, retry_for=left)
+                return run_transaction(
+                    self._engine, work, isolation=self._isolation, alone=alone, tries=tries, retry_for=left
+                )
             except CommitUnknownError:
                 call.doubtful = True
                 landed = self._landed(batch, call.batch_id)

@@ -6,7 +6,7 @@ A row that lost the compare-and-set drops out inside the statement, so that a ba
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import ClassVar, Final
 from uuid import UUID
 
 from sqlalchemy import (
@@ -168,6 +168,8 @@ class PostgresWriter:
 
     Compiles its statements once: SQLAlchemy caches no INSERT from a SELECT, and compiling one costs milliseconds.
     """
+
+    at_once: ClassVar = True
 
     def __init__(self, dialect: Dialect) -> None:
         self._start = _text(start_statement(), dialect)

@@ -6,7 +6,7 @@ Must run in a transaction that was begun IMMEDIATE (`sql.engine` sees to it): no
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import (
@@ -71,6 +71,8 @@ _SETTLE: Final = _text(
 
 class SqliteWriter:
     """`writer.Writer` for SQLite."""
+
+    at_once: ClassVar = False
 
     def among(self, column: ColumnElement[UUID]) -> ColumnElement[bool]:
         return column.in_(bindparam("ids", expanding=True))

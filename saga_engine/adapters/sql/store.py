@@ -97,6 +97,7 @@ class SqlEventStore:
             self._engine,
             lambda connection: self._writer.settle(connection, ordered),
             isolation=self._isolation,
+            alone=self._writer.at_once,
             repeatable=True,
         )
 

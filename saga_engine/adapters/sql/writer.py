@@ -6,7 +6,7 @@ Two implementations: `postgres_writer` (also for CockroachDB) and `sqlite_writer
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection
@@ -15,7 +15,12 @@ from saga_engine.ports.store import Append, Settlement
 
 
 class Writer(Hashable, Protocol):
-    """Statements over many rows at once, in a dialect's best way."""
+    """Statements over many rows at once, in a dialect's best way.
+
+    `at_once`: each call of `start`, `advance` and `settle` executes one statement.
+    """
+
+    at_once: ClassVar[bool]
 
     def among(self, column: ColumnElement[UUID]) -> ColumnElement[bool]:
         """The condition that a column is one of the ids in the parameter `ids`, which `ids` makes."""

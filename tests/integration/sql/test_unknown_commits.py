@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy.exc import IntegrityError
 
 from saga_engine.adapters.sql.store import SqlEventStore
+from saga_engine.errors import StoreUnavailableError
 from saga_engine.ports.store import Appended, Conflict, KeyTaken, Lease, LeaseChange, Settlement
+from saga_engine.sql import direct
 from saga_engine.sql.engine import open_engine
+from saga_engine.sql.patience import Patience
 from saga_engine.sql.schema import events, keys, streams
-from saga_engine.sql.transaction import CommitUnknownError, run_transaction
+from saga_engine.sql.transaction import CommitUnknownError, run_query, run_transaction
 from saga_engine.testing.store_samples import Samples, advance, definition, loaded, started, versions_of
-from tests.databases import Database
+from tests.databases import POSTGRES, Database, Databases, migrated
 from tests.integration.sql.faults import Fault, FaultyCommits
 
 CHANCE = 0.5
@@ -115,6 +122,88 @@ def test_an_unknown_commit_that_nobody_settles_is_told(engine: Engine) -> None:
         run_transaction(engine, lambda connection: tries.append(1))
     faults.stop()
     assert tries == [1]
+
+
+def test_a_statement_that_commits_itself_is_run_again_when_the_server_refused_it(
+    databases: Databases, tmp_path: Path
+) -> None:
+    with migrated(databases.empty(POSTGRES, tmp_path)).engine() as engine:
+        faults = FaultyCommits(engine, seed=1, chance=0.5, faults=(Fault.REFUSED,))
+        lease = text("INSERT INTO saga_leases (name, owner, expires_at) VALUES (:name, 'me', 1)")
+        for number in range(ROUNDS):
+            name = {"name": f"lease {number}"}
+            run_transaction(engine, lambda connection, name=name: connection.execute(lease, name), alone=True)  # type: ignore[misc]
+        faults.stop()
+        assert (
+            run_query(engine, lambda connection: connection.scalar(text("SELECT count(*) FROM saga_leases"))) == ROUNDS
+        )
+        assert faults.counts[Fault.REFUSED] > 0
+
+
+def test_a_statement_that_commits_itself_and_loses_its_connection_may_be_committed(
+    databases: Databases, tmp_path: Path
+) -> None:
+    with databases.empty(POSTGRES, tmp_path).engine() as engine:
+        tries: list[int] = []
+
+        def work(connection: Connection) -> None:
+            tries.append(1)
+            connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+        with pytest.raises(CommitUnknownError):
+            run_transaction(engine, work, alone=True)
+        assert tries == [1]
+
+
+def test_an_error_of_a_statement_that_commits_itself_is_definite(databases: Databases, tmp_path: Path) -> None:
+    with databases.empty(POSTGRES, tmp_path).engine() as engine:
+        full = text("DO $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '53100'; END $$")
+        with pytest.raises(StoreUnavailableError, match="no room") as caught:
+            run_transaction(engine, lambda connection: connection.execute(full), alone=True)
+        assert not isinstance(caught.value, CommitUnknownError)
+
+
+def test_a_commit_that_fails_by_itself_after_its_statement_was_done_is_told(
+    databases: Databases, tmp_path: Path
+) -> None:
+    with databases.empty(POSTGRES, tmp_path).engine() as engine:
+        run_transaction(engine, lambda connection: connection.execute(text("CREATE TABLE parent (id int PRIMARY KEY)")))
+        child = text("CREATE TABLE child (id int REFERENCES parent DEFERRABLE INITIALLY DEFERRED)")
+        run_transaction(engine, lambda connection: connection.execute(child))
+        for _ in range(10):  # the driver prepares what comes often
+            with pytest.raises(IntegrityError):
+                run_transaction(engine, lambda c: direct.execute(c, "INSERT INTO child VALUES (1)"), alone=True)
+        assert run_query(engine, lambda connection: connection.scalar(text("SELECT count(*) FROM child"))) == 0
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_an_append_that_is_not_answered_is_written_once_whichever_of_its_tries_it_was(
+    databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: bool
+) -> None:
+    monkeypatch.setattr("saga_engine.adapters.sql.append.RETRY_FOR_S", 120.0)
+    database = migrated(databases.empty(POSTGRES, tmp_path))
+    engine = open_engine(database.url, Patience(answer=1.0, idle=60.0))
+    store = SqlEventStore(engine)
+    (saga,) = started(store, Samples().start())
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with database.engine() as other, other.connect() as locking, ThreadPoolExecutor(1) as thread:
+        locking.execute(text("UPDATE saga_streams SET status = status"))
+        appending = thread.submit(store.append, [advance(saga, 1)])
+        deadline = time.monotonic() + 60.0
+        while run_query(other, lambda connection: connection.scalar(waiting)) < 2:
+            assert time.monotonic() < deadline, "it was never tried again"
+            time.sleep(0.02)
+        if held:
+            locking.rollback()
+        else:
+            locking.execute(text("UPDATE saga_streams SET version = 2"))
+            locking.commit()
+        expected = Appended(2) if held else Conflict()
+        assert appending.result() == [expected]
+    assert versions_of(loaded(store, saga))[:2] == ([1, 2] if held else [1])
+    store.close()
 
 
 def test_an_append_whose_commits_all_stay_unknown_gives_up_without_a_second_copy(
