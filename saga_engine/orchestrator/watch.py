@@ -50,6 +50,8 @@ class Watch:
         self._partitions: frozenset[int] = frozenset()
         self._soonest: int | None = None
         self._look = asyncio.Event()
+        """Wakes who waits: we are told to look, or expect something sooner."""
+        self._told = False
         self._resting: dict[UUID, tuple[int, int | None]] = {}
         """Until when, and what was known of their versions."""
         self._asked: dict[int, int] = {}
@@ -57,12 +59,12 @@ class Watch:
     def over(self, partitions: frozenset[int]) -> None:
         """Watch these from now on."""
         self._partitions = partitions
-        self._look.set()
+        self._look_now()
 
     def rung(self, partition: int) -> None:
         """Somebody else committed something for this partition."""
         if partition in self._partitions:
-            self._look.set()
+            self._look_now()
 
     def expect(self, due: int | None) -> None:
         """Something falls due then: no need to wait for the poll."""
@@ -82,7 +84,7 @@ class Watch:
         """Look for due sagas, at the times that are known and at every poll. Runs until cancelled."""
         while True:
             # Before we look, not after: a ring that comes while the store answers is about something newer.
-            self._look.clear()
+            self._told = False
             self._soonest = None
             most = self._most()
             heads = await self._patiently(self._due_soon(most))
@@ -124,12 +126,17 @@ class Watch:
         _, version = self._resting[head.stream_id]
         return version is None or head.version <= version
 
+    def _look_now(self) -> None:
+        self._told = True
+        self._look.set()
+
     async def _until_next(self) -> None:
-        """Wait for the poll, or for the soonest known time, which may come nearer meanwhile."""
+        """Wait for the poll, for the soonest known time, which may come nearer meanwhile, or until asked to look."""
         deadline = self._clock.now() + int(self._poll * 1_000_000)
-        while True:
-            soonest, now = self._soonest, self._clock.now()
-            until = deadline if soonest is None else min(deadline, soonest)
+        while not self._told:
+            self._look.clear()
+            now = self._clock.now()
+            until = deadline if self._soonest is None else min(deadline, self._soonest)
             if until <= now:
                 break
             try:
@@ -137,9 +144,6 @@ class Watch:
                     await self._look.wait()
             except TimeoutError:
                 break
-            if self._soonest == soonest:
-                break
-            self._look.clear()
 
     async def recover(self, partitions: frozenset[int]) -> None:
         """Take over partitions: look at every saga whose messages may not all have been sent."""

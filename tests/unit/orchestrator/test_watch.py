@@ -114,6 +114,17 @@ def test_a_ring_that_comes_while_the_store_answers_makes_it_look_again() -> None
     assert run(watched()) == [0, 0]
 
 
+def test_a_time_that_it_is_told_while_the_store_answers_makes_it_look_then_and_no_sooner() -> None:
+    def expect_once(watching: Watching) -> None:
+        if len(watching.looks) == 1:
+            watching.watch.expect(watching.clock.now() + 12_000_000)
+
+    async def watched() -> list[float]:
+        return await Watching(expect_once).until(20)
+
+    assert run(watched()) == [0, 12]
+
+
 def test_a_ring_for_others_is_not_heard() -> None:
     async def watched() -> list[float]:
         watching = Watching(nothing)
