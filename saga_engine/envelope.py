@@ -86,7 +86,7 @@ class Address:
     """The key, when it has just been read; else it is made, once: token, headers and message id of every send ask."""
 
     def __post_init__(self, written: str) -> None:
-        key = written or f"{_text(self.saga_id)}/{_slot_text(self.step, self.item, self.direction)}"
+        key = written or f"{id_text(self.saga_id)}/{_slot_text(self.step, self.item, self.direction)}"
         object.__setattr__(self, "key", key)
 
     @property
@@ -130,8 +130,8 @@ _slot: Final = lru_cache(maxsize=_SLOTS_AT_HAND)(_read_slot)
 
 
 @lru_cache(maxsize=SAGAS_AT_HAND)
-def _text(saga_id: UUID) -> str:
-    """The text of an id, which costs more to write than all else of a key."""
+def id_text(saga_id: UUID) -> str:
+    """The text of a saga's id, which costs more to write than all else of a key or a row."""
     return str(saga_id)
 
 

@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from saga_engine.adapters.sql.arrays import array_of, in_lines, plain, rows_of, texts
-from saga_engine.envelope import EventRecord, partition_of
+from saga_engine.envelope import EventRecord, id_text, partition_of
 from saga_engine.ports.store import Append, NewStream, Settlement
 from saga_engine.sql import direct
 from saga_engine.sql.schema import Id, events, keys, streams
@@ -181,7 +181,7 @@ class PostgresWriter:
 
     def ids(self, stream_ids: Iterable[UUID]) -> str:
         """An array, as the text that the server reads: psycopg would spend more on each id."""
-        return plain(stream_ids)
+        return _array_of(stream_ids)
 
     def start(self, connection: Connection, starts: Sequence[Append], batch_id: UUID) -> set[UUID]:
         return self._winners(connection, self._start, starts, batch_id, _start_columns(starts))
@@ -190,7 +190,7 @@ class PostgresWriter:
         return self._winners(connection, self._advance, advances, batch_id, _advance_columns(advances))
 
     def settle(self, connection: Connection, settlements: Sequence[Settlement]) -> None:
-        ids = plain([each.stream_id for each in settlements])
+        ids = _array_of([each.stream_id for each in settlements])
         columns = {
             "ids": ids,
             "settlements_stream_id": ids,
@@ -216,8 +216,12 @@ def _text(statement: Select[tuple[UUID]] | Update, dialect: Dialect) -> str:
     return str(statement.compile(dialect=dialect))
 
 
+def _array_of(stream_ids: Iterable[UUID]) -> str:
+    return plain(map(id_text, stream_ids))
+
+
 def _advance_columns(advances: Sequence[Append]) -> dict[str, str]:
-    ids = plain([append.stream_id for append in advances])
+    ids = _array_of([append.stream_id for append in advances])
     return {
         "ids": ids,
         "advances_stream_id": ids,
@@ -234,7 +238,7 @@ def _advance_columns(advances: Sequence[Append]) -> dict[str, str]:
 def _start_columns(starts: Sequence[Append]) -> dict[str, str]:
     news = [_new(start) for start in starts]
     return {
-        "starts_stream_id": plain([start.stream_id for start in starts]),
+        "starts_stream_id": _array_of([start.stream_id for start in starts]),
         "starts_saga": texts([new.saga for new in news]),
         "starts_key": texts([new.key for new in news]),
         "starts_generation": plain([new.generation for new in news]),
@@ -261,7 +265,7 @@ def _event_columns(appends: Sequence[Append]) -> dict[str, str]:
     ids: list[str] = []
     records: list[EventRecord] = []
     for append in appends:
-        ids += [str(append.stream_id)] * len(append.events)
+        ids += [id_text(append.stream_id)] * len(append.events)
         records += append.events
     return {
         "events_stream_id": plain(ids),
