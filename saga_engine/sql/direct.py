@@ -24,6 +24,7 @@ T = TypeVar("T")
 # What drivers take and give: known to the columns' types only.
 _Value: TypeAlias = Any
 _Values: TypeAlias = Sequence[_Value] | Mapping[str, _Value]
+_Driver: TypeAlias = Any
 _Process: TypeAlias = Callable[[_Value], _Value]
 
 _AUTOCOMMITTING: Final = "saga_engine_autocommitting"
@@ -118,10 +119,22 @@ def autocommitting(connection: Connection) -> Connection:
 
     committed when it returns.
     """
-    if connection.dialect.name == "sqlite":
-        # Its driver begins nothing by itself, as `sql.engine` sets it up: SQLAlchemy's switch would be in vain.
-        return connection.execution_options(**{_AUTOCOMMITTING: True})
-    return connection.execution_options(**{_AUTOCOMMITTING: True, "isolation_level": "AUTOCOMMIT"})
+    if connection.dialect.name != "sqlite":  # whose driver begins nothing by itself, as `sql.engine` sets it up
+        let_driver_begin(connection, False)
+    return connection.execution_options(**{_AUTOCOMMITTING: True})
+
+
+def let_driver_begin(connection: Connection, begins: bool) -> None:
+    """Whether the driver is to begin a transaction before a statement. It stays so when the connection is given back:
+
+    to switch it to and fro for each statement, as SQLAlchemy does, takes longer than all else done for one here.
+    """
+    driver: _Driver = connection.connection.driver_connection
+    if driver.autocommit is begins:
+        try:
+            driver.autocommit = not begins
+        except connection.dialect.loaded_dbapi.Error as error:
+            connection._handle_dbapi_exception(error, None, None, None, None)
 
 
 def is_autocommitting(connection: Connection) -> bool:

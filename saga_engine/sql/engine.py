@@ -59,7 +59,13 @@ def open_engine(url: str, patience: Patience = STORE) -> Engine:
     arguments = {name: value for name, value in _LIBPQ.items() if name not in parsed.query}
     try:
         engine = create_engine(
-            parsed, connect_args=arguments, pool_size=8, pool_timeout=_POOL_TIMEOUT_S, hide_parameters=True
+            parsed,
+            connect_args=arguments,
+            pool_size=8,
+            pool_timeout=_POOL_TIMEOUT_S,
+            # The session that was used last has all at hand, here and over there.
+            pool_use_lifo=True,
+            hide_parameters=True,
         )
     except (NoSuchModuleError, ImportError) as error:
         raise UsageError(
@@ -71,6 +77,7 @@ def open_engine(url: str, patience: Patience = STORE) -> Engine:
 
     connect = connecting(patience)
     event.listen(engine, "do_connect", lambda _dialect, _entry, given, named: connect(*given, **named))
+    event.listen(engine, "begin", _begin_by_driver)
     return engine
 
 
@@ -146,6 +153,16 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 def begin_immediate(connection: Connection) -> None:
     """Take the write lock at once: a transaction that turns from reading to writing could only fail."""
-    switched = connection.get_execution_options().get("isolation_level") == AUTOCOMMIT
-    if not switched and not direct.is_autocommitting(connection):
+    if not _autocommits(connection):
         direct.begin(connection, "BEGIN IMMEDIATE")
+
+
+def _begin_by_driver(connection: Connection) -> None:
+    """Take back what `direct.autocommitting` may have left: only here it is known that a transaction is wanted."""
+    if not _autocommits(connection):
+        direct.let_driver_begin(connection, True)
+
+
+def _autocommits(connection: Connection) -> bool:
+    switched = connection.get_execution_options().get("isolation_level") == AUTOCOMMIT
+    return switched or direct.is_autocommitting(connection)

@@ -67,6 +67,22 @@ def test_an_error_of_the_work_rolls_back_and_passes_through(engine: Engine) -> N
     assert money(engine) == 0
 
 
+def test_a_connection_that_has_read_in_autocommit_begins_transactions_as_before(engine: Engine) -> None:
+    def fail(connection: Connection) -> None:
+        pay(connection)
+        raise KeyError("no such account")
+
+    for _ in range(3):
+        assert money(engine) == 0
+        with engine.connect() as connection:
+            pay(connection)
+        with pytest.raises(KeyError, match="no such account"):
+            run_transaction(engine, fail)
+    assert money(engine) == 0
+    run_transaction(engine, pay)
+    assert money(engine) == 1
+
+
 def test_a_violated_constraint_is_not_trouble_of_the_database(engine: Engine) -> None:
     def work(connection: Connection) -> None:
         connection.execute(text("INSERT INTO account VALUES (1, 5)"))
