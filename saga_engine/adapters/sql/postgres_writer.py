@@ -131,18 +131,18 @@ def advance_statement() -> Select[tuple[UUID]]:
 
 def start_statement() -> Select[tuple[UUID]]:
     """Insert the keys that are free, their stream rows and events; the ids of those."""
+    # Named, for it is used twice: else the server would read the arrays twice.
+    given = select(*_STARTS.c).cte("given")
     names = ("key", "saga", "generation", "stream_id", "input_hash")
     won = (
         insert(keys)
-        .from_select(names, select(*(_STARTS.c[name] for name in names)))
+        .from_select(names, select(*(given.c[name] for name in names)))
         .on_conflict_do_nothing(index_elements=["key", "saga", "generation"])
         .returning(keys.c.stream_id)
         .cte("won")
     )
     columns = streams.c.keys()
-    rows = select(*(_STARTS.c[name] for name in columns)).join_from(
-        _STARTS, won, _STARTS.c.stream_id == won.c.stream_id
-    )
+    rows = select(*(given.c[name] for name in columns)).join_from(given, won, given.c.stream_id == won.c.stream_id)
     started = insert(streams).from_select(columns, rows).cte("started")
     return select(won.c.stream_id).add_cte(started, _written(won))
 
