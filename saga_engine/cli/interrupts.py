@@ -5,37 +5,36 @@ Knows no command. Imports nothing that takes time.
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 
 @contextmanager
 def interrupts_kept() -> Iterator[None]:
-    """Within this, whatever error comes after a SIGINT is a KeyboardInterrupt.
+    """Within this, an error that came while a KeyboardInterrupt was on its way is a KeyboardInterrupt.
 
-    Only where a SIGINT would raise one anyway: not in other threads, and not where it is ignored, as a shell without
-    job control has it for what it starts in the background.
+    Told by the errors themselves. A handler of ours for SIGINT would keep asyncio from setting its own, which cancels
+    what it runs instead of breaking into whatever task is at work.
     """
-    main_thread = threading.current_thread() is threading.main_thread()
-    if not main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
-    interrupted = False
-
-    def note(number: int, frame: FrameType | None) -> None:
-        nonlocal interrupted
-        interrupted = True
-        signal.default_int_handler(number, frame)
-
-    signal.signal(signal.SIGINT, note)
     try:
         yield
     except Exception as error:
-        if interrupted:
+        if _interrupted(error):
             raise KeyboardInterrupt from error
         raise
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _interrupted(error: BaseException) -> bool:
+    """Whether an interrupt is among what led to an error."""
+    seen: set[int] = set()
+    led: list[BaseException | None] = [error]
+    while led:
+        one = led.pop()
+        if isinstance(one, KeyboardInterrupt):
+            return True
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            led += (one.__cause__, one.__context__)
+            if isinstance(one, BaseExceptionGroup):
+                led += one.exceptions
+    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Iterator
 
@@ -44,3 +45,24 @@ def test_a_sigint_that_is_ignored_stays_ignored() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with interrupts_kept():
         signal.raise_signal(signal.SIGINT)
+
+
+def test_a_ctrl_c_while_asyncio_runs_cancels_what_it_runs_and_breaks_into_no_other_task() -> None:
+    told: list[str] = []
+
+    async def beside() -> None:
+        signal.raise_signal(signal.SIGINT)
+        told.append("it went on")
+
+    async def waiting() -> None:
+        other = asyncio.create_task(beside())
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            told.append("cancelled")
+            await other
+            raise
+
+    with pytest.raises(KeyboardInterrupt), interrupts_kept():
+        asyncio.run(waiting())
+    assert told == ["it went on", "cancelled"]
