@@ -62,7 +62,7 @@ def test_what_a_handler_logs_says_of_which_saga_step_and_trace_it_is() -> None:
         import structlog
         from saga_engine.cli.logs import configure
         from saga_engine.handling import handled
-        from saga_engine.wire import message_to_command
+        from saga_engine.wire.commands import message_to_command
         from saga_engine.envelope import Message
         configure("info")
         key = "0190d7a0-0000-7000-8000-000000000000/pay/forward"
