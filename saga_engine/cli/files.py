@@ -32,7 +32,7 @@ def meant_file(frame: Frame, given: str) -> str:
 
     It may be the name of a saga, or that of its file without the folder.
     """
-    if Path(given).exists():
+    if os.path.exists(given):  # noqa: PTH110 - `Path.exists` raises for a name that no file can have
         return ""
     try:
         known = list(defined(frame.root()))

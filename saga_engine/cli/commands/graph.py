@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,8 @@ def graph(frame: Frame, what: str, output: str, saga: str | None) -> None:
 
 
 def _names_a_file(what: str) -> bool:
-    return what.endswith((".yaml", ".yml")) or Path(what).is_file()
+    # Not `Path.is_file`, which raises for a name that no file can have.
+    return what.endswith((".yaml", ".yml")) or os.path.isfile(what)  # noqa: PTH113 - see above
 
 
 def _of_file(frame: Frame, path: Path) -> Picture:

@@ -60,14 +60,18 @@ def _against_handlers(frame: Frame, names: Sequence[str]) -> Mapping[str, Loaded
 
     root = frame.root()
     catalogue = project_catalogue(root)
-    own = {path.resolve(): load_file(os.path.relpath(path), participants=catalogue) for path in definition_files(root)}
+    # Not by `Path.resolve`, which raises for a link to itself.
+    own = {
+        os.path.realpath(path): load_file(os.path.relpath(path), participants=catalogue)
+        for path in definition_files(root)
+    }
     called = frozenset[str]().union(
         *(commands_of(one.definition) for one in own.values() if not isinstance(one, Problems))
     )
     served = catalogue.commands.keys()
 
     def checked(name: str) -> Loaded | Problems:
-        result = own.get(Path(name).resolve())
+        result = own.get(os.path.realpath(name))
         if result is None:
             return _named(frame, name)
         return result if isinstance(result, Problems) else unserved(result, served, called)

@@ -74,3 +74,22 @@ def test_a_sagas_name_where_a_key_is_wanted_is_answered_with_the_command_that_li
         done = saga(verb, "book_trip")
         assert (done.code, "`saga list --saga book_trip` shows their keys" in done.err) == (3, True)
     assert saga("show", "nosuch").err == "Error: no saga with id or key 'nosuch'\n"
+
+
+@pytest.mark.parametrize(("verb", "code"), [("graph", 3), ("verify", 2), ("validate", 2)])
+def test_a_name_that_no_file_can_have_is_answered_as_one_that_no_file_has(
+    trips: Path, saga: Saga, verb: str, code: int
+) -> None:
+    assert saga("start", "book_trip", "--key", "t-1").code == 0
+    done = saga(verb, "x" * 300)
+    assert done.code == code
+    assert "SAGA_DEBUG" not in done.err
+
+
+@pytest.mark.parametrize("options", [(), ("--strict",)])
+def test_a_link_to_itself_is_a_file_that_cannot_be_read(trips: Path, saga: Saga, options: tuple[str, ...]) -> None:
+    link = trips / "definitions" / "link.yaml"
+    link.symlink_to(link)
+    done = saga("validate", str(link), *options)
+    assert done.code == 2
+    assert "the file cannot be read" in done.out + done.err
