@@ -93,6 +93,8 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "W304": "Warning: a payload that does not fit the command's schema: a field that is missing or unknown, a value or "
     "a plain path of another type.",
     "W305": "Warning: a compensation at another participant than the step, whose inbox cannot fence it.",
+    "W306": "Warning: a pivot whose handler has no database (`async def`). Once it has failed, or an answer was lost, "
+    "its rejection proves nothing any more: it counts as a failure, and the pivot is asked until it succeeds.",
     "W310": "Warning: an `sla` that the saga's own time-out always comes before.",
 }
 

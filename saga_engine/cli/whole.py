@@ -21,15 +21,10 @@ from saga_engine.project import CATALOGUE
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A definition with its children expanded, and what is known about commands, if anything."""
+    """A definition with its children expanded, and what the catalogue beside it says of commands, if there is one."""
 
     definition: Definition
     catalogue: ParticipantCatalogue | None
-
-    def fenced(self, participant: str, command: str) -> bool:
-        """Whether an inbox protects a command; one that nobody has described is taken to be protected."""
-        entry = None if self.catalogue is None else self.catalogue.get(participant, command)
-        return entry is None or entry.fenced
 
 
 def read_whole(path: Path) -> Whole:

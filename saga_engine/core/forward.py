@@ -6,9 +6,11 @@ Undoing is `backward`'s; which input does what is `decider`'s.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from saga_engine.core.bounds import MOST_EVENTS, MOST_ITEMS, TOO_MANY_EVENTS, too_long
+from saga_engine.core.doubt import in_doubt
 from saga_engine.core.draft import Draft
 from saga_engine.core.events import (
     CommandIssued,
@@ -192,7 +194,8 @@ def forward_reply(draft: Draft, node: Node, step: StepState, reply: ReplyReceive
         return None
     if reply.attempt != progress.attempt or step.status is not StepStatus.ISSUED:
         return "an earlier attempt's"
-    _attempt_failed(draft, node, call, progress, reply, final=final)
+    told = replace(reply, message=in_doubt(reply.message)) if final else reply
+    _attempt_failed(draft, node, call, progress, told, final=final)
     return None
 
 

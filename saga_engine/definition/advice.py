@@ -1,7 +1,7 @@
 """What an author may want to look at again: sound, but perhaps not what was meant.
 
-Owns the warnings W303 to W310: unknown commands, keys of payloads that a command's schema does not know, an idle
-`sla`. The values under those keys are `payload_fits`'s.
+Owns the warnings W303 to W310: unknown commands, keys of payloads that a command's schema does not know, a pivot
+whose handler has no database, an idle `sla`. The values under those keys are `payload_fits`'s.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Set
 
 from saga_engine.definition.asked import commands_of, meant_command
 from saga_engine.definition.catalogue import CommandEntry, ParticipantCatalogue
-from saga_engine.definition.model import Call, Definition, Json
+from saga_engine.definition.model import Call, Definition, Json, Kind
 from saga_engine.definition.problems import Finding, PathPart, nearest, shown
 
 
@@ -30,6 +30,7 @@ def advice(definition: Definition, catalogue: ParticipantCatalogue | None) -> It
             continue
         call, path = step.action, ("steps", index)
         yield from _command(catalogue, called, call.participant, call.command, call.payload.source, path)
+        yield from _pivot(catalogue, call, path)
         undo = call.compensation
         if undo is not None:
             # Without a payload of its own a compensation is sent the forward one.
@@ -51,6 +52,22 @@ def _unfenced(definition: Definition) -> Iterator[Finding]:
                 "stop the command should it come late"
             )
             yield Finding("W305", ("steps", index, "compensate"), message, f"a command of {step.action.participant}")
+
+
+def _pivot(catalogue: ParticipantCatalogue, call: Call, path: tuple[PathPart, ...]) -> Iterator[Finding]:
+    """A pivot is never given up, and without an inbox its rejection is definite at the first send alone."""
+    entry = catalogue.get(call.participant, call.command)
+    if call.kind is not Kind.PIVOT or entry is None or entry.fenced:
+        return
+    message = (
+        f"{call.participant}.{call.command} decides this saga and has no database: when it has failed or was not "
+        "answered once, its rejection proves nothing any more, and it is asked until it succeeds"
+    )
+    expected = (
+        f"a database for {call.participant} and a plain `def` handler that uses ctx.db, or a handler that does not "
+        "reject once it may have had an effect"
+    )
+    yield Finding("W306", (*path, "call"), message, expected)
 
 
 def _command(

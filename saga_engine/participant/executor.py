@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from saga_engine.core.doubt import in_doubt
 from saga_engine.core.inputs import Outcome
 from saga_engine.definition.model import Json
 from saga_engine.envelope import Command
@@ -98,7 +99,7 @@ class Executor:
             return answer
         if redelivered and not handler.fenced and answer.outcome is Outcome.REJECTED:
             # An earlier delivery of this send may have had an effect before its worker died: nobody can deny it.
-            answer = failed(answer.code, answer.message)
+            answer = failed(answer.code, in_doubt(answer.message))
         return Answered(answer)
 
     async def execute_many(self, commands: Sequence[Command]) -> Sequence[Disposition]:

@@ -79,8 +79,9 @@ def hints(definition: Definition, fenced: Fenced) -> Iterator[str]:
         bare = not fenced(call.participant, call.command)
         if bare and call.kind is Kind.PIVOT:
             yield (
-                f"{place} is a pivot without an inbox: once a send of it was not answered, a rejection tells nothing, "
-                f"and it is asked for ever; give {call.participant} a database"
+                f"{place} is a pivot without an inbox: once it failed or was not answered, a rejection tells nothing, "
+                f"and it is asked for ever; give {call.participant} a database and make the handler a plain `def` with "
+                "ctx.db, or let it never reject what may have had an effect"
             )
         undo = call.compensation
         if undo is not None and undo.participant != call.participant:

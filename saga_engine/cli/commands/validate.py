@@ -35,8 +35,8 @@ def validate(frame: Frame, files: tuple[str, ...], strict: bool, output: Format)
     Without FILE, all definitions of the project are checked; `-` reads one from stdin. Exit code 2 if one is wrong.
 
     With --strict the handlers are imported, and the project's definitions are checked by what these take and give: a
-    misspelt key of a payload and a command that none of them serves are warnings, unless the catalogue names the
-    command as another project's.
+    misspelt key of a payload, a pivot whose handler has no database, and a command that none of them serves are
+    warnings, the last unless the catalogue names the command as another project's.
     """
     named = files or _all_definitions(frame)
     results = _against_handlers(frame, named) if strict else {name: _named(frame, name) for name in named}

@@ -16,10 +16,10 @@ from saga_engine.elapsed import elapsed
 from saga_engine.plural import several
 
 if TYPE_CHECKING:
+    from saga_engine.cli.fences import Fences
     from saga_engine.cli.whole import Whole
-    from saga_engine.definition.model import Json
+    from saga_engine.definition.model import Call, Json
     from saga_engine.verify.explore import CounterExample, Explored
-    from saga_engine.verify.world import Fenced
 
 
 @click.command("verify")
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     "--max-states", type=click.IntRange(1), default=500_000, show_default=True, help="Give up after so many states."
 )
 @click.option(
-    "--unfenced", multiple=True, metavar="PARTICIPANT", help="Suppose that its handlers have no database. Repeatable."
+    "--unfenced",
+    multiple=True,
+    metavar="PARTICIPANT",
+    help="Suppose that none of its handlers has a database. Repeatable.",
 )
 @output_option
 @pass_frame
@@ -39,16 +42,17 @@ def verify(frame: Frame, file: Path, faults: int, max_states: int, unfenced: tup
     Every outcome of the saga in FILE is explored with the engine's own decisions: rejections, failures, silence,
     repeated and late messages, cancels, crashes. Child sagas are looked for beside FILE. Exit code 1 when a property is
     broken, and when --max-states is not enough to see all: then nothing is proved.
+
+    Handlers without a database (`async def`) are explored as such: the project's handlers are imported where FILE is a
+    definition of it, else participants.json beside FILE is asked. What nobody describes is taken to have one.
     """
+    from saga_engine.cli.fences import known_fences
     from saga_engine.cli.whole import read_named
     from saga_engine.verify.explore import Bounds, explore
 
     whole = read_named(frame, file)
-
-    def fenced(participant: str, command: str) -> bool:
-        return participant not in unfenced and whole.fenced(participant, command)
-
     _known(whole, unfenced)
+    fenced = known_fences(frame, file, whole, frozenset(unfenced))
     began = time.monotonic()
     with progress("exploring") as bar:
 
@@ -67,19 +71,29 @@ def verify(frame: Frame, file: Path, faults: int, max_states: int, unfenced: tup
 
 
 def _known(whole: Whole, unfenced: tuple[str, ...]) -> None:
-    from saga_engine.core.compiling import compile_plan
-
-    calls = [node.call for node in compile_plan(whole.definition).nodes.values()]
-    known = {call.participant for call in calls if call is not None}
+    known = {call.participant for call in _calls(whole)}
     for name in unfenced:
         if name not in known:
             raise click.UsageError(f"--unfenced {name}: no step calls it; called are {', '.join(sorted(known))}")
 
 
+def _calls(whole: Whole) -> list[Call]:
+    from saga_engine.core.compiling import compile_plan
+
+    return [node.call for node in compile_plan(whole.definition).nodes.values() if node.call is not None]
+
+
+def _assumed(whole: Whole, fenced: Fences, faults: int) -> Iterator[str]:
+    from saga_engine.verify.report import assumed
+
+    yield from assumed(whole.definition, fenced, faults)
+    yield from fenced.told(_calls(whole))
+
+
 def _lines(
-    file: Path, whole: Whole, fenced: Fenced, faults: int, result: Explored, seconds: float
+    file: Path, whole: Whole, fenced: Fences, faults: int, result: Explored, seconds: float
 ) -> Iterator[list[Part]]:
-    from saga_engine.verify.report import PROPERTIES, abstracted, assumed, hints
+    from saga_engine.verify.report import PROPERTIES, abstracted, hints
 
     broken = result.counter_example
     if broken is not None:
@@ -97,7 +111,7 @@ def _lines(
         yield [f"{file}: ", Styled("not exhausted", "yellow"), ": no property is broken so far, and none is proved;"]
         yield ["  allow more with --max-states, or ask for less with --faults"]
     yield [f"explored {_size(result)} in {elapsed(round(seconds * 1e6))}"]
-    yield from _listed("assumed", assumed(whole.definition, fenced, faults))
+    yield from _listed("assumed", _assumed(whole, fenced, faults))
     yield from _listed("abstracted", abstracted(whole.definition))
 
 
@@ -128,8 +142,8 @@ def _timeline(example: CounterExample) -> Iterator[list[Part]]:
             yield ["        ", Styled(told.sign, told.colour), f" {told.subject}  ", Styled(told.text, told.colour)]
 
 
-def _json(file: Path, whole: Whole, fenced: Fenced, faults: int, result: Explored, seconds: float) -> Json:
-    from saga_engine.verify.report import abstracted, assumed, hints
+def _json(file: Path, whole: Whole, fenced: Fences, faults: int, result: Explored, seconds: float) -> Json:
+    from saga_engine.verify.report import abstracted, hints
 
     broken = result.counter_example
     return {
@@ -144,7 +158,7 @@ def _json(file: Path, whole: Whole, fenced: Fenced, faults: int, result: Explore
         "depth": result.depth,
         "ends": dict(result.ends),
         "seconds": round(seconds, 3),
-        "assumed": list(assumed(whole.definition, fenced, faults)),
+        "assumed": list(_assumed(whole, fenced, faults)),
         "abstracted": list(abstracted(whole.definition)),
         "counter_example": None if broken is None else _example_json(broken),
         "hints": [] if broken is None else list(hints(whole.definition, fenced)),

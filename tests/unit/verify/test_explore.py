@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from saga_engine.cli.fences import Fences
 from saga_engine.cli.whole import read_whole
 from saga_engine.core import events as e
 from saga_engine.verify.explore import Bounds, explore, find_cycle
@@ -46,7 +47,7 @@ steps:
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
 def test_every_shipped_saga_is_proved_with_three_faults(file: Path) -> None:
     whole = read_whole(file)
-    result = explore(whole.definition, whole.fenced, Bounds(faults=3))
+    result = explore(whole.definition, Fences(whole.catalogue, "", frozenset()), Bounds(faults=3))
     assert result.counter_example is None
     assert result.proved
     assert {"completed", "compensated"} <= set(result.ends)
