@@ -34,13 +34,31 @@ def meant_file(frame: Frame, given: str) -> str:
     """
     if os.path.exists(given):  # noqa: PTH110 - `Path.exists` raises for a name that no file can have
         return ""
-    try:
-        known = list(defined(frame.root()))
-    except UsageError:
-        return ""
-    files = [file for name, file in known if given in (name, file.stem, file.name)]
+    files = _files_named(frame, given)
     if not files:
         return ""
     verb = click.get_current_context().info_name
     commands = " or ".join(f"saga {verb} {os.path.relpath(file)}" for file in files)
     return f"the project has a definition of that name: {commands}"
+
+
+def definition_meant(frame: Frame, given: str) -> str:
+    """What to type instead, where a started saga is wanted and `given` is a definition or its name; else nothing."""
+    there = Path(given)
+    files = [there] if there.suffix in (".yaml", ".yml") and there.is_file() else _files_named(frame, given)
+    if not files:
+        return ""
+    file = os.path.relpath(files[-1])
+    verb = click.get_current_context().info_name
+    return (
+        f"{verb} wants the id or key of a saga that was started; of a definition, `saga verify {file}` explores every "
+        f"failure, and `saga graph {file}` draws the way back"
+    )
+
+
+def _files_named(frame: Frame, given: str) -> list[Path]:
+    """The files of the project that define a saga of that name, or are called so; outside a project none."""
+    try:
+        return [file for name, file in defined(frame.root()) if given in (name, file.stem, file.name)]
+    except UsageError:
+        return []

@@ -5,9 +5,10 @@ Owns how a saga is looked at and told. Time passes through the engine that it is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from operator import methodcaller
+from typing import Final
 from uuid import UUID
 
 from saga_engine.core.decider import Decision
@@ -16,6 +17,7 @@ from saga_engine.core.inputs import Cancel, Input, Operate, Resume, Signal, Susp
 from saga_engine.core.outgoing import PublishEvent
 from saga_engine.core.state import Failure, SagaState, Status
 from saga_engine.definition.model import Json
+from saga_engine.plural import several
 from saga_engine.testing.engine import InMemoryEngine, NeverEndsError
 from saga_engine.testing.expectations import brief
 
@@ -24,6 +26,7 @@ __tracebackhide__ = methodcaller("errisinstance", AssertionError)
 
 WHO = "a test"
 _WHY = "the test says so"
+_MOST_EVENTS: Final = 100
 
 
 class SagaHandle:
@@ -109,8 +112,21 @@ class SagaHandle:
         """Retry, skip or resolve a blocked step, or (None) all of them; what was decided on it."""
         return self._act(lambda at: Operate(at, verb, WHO, why, step, item))
 
+    @property
+    def course(self) -> str:
+        """How it is, why, and its latest events in short with their times: several lines, for a person."""
+        state, events = self.state, self.events
+        begin, earlier = events[0].at, len(events) - _MOST_EVENTS
+        lines = [f"  {(event.at - begin) / 1_000_000:>12.3f} s  {brief(event)}" for event in events[-_MOST_EVENTS:]]
+        if earlier > 0:
+            lines.insert(0, f"  {'':>14}  {several(earlier, 'earlier event')}")
+        waits = ", ".join(f"{place} ({state.steps[place].status})" for place in state.active)
+        how = f"saga {state.saga} {state.key} is {state.status}{f', waits for: {waits}' if waits else ''}"
+        return "\n".join([how, *(f"  {why}" for why in _reasons(state)), *lines])
+
     def __repr__(self) -> str:
-        return f"<saga {self.state.saga} {self.state.key}: {self.status}>"
+        how = ", ".join([str(self.status), *_reasons(self.state)])
+        return f"<saga {self.state.saga} {self.state.key}: {how}>"
 
     def _act(self, input: Callable[[int], Input]) -> Decision:
         decision = self._engine.client.act(self.id, input)
@@ -121,10 +137,17 @@ class SagaHandle:
         try:
             self._engine.advance_until(self.id, reached)
         except NeverEndsError as error:
-            raise AssertionError(self._report(f"waited for the saga {what}, but {error}")) from None
+            raise AssertionError(f"waited for the saga {what}, but {error}\n{self.course}") from None
 
-    def _report(self, problem: str) -> str:
-        state, begin = self.state, self.events[0].at
-        lines = [f"  {(event.at - begin) / 1_000_000:>12.3f} s  {brief(event)}" for event in self.events]
-        waits = ", ".join(f"{place} ({state.steps[place].status})" for place in state.active) or "nothing"
-        return "\n".join([problem, f"saga {state.saga} {state.key} is {state.status}, waits for: {waits}", *lines])
+
+def _reasons(state: SagaState) -> Iterator[str]:
+    """Why it is or was compensated, and what blocks it."""
+    if state.failure is not None:
+        yield _reason(state.failure.step, state.failure.code, state.failure.message)
+    for place in state.blocked:
+        step = state.steps[place]
+        yield f"blocked at {_reason(place, step.code, step.message)}"
+
+
+def _reason(step: str | None, code: str, message: str) -> str:
+    return ": ".join(filter(None, ("" if step is None else f"step {step}", code, message)))

@@ -1,17 +1,28 @@
 """The pytest fixtures: `pytest_plugins = ["saga_engine.testing.pytest_plugin"]` in the project's top conftest.py.
 
-Owns their names and which project they are about. What they give is `system.SagaSystem`.
+Owns their names, which project they are about, and what a failed test shows of its sagas. What they give is
+`system.SagaSystem`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from saga_engine.project import find_root
 from saga_engine.testing.system import SagaSystem
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Beneath a test that fails: what came of its sagas, and why. An assertion shows no more than two statuses."""
+    report = yield
+    if report.when == "call" and report.failed and isinstance(item, pytest.Function):
+        systems = (value for value in item.funcargs.values() if isinstance(value, SagaSystem))
+        report.sections += [("the test's sagas", course) for system in systems if (course := system.course)]
+    return report
 
 
 @pytest.fixture

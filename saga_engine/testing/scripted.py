@@ -34,6 +34,7 @@ class ScriptedParticipant:
     """One participant of the system under test. `handlers`: its own ones; else whatever it is asked succeeds with `{}`.
 
     `received`: the commands that reached it, repeated sends too. `done`: those that took effect, in order.
+    `unscripted`: the commands that succeeded with `{}`, as neither a script nor a handler said anything.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class ScriptedParticipant:
         self.name = name
         self.received: list[Command] = []
         self.done: list[Done] = []
+        self.unscripted: set[str] = set()
         self._now = now
         self._own = {} if own is None else own.handlers
         self._commands = sorted(commands if own is None else own.handlers)
@@ -80,7 +82,10 @@ class ScriptedParticipant:
             outcome = None if script is None else script.outcome()
             if outcome is not None:
                 return _answer(outcome)
-            return {} if own is None else own.call(ctx, payload)
+            if own is not None:
+                return own.call(ctx, payload)
+            self.unscripted.add(command)
+            return {}
 
         def run(ctx: Context, payload: Json) -> object:
             result = answer(ctx, payload)

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Final
+from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
 from saga_engine import configuration
 from saga_engine.bootstrap.definitions import load_project
+from saga_engine.core.forward import EXPRESSION
 from saga_engine.databases import MIGRATIONS
 from saga_engine.definition.durations import EXPECTED, parse_duration
 from saga_engine.definition.model import Call, Definition, Json
@@ -26,6 +29,8 @@ from saga_engine.testing.projected import Projected
 from saga_engine.testing.scripted import ScriptedParticipant
 from saga_engine.testing.sources import Source, load
 from saga_engine.testing.virtual_time import BEGIN, VirtualClock
+
+_MOST_SAGAS: Final = 5
 
 
 class SagaSystem:
@@ -55,6 +60,7 @@ class SagaSystem:
         commands = _commands(by_name)
         own = merge(participants)
         self._projected: dict[type[Projection], Projected] = {}
+        self._started: dict[UUID, SagaHandle] = {}
         self._engine = InMemoryEngine(
             by_name,
             lambda clock: _participants(commands, own, clock),
@@ -133,7 +139,7 @@ class SagaSystem:
         if isinstance(started, Exception):
             raise started
         self._engine.settle()
-        return SagaHandle(self._engine, started.saga_id)
+        return self._started.setdefault(started.saga_id, SagaHandle(self._engine, started.saga_id))
 
     def advance(self, duration: str) -> None:
         """Let time pass: `30d`, `90s`. What falls due meanwhile happens when it is due."""
@@ -141,6 +147,16 @@ class SagaSystem:
         if microseconds is None:
             raise ValueError(f"{duration!r} is not {EXPECTED}")
         self._engine.advance(microseconds)
+
+    @property
+    def course(self) -> str:
+        """What came of the sagas that were started last, and why: several lines, shown where a test fails."""
+        latest = list(self._started.values())[-_MOST_SAGAS:]
+        lines = [saga.course for saga in latest]
+        failures = [saga.failure for saga in latest]
+        if any(failure is not None and failure.code == EXPRESSION for failure in failures):
+            lines += [_empty_results(each) for each in self._engine.participants.values() if each.unscripted]
+        return "\n".join(lines)
 
     @property
     def time(self) -> float:
@@ -160,6 +176,13 @@ class SagaSystem:
         self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _empty_results(participant: ScriptedParticipant) -> str:
+    """Which of its commands gave an empty result because nobody said another, and how to say one."""
+    name, commands = participant.name, sorted(participant.unscripted)
+    how = f'participant("{name}").on("{commands[0]}").succeeds({{...}}) gives one with fields'
+    return f"unscripted, so with an empty result: {', '.join(f'{name}.{one}' for one in commands)}; {how}"
 
 
 def _participants(

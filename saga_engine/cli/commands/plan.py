@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from saga_engine.cli.files import definition_meant
 from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.output import Format, Styled, output_option, write, write_json
 from saga_engine.cli.viewing import view_of
 from saga_engine.core.plan import Plan
 from saga_engine.definition.problems import nearest
-from saga_engine.errors import SagaEngineError, UsageError
+from saga_engine.errors import NotFoundError, SagaEngineError, UsageError
 
 _FAIL = "fail@"
 _EXPECTED = "expected cancel, or fail@ and the name of a step"
@@ -43,12 +44,20 @@ def plan(frame: Frame, id_or_key: str, supposed: str, saga: str | None, output: 
     Every command that is sent is supposed to succeed. Nothing is written and nothing is sent. A value that depends on
     a result to come is shown as the definition writes it.
     """
+    from saga_engine.bootstrap.stores import is_there
     from saga_engine.cli.views.foresight import foresight_json, foresight_lines
     from saga_engine.core.decider import Refused
     from saga_engine.core.foresight import foresee_cancel, foresee_failure
 
-    with frame.client() as client:
-        view = view_of(client, id_or_key, saga)
+    defined = definition_meant(frame, id_or_key)
+    settings = frame.settings()
+    if defined and not is_there(settings):
+        raise NotFoundError(f"no saga was ever started here; {defined}")
+    with frame.client(settings) as client:
+        try:
+            view = view_of(client, id_or_key, saga)
+        except NotFoundError as error:
+            raise NotFoundError("; ".join(filter(None, (str(error), defined)))) from error
         if supposed == "cancel":
             foreseen = foresee_cancel(view.plan, view.state, client.now)
         else:

@@ -93,3 +93,21 @@ def test_a_link_to_itself_is_a_file_that_cannot_be_read(trips: Path, saga: Saga,
     done = saga("validate", str(link), *options)
     assert done.code == 2
     assert "the file cannot be read" in done.out + done.err
+
+
+@pytest.mark.parametrize("given", ["definitions/trip.yaml", "trip.yaml", "book_trip"])
+def test_a_definition_where_a_started_saga_is_wanted_is_answered_with_what_looks_at_definitions(
+    trips: Path, saga: Saga, given: str
+) -> None:
+    meant = (
+        "plan wants the id or key of a saga that was started; of a definition, `saga verify definitions/trip.yaml` "
+        "explores every failure, and `saga graph definitions/trip.yaml` draws the way back\n"
+    )
+    done = saga("plan", given, "--if", "fail@book")
+    assert (done.code, done.err) == (3, f"Error: no saga was ever started here; {meant}")
+    assert saga("start", "book_trip", "--key", "t-1").code == 0
+    done = saga("plan", given, "--if", "fail@book")
+    assert done.code == 3
+    assert done.err.startswith(f"Error: no saga with id or key '{given}'; ")
+    assert done.err.endswith(meant)
+    assert saga("plan", "t-1", "--if", "fail@book").code == 0
