@@ -44,8 +44,9 @@ def meant_file(frame: Frame, given: str) -> str:
 
 def definition_meant(frame: Frame, given: str) -> str:
     """What to type instead, where a started saga is wanted and `given` is a definition or its name; else nothing."""
-    there = Path(given)
-    files = [there] if there.suffix in (".yaml", ".yml") and there.is_file() else _files_named(frame, given)
+    # Not `Path.is_file`, which raises for a name that no file can have.
+    is_file = given.endswith((".yaml", ".yml")) and os.path.isfile(given)  # noqa: PTH113 - for that reason
+    files = [Path(given)] if is_file else _files_named(frame, given)
     if not files:
         return ""
     file = os.path.relpath(files[-1])
