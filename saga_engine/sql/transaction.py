@@ -162,7 +162,13 @@ def _retry(engine: Engine, run: Callable[[], T], repeatable: bool, tries: int | 
         if pacing.monotonic() >= give_up_at or (tries is not None and tried >= tries):
             raise translated(engine, cause, trouble) from cause
         # In a thread of its own: the store is synchronous on purpose.
-        pacing.pause(min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2**tried))
+        pacing.pause(longest_pause(tried))
+
+
+def longest_pause(tried: int) -> float:
+    """For how long to wait at most after so many tries, seconds."""
+    longest: float = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2**tried)
+    return longest
 
 
 def _on_new_connection(error: DBAPIError | PoolTimeoutError, trouble: Trouble) -> bool:

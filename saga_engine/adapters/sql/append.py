@@ -18,7 +18,14 @@ from saga_engine.ports.store import Append, Appended, AppendOutcome, Conflict, K
 from saga_engine.sql.direct import Statement
 from saga_engine.sql.pacing import pacing_of
 from saga_engine.sql.schema import events, keys
-from saga_engine.sql.transaction import RETRY_FOR_S, CommitUnknownError, ContendedError, run_query, run_transaction
+from saga_engine.sql.transaction import (
+    RETRY_FOR_S,
+    CommitUnknownError,
+    ContendedError,
+    longest_pause,
+    run_query,
+    run_transaction,
+)
 
 TRIES_OF_A_BATCH: Final = 2
 """After so many aborts a batch is halved, down to single sagas: somebody else wants one of them."""
@@ -38,11 +45,11 @@ _HOLDERS: Final = Statement(
 
 @dataclass(slots=True)
 class _Call:
-    """One call of `append`: what its commits are known by, and whether one of them had an unknown outcome."""
+    """One call of `append`: what its commits are known by, and how many of them had an unknown outcome."""
 
     batch_id: UUID
     give_up_at: float
-    doubtful: bool = False
+    doubts: int = 0
 
 
 class Appender:
@@ -64,7 +71,7 @@ class Appender:
         batch = sorted(appends, key=lambda append: append.stream_id.int)
         call = _Call(self._new_id(), self._pacing.monotonic() + RETRY_FOR_S)
         won = self._commit(batch, call)
-        if call.doubtful:
+        if call.doubts:
             # A commit in doubt may have happened after we looked: then a later try lost against ourselves.
             won |= self._landed(batch, call.batch_id)
         if len(won) == len(batch):
@@ -106,12 +113,13 @@ class Appender:
                     self._engine, work, isolation=self._isolation, alone=alone, tries=tries, retry_for=left
                 )
             except CommitUnknownError:
-                call.doubtful = True
+                call.doubts += 1
                 landed = self._landed(batch, call.batch_id)
                 if landed:
                     return landed
                 if self._pacing.monotonic() >= call.give_up_at:
                     raise
+                self._pacing.pause(longest_pause(call.doubts))
 
     def _landed(self, batch: Sequence[Append], batch_id: UUID) -> set[UUID]:
         firsts = [(append.stream_id, append.expected_version + 1) for append in batch]

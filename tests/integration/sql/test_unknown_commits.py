@@ -17,6 +17,7 @@ from saga_engine.errors import StoreUnavailableError
 from saga_engine.ports.store import Appended, Conflict, KeyTaken, Lease, LeaseChange, Settlement
 from saga_engine.sql import direct
 from saga_engine.sql.engine import open_engine
+from saga_engine.sql.pacing import pace
 from saga_engine.sql.patience import Patience
 from saga_engine.sql.schema import events, keys, streams
 from saga_engine.sql.transaction import CommitUnknownError, run_query, run_transaction
@@ -217,3 +218,35 @@ def test_an_append_whose_commits_all_stay_unknown_gives_up_without_a_second_copy
     faults.stop()
     assert versions_of(loaded(store, saga)) == [1]
     assert store.append([advance(saga, 1)]) == [Appended(2)]
+
+
+class Paced:
+    """A time that passes by its pauses, and by a little at every look at it."""
+
+    def __init__(self) -> None:
+        self.pauses: list[float] = []
+        self._now = 0.0
+
+    def monotonic(self) -> float:
+        self._now += 0.001
+        return self._now
+
+    def pause(self, longest: float) -> None:
+        self.pauses.append(longest)
+        self._now += longest
+
+
+def test_a_database_that_loses_every_commit_is_tried_again_at_growing_intervals(
+    engine: Engine, database: Database
+) -> None:
+    paced = Paced()
+    pace(engine, paced)
+    store = SqlEventStore(engine, isolation=database.isolation)
+    (saga,) = started(store, Samples().start())
+    faults = FaultyCommits(engine, seed=1, chance=1.0, faults=(Fault.LOST_NOT_APPLIED,))
+    with pytest.raises(CommitUnknownError):
+        store.append([advance(saga, 1)])
+    faults.stop()
+    assert paced.pauses == sorted(paced.pauses)
+    assert paced.pauses[-1] == 1.0
+    assert len(paced.pauses) < 30
