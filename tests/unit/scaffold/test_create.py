@@ -14,6 +14,7 @@ from saga_engine.errors import UsageError
 from saga_engine.project import definition_files, find_root
 from saga_engine.scaffold.create import SCHEMA, create
 from tests.unit.cli.conftest import Saga
+from tests.unit.cli.conftest import forgotten as forgotten
 from tests.unit.cli.conftest import saga as saga
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -84,7 +85,9 @@ def test_a_folder_that_cannot_be_made_is_a_usage_error(tmp_path: Path) -> None:
         create(tmp_path / "file" / "trips")
 
 
-def test_the_command_says_what_to_type_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saga: Saga) -> None:
+def test_the_command_says_what_to_type_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saga: Saga, forgotten: None
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("saga_engine.cli.commands.init.which", lambda name: f"/usr/bin/{name}")
     done = saga("init", "city/trips")
