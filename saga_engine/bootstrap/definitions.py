@@ -89,7 +89,8 @@ def difference(changed: DefinitionChanged) -> str:
 
 def _catalogue_beside(definition: Path) -> ParticipantCatalogue | None:
     path = definition.parent / CATALOGUE
-    if not path.is_file():
+    # Not `Path.is_file`, which raises for a folder that cannot be or must not be looked into.
+    if not os.path.isfile(path):  # noqa: PTH113 - for that reason
         return None
     from saga_engine.definition.catalogue import load_catalogue
 

@@ -5,6 +5,7 @@ Owns what counts as served. Asks no worker: `saga doctor` knows who lives.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +45,14 @@ def project_catalogue(root: Path) -> ParticipantCatalogue:
     return _with_others(exported, _known(root / DEFINITIONS / CATALOGUE))
 
 
+def with_those_beside(catalogue: ParticipantCatalogue, folder: Path) -> ParticipantCatalogue:
+    """The project's, with what a catalogue in a definition's own folder says of participants that it does not know.
+
+    Raises `UsageError` for one that is not of its form.
+    """
+    return _with_others(catalogue, _known(folder / CATALOGUE))
+
+
 def catalogued(root: Path) -> Set[str]:
     """The commands that the project's catalogue names, if there is one. Raises `UsageError` for one of another form."""
     return _known(root / DEFINITIONS / CATALOGUE).keys()
@@ -59,7 +68,8 @@ def with_those_elsewhere(exported: ParticipantCatalogue, path: Path) -> Particip
 
 
 def _known(path: Path) -> Mapping[str, CommandEntry]:
-    return load_catalogue(path).commands if path.is_file() else {}
+    # Not `Path.is_file`, which raises for a folder that cannot be or must not be looked into.
+    return load_catalogue(path).commands if os.path.isfile(path) else {}  # noqa: PTH113 - for that reason
 
 
 def _with_others(exported: ParticipantCatalogue, known: Mapping[str, CommandEntry]) -> ParticipantCatalogue:

@@ -5,7 +5,8 @@ Owns the order of the passes: scan, tree, reading, rules, expressions. Each of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -27,7 +28,10 @@ from saga_engine.definition.schema_rules import schema_findings
 from saga_engine.definition.scopes import sites
 from saga_engine.definition.section import Section, section
 from saga_engine.definition.steps import MOST_VERSIONS, Defaults, read_emit, read_step
-from saga_engine.definition.tree import Node, build
+from saga_engine.definition.tree import MappingNode, Node, SequenceNode, build
+
+_FIRST_OF_RULES: Final = "E2"
+"""Problems before these are of what was written; these are of a model that was read."""
 
 _KEYS: Final = (
     "saga",
@@ -88,8 +92,20 @@ def load_text(text: bytes, file: str, *, participants: ParticipantCatalogue | No
     if definition is not None:
         definition = _judge(report, definition, participants)
     if report.problems or definition is None:
-        return Problems(file, tuple(sorted(set(report.problems))))
+        return Problems(file, tuple(sorted(set(report.problems))), tuple(sorted(set(_sound_warnings(report)))))
     return Loaded(definition, tuple(sorted(set(report.warnings))), file, root)
+
+
+def _sound_warnings(report: Report) -> Iterator[Problem]:
+    """Warnings beside problems: of the steps that could be read whole. What is missing in another may stand there."""
+    steps = report.root.get("steps") if isinstance(report.root, MappingNode) else None
+    begins = [(item.at.line, item.at.column) for item in steps.items] if isinstance(steps, SequenceNode) else []
+
+    def place(problem: Problem) -> int:
+        return bisect_right(begins, (problem.line, problem.column))
+
+    unread = {place(problem) for problem in report.problems if problem.code < _FIRST_OF_RULES}
+    return (warning for warning in report.warnings if place(warning) not in unread)
 
 
 def _judge(report: Report, definition: Definition, participants: ParticipantCatalogue | None) -> Definition:

@@ -52,10 +52,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Problems:
-    """All problems of one file, in the order of the text."""
+    """All problems of one file, in the order of the text, and warnings about what could be read in spite of them."""
 
     file: str
     problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)

@@ -20,8 +20,9 @@ from saga_engine.plural import several
 from saga_engine.project import DEFINITIONS, definition_files
 
 if TYPE_CHECKING:
+    from saga_engine.definition.catalogue import ParticipantCatalogue
     from saga_engine.definition.loader import Loaded
-    from saga_engine.definition.model import Json
+    from saga_engine.definition.model import Definition, Json
 
 
 @click.command("validate")
@@ -34,9 +35,9 @@ def validate(frame: Frame, files: tuple[str, ...], strict: bool, output: Format)
 
     Without FILE, all definitions of the project are checked; `-` reads one from stdin. Exit code 2 if one is wrong.
 
-    With --strict the handlers are imported, and the project's definitions are checked by what these take and give: a
-    misspelt key of a payload, a pivot whose handler has no database, and a command that none of them serves are
-    warnings, the last unless the catalogue names the command as another project's.
+    With --strict the handlers are imported, and definitions, wherever they stand, are checked by what these take and
+    give: a misspelt key of a payload, a pivot whose handler has no database, and a command that none of them serves
+    are warnings, the last unless the catalogue names the command as another project's.
     """
     named = files or _all_definitions(frame)
     results = _against_handlers(frame, named) if strict else {name: _named(frame, name) for name in named}
@@ -53,30 +54,27 @@ def validate(frame: Frame, files: tuple[str, ...], strict: bool, output: Format)
 
 
 def _against_handlers(frame: Frame, names: Sequence[str]) -> Mapping[str, Loaded | Problems]:
-    """The project's own definitions checked by what its handlers take and give, with what none of them serves."""
-    from saga_engine.bootstrap.served import project_catalogue, unserved
+    """Checked by what the project's handlers take and give, with what none of them serves, wherever a file stands."""
+    from saga_engine.bootstrap.served import project_catalogue, unserved, with_those_beside
     from saga_engine.definition.asked import commands_of
     from saga_engine.definition.loader import load_file
 
     root = frame.root()
-    catalogue = project_catalogue(root)
-    # Not by `Path.resolve`, which raises for a link to itself.
-    own = {
-        os.path.realpath(path): load_file(os.path.relpath(path), participants=catalogue)
-        for path in definition_files(root)
-    }
-    called = frozenset[str]().union(
-        *(commands_of(one.definition) for one in own.values() if not isinstance(one, Problems))
-    )
-    served = catalogue.commands.keys()
+    handlers = project_catalogue(root)
+    known = {name: handlers if name == "-" else with_those_beside(handlers, Path(name).parent) for name in names}
+    results = {name: _named(frame, name, catalogue) for name, catalogue in known.items()}
+    # What is named takes the place of the project's own file of the same version.
+    named = {os.path.realpath(name) for name in names}
+    others = (load_file(path) for path in definition_files(root) if os.path.realpath(path) not in named)
+    definitions: dict[tuple[str, int], Definition] = {}
+    for one in (each.definition for each in (*results.values(), *others) if not isinstance(each, Problems)):
+        definitions.setdefault((one.saga, one.version), one)
+    called = frozenset[str]().union(*map(commands_of, definitions.values()))
 
-    def checked(name: str) -> Loaded | Problems:
-        result = own.get(os.path.realpath(name))
-        if result is None:
-            return _named(frame, name)
-        return result if isinstance(result, Problems) else unserved(result, served, called)
+    def checked(name: str, result: Loaded | Problems) -> Loaded | Problems:
+        return result if isinstance(result, Problems) else unserved(result, known[name].commands.keys(), called)
 
-    return {name: checked(name) for name in names}
+    return {name: checked(name, result) for name, result in results.items()}
 
 
 def _all_definitions(frame: Frame) -> list[str]:
@@ -88,27 +86,31 @@ def _all_definitions(frame: Frame) -> list[str]:
     return [str(path.relative_to(here) if path.is_relative_to(here) else path) for path in found]
 
 
-def _named(frame: Frame, name: str) -> Loaded | Problems:
+def _named(frame: Frame, name: str, known: ParticipantCatalogue | None = None) -> Loaded | Problems:
     """As `_check`; where there is no such file, with the one of the project that may be meant."""
-    result, meant = _check(name), "" if name == "-" else meant_file(frame, name)
+    result, meant = _check(name, known), "" if name == "-" else meant_file(frame, name)
     if not meant or not isinstance(result, Problems):
         return result
     return replace(result, problems=tuple(replace(one, suggestion=meant) for one in result.problems))
 
 
-def _check(name: str) -> Loaded | Problems:
+def _check(name: str, known: ParticipantCatalogue | None) -> Loaded | Problems:
+    """`known`: what is known of commands; None: what the catalogue beside the file says."""
     from saga_engine.bootstrap.definitions import load_definition
-    from saga_engine.definition.loader import load_text
+    from saga_engine.definition.loader import load_file, load_text
 
-    return load_text(sys.stdin.buffer.read(), "stdin") if name == "-" else load_definition(Path(name))
+    if name == "-":
+        return load_text(sys.stdin.buffer.read(), "stdin", participants=known)
+    return load_definition(Path(name)) if known is None else load_file(Path(name), participants=known)
 
 
 def _lines(name: str, result: Loaded | Problems, strict: bool) -> list[list[Part]]:
+    warnings: list[list[Part]] = [[Styled(f"{problem} (warning)", "yellow")] for problem in result.warnings]
     if isinstance(result, Problems):
-        return [[Styled(str(problem), "red")] for problem in result.problems]
+        problems: list[list[Part]] = [[Styled(str(problem), "red")] for problem in result.problems]
+        return [*problems, *warnings]
     definition = result.definition
     what = f"{definition.saga} version {definition.version}, {several(len(definition.steps), 'step')}"
-    warnings: list[list[Part]] = [[Styled(f"{problem} (warning)", "yellow")] for problem in result.warnings]
     if strict and warnings:
         verdict = Styled(f"valid but for {several(len(warnings), 'warning')}, which --strict does not accept", "red")
     else:
@@ -117,15 +119,13 @@ def _lines(name: str, result: Loaded | Problems, strict: bool) -> list[list[Part
 
 
 def _row(name: str, result: Loaded | Problems) -> Mapping[str, Json]:
-    if isinstance(result, Problems):
-        problems = [_problem(problem) for problem in result.problems]
-        return {"file": name, "valid": False, "saga": None, "version": None, "problems": problems, "warnings": []}
+    definition = None if isinstance(result, Problems) else result.definition
     return {
         "file": name,
-        "valid": True,
-        "saga": result.definition.saga,
-        "version": result.definition.version,
-        "problems": [],
+        "valid": definition is not None,
+        "saga": None if definition is None else definition.saga,
+        "version": None if definition is None else definition.version,
+        "problems": [_problem(problem) for problem in result.problems] if isinstance(result, Problems) else [],
         "warnings": [_problem(problem) for problem in result.warnings],
     }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,15 +141,60 @@ def test_strictly_a_command_of_another_project_is_fine_once_the_catalogue_names_
     assert saga("validate", "--strict").code == 0
 
 
-def test_strictly_any_warning_counts_and_other_files_are_not_held_against_the_handlers(hotel: Path, saga: Saga) -> None:
-    late = "saga: late\ntimeout: 1m\nsla: 2m\nsteps: [{step: a, call: far.away, compensate: none}]\n"
+def test_strictly_any_warning_counts(hotel: Path, saga: Saga) -> None:
+    late = "saga: late\ntimeout: 1m\nsla: 2m\nsteps: [{step: a, call: hotel.wake, compensate: none}]\n"
     (hotel / "late.yaml").write_text(late, encoding="utf-8")
     done = saga("validate", "--strict", "late.yaml")
     assert done.code == 1
     assert "W310" in done.out
-    assert "far.away" not in done.out
     (hotel / "late.yaml").write_text(late.replace("2m", "30s"), encoding="utf-8")
     assert saga("validate", "--strict", "late.yaml").code == 0
+
+
+def test_strictly_a_file_outside_the_project_is_held_against_its_handlers_too(hotel: Path, saga: Saga) -> None:
+    draft = hotel / "drafts" / "stay.yaml"
+    draft.parent.mkdir()
+    draft.write_text(STRAY.replace("{id: a}", "{ide: a}"), encoding="utf-8")
+    done = saga("validate", "--strict", "drafts/stay.yaml")
+    assert done.code == 1
+    # The project's own version 1, whose place it takes, calls hotel.reserve.
+    assert "drafts/stay.yaml:5:27: W303 no handler serves hotel.resrve; expected a handler" in done.out
+    assert 'did you mean "hotel.reserve"?' in done.out
+    draft.write_text(STRAY.replace("resrve", "reserve").replace("{id: a}", "{ide: a}"), encoding="utf-8")
+    assert 'W304 hotel.reserve takes no "ide"' in saga("validate", "--strict", "drafts/stay.yaml").out
+    # A draft of its own may be of a flow whose workers its own catalogue names.
+    (draft.parent / "participants.json").write_text('{"mail.send": {}}', encoding="utf-8")
+    assert "mail.send; expected" not in saga("validate", "--strict", "drafts/stay.yaml").out
+
+
+def test_strictly_what_comes_from_stdin_is_held_against_the_handlers_too(
+    hotel: Path, saga: Saga, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(STRAY.encode())))
+    done = saga("validate", "--strict", "-")
+    assert done.code == 1
+    assert "stdin:5:27: W303 no handler serves hotel.resrve" in done.out
+
+
+BROKEN = """
+saga: stay
+version: 1
+steps:
+  - {step: reserve, call: hotel.reserve, with: {ide: a}}
+  - {step: wake, call: hotel.wake, wiht: {}, compensate: {call: mail.send}}
+  - {step: again, call: hotel.reserve, with: {id: 7}, compensate: none}
+"""
+
+
+def test_warnings_of_what_could_be_read_are_told_beside_the_errors(hotel: Path, saga: Saga) -> None:
+    (hotel / "definitions" / "stay.yaml").write_text(BROKEN, encoding="utf-8")
+    done = saga("validate", "--strict")
+    assert done.code == 2
+    told = [line.removeprefix("definitions/stay.yaml:").split(" ")[:2] for line in done.out.splitlines()]
+    assert [code for _, code in told] == ["E208", "E111", "W304", "W304", "W304"]
+    assert [place.split(":")[0] for place, _ in told] == ["5", "6", "5", "5", "7"]
+    (row,) = json.loads(saga("validate", "--strict", "-o", "json").out)
+    assert (row["valid"], len(row["problems"]), len(row["warnings"])) == (False, 2, 3)
 
 
 def test_strictly_handlers_that_do_not_import_are_an_error_with_their_place(hotel: Path, saga: Saga) -> None:
@@ -207,3 +254,13 @@ def test_strictly_the_command_of_another_file_is_not_suggested_also_when_one_fil
     assert done.code == 1
     assert "no handler serves hotel.resrve" in done.out
     assert "did you mean" not in done.out
+
+
+@pytest.mark.parametrize("options", [(), ("--strict",)])
+def test_a_folder_that_cannot_be_is_a_file_that_cannot_be_read(
+    hotel: Path, saga: Saga, options: tuple[str, ...]
+) -> None:
+    done = saga("validate", "x" * 300 + "/stay.yaml", *options)
+    assert done.code == 2
+    assert "the file cannot be read" in done.out
+    assert "SAGA_DEBUG" not in done.err
