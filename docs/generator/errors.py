@@ -96,6 +96,8 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "W306": "Warning: a pivot whose handler has no database (`async def`). Once it has failed, or an answer was lost, "
     "its rejection proves nothing any more: it counts as a failure, and the pivot is asked until it succeeds.",
     "W310": "Warning: an `sla` that the saga's own time-out always comes before.",
+    "W311": "Warning: a version that the store has with other content, which `saga start` and `saga run` refuse. With "
+    "`saga validate --strict`, where the store is a file.",
 }
 
 

@@ -15,7 +15,7 @@ from saga_engine.cli.files import meant_file
 from saga_engine.cli.frame import Frame, pass_frame
 from saga_engine.cli.output import Format, Part, Styled, output_option, write, write_rows
 from saga_engine.definition.problems import Problem, Problems
-from saga_engine.errors import UsageError
+from saga_engine.errors import SagaEngineError, UsageError
 from saga_engine.plural import several
 from saga_engine.project import DEFINITIONS, definition_files
 
@@ -37,10 +37,14 @@ def validate(frame: Frame, files: tuple[str, ...], strict: bool, output: Format)
 
     With --strict the handlers are imported, and definitions, wherever they stand, are checked by what these take and
     give: a misspelt key of a payload, a pivot whose handler has no database, and a command that none of them serves
-    are warnings, the last unless the catalogue names the command as another project's.
+    are warnings, the last unless the catalogue names the command as another project's. So is a version that was
+    registered with other content; an embedded store is asked for that, of a server `saga doctor` tells it.
     """
     named = files or _all_definitions(frame)
-    results = _against_handlers(frame, named) if strict else {name: _named(frame, name) for name in named}
+    if strict:
+        results = _against_store(frame, _against_handlers(frame, named))
+    else:
+        results = {name: _named(frame, name) for name in named}
     if output is Format.TEXT:
         for name, result in results.items():
             for line in _lines(name, result, strict):
@@ -75,6 +79,20 @@ def _against_handlers(frame: Frame, names: Sequence[str]) -> Mapping[str, Loaded
         return result if isinstance(result, Problems) else unserved(result, known[name].commands.keys(), called)
 
     return {name: checked(name, result) for name, result in results.items()}
+
+
+def _against_store(frame: Frame, results: Mapping[str, Loaded | Problems]) -> Mapping[str, Loaded | Problems]:
+    """With a warning for each whose version the project's own store has with other content."""
+    from saga_engine.bootstrap.changed import with_changed
+
+    sound = {name: result for name, result in results.items() if not isinstance(result, Problems)}
+    try:
+        warned = with_changed(frame.settings(), list(sound.values()))
+    except SagaEngineError as error:
+        # Whether a definition is right does not hang on a configuration or a store that is not.
+        click.echo(f"not compared with the registered definitions: {error}", err=True)
+        return results
+    return {**results, **dict(zip(sound, warned, strict=True))}
 
 
 def _all_definitions(frame: Frame) -> list[str]:

@@ -264,3 +264,30 @@ def test_a_folder_that_cannot_be_is_a_file_that_cannot_be_read(
     assert done.code == 2
     assert "the file cannot be read" in done.out
     assert "SAGA_DEBUG" not in done.err
+
+
+def test_strictly_a_version_that_is_registered_with_other_content_is_a_warning(hotel: Path, saga: Saga) -> None:
+    path = hotel / "definitions" / "stay.yaml"
+    path.write_text(DEFINITION.replace(".rom", ".room"), encoding="utf-8")
+    assert saga("validate", "--strict").code == 0
+    assert not (hotel / ".saga").exists()
+    assert saga("start", "stay").code == 0
+    assert saga("validate", "--strict").code == 0
+    path.write_text(DEFINITION.replace(".rom", ".room").replace("{id: a}", "{id: b}"), encoding="utf-8")
+    assert saga("validate").code == 0
+    done = saga("validate", "--strict")
+    assert (done.code, done.err) == (1, "")
+    told = "saga stay version 1 was changed after it was registered"
+    assert f"definitions/stay.yaml:3:10: W311 {told}; raise its version, or restore it; " in done.out
+    assert told in saga("start", "stay").err
+    path.write_text(path.read_text(encoding="utf-8").replace("version: 1", "version: 2"), encoding="utf-8")
+    assert saga("validate", "--strict").code == 0
+
+
+def test_strictly_a_store_that_cannot_be_read_is_said_and_fails_no_definition(hotel: Path, saga: Saga) -> None:
+    (hotel / "definitions" / "stay.yaml").write_text(DEFINITION.replace(".rom", ".room"), encoding="utf-8")
+    (hotel / "config.yaml").write_text("saga_engine: 1\ndatabase: sqlite:///none.db\n", encoding="utf-8")
+    (hotel / "none.db").write_text("this is no database, and long enough to be taken for one" * 20, encoding="utf-8")
+    done = saga("validate", "--strict")
+    assert done.code == 0
+    assert done.err.startswith("not compared with the registered definitions: ")
