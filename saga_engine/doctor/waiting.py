@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState, Status
+from saga_engine.core.verbs import useful_verbs
 from saga_engine.core.waits import AwaitedReply, AwaitedSignal, waits_for
 from saga_engine.definition.asked import commands_of
 from saga_engine.definition.model import Wait
@@ -60,15 +62,26 @@ def unserved(look: Look, project: Project) -> Iterator[Finding]:
             f"{several(len(states), 'saga')} (version {states[0].definition_version}) wait"
             f"{'s' if len(states) == 1 else ''} for {what.awaited}, which no handler serves",
             "The command is put back again and again until a worker knows it.",
-            f"write a handler for {what.awaited}, or saga cancel {states[0].saga_id} --why TEXT",
+            f"write a handler for {what.awaited}{_or_cancel(look, heads, states)}",
         )
     if not stuck:
         yield fine("waiting", "sagas", "none waits for a command that nobody serves")
 
 
+def _or_cancel(look: Look, heads: Sequence[StreamHead], states: Sequence[SagaState]) -> str:
+    """The other way out, for the first that has it: not who is compensated already or past its point of no return."""
+    for state in states:
+        if "cancel" in useful_verbs(_plan(look, heads, state), state):
+            return f", or saga cancel {state.saga_id} --why TEXT"
+    return ""
+
+
+def _plan(look: Look, heads: Sequence[StreamHead], state: SagaState) -> Plan:
+    return look.plans.get(next(one.definition_hash for one in heads if one.stream_id == state.saga_id))
+
+
 def _awaited_commands(look: Look, heads: Sequence[StreamHead], state: SagaState) -> set[str]:
-    hash_ = next(one.definition_hash for one in heads if one.stream_id == state.saga_id)
-    waits = waits_for(look.plans.get(hash_), state, look.now)
+    waits = waits_for(_plan(look, heads, state), state, look.now)
     return {f"{one.participant}.{one.command}" for one in waits if isinstance(one, AwaitedReply)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -159,8 +160,17 @@ def test_a_saga_that_waits_for_a_command_whose_handler_is_gone_is_named(hotel: S
     found = only(waiting.unserved(look(hotel), project(hotel, "hotel.reserve")))
     assert (found.severity, found.where) == (Severity.ERROR, "stay a")
     assert "waits for hotel.reserve, which no handler serves" in found.what
+    assert re.fullmatch(r"write a handler for hotel.reserve, or saga cancel [-0-9a-f]{36} --why TEXT", found.next)
     elsewhere = only(waiting.unserved(look(hotel), project(hotel, "hotel")))
     assert elsewhere.severity is Severity.WARNING
+
+
+def test_a_saga_that_is_compensated_already_is_not_told_to_be_cancelled(hotel: SagaSystem) -> None:
+    hotel.participant("hotel").on("release").is_silent()
+    hotel.start("stay", {"id": "a"}).cancel("changed our mind")
+    found = only(waiting.unserved(look(hotel), project(hotel, "hotel.release")))
+    assert "waits for hotel.release" in found.what
+    assert found.next == "write a handler for hotel.release"
 
 
 def test_a_command_that_a_definition_of_now_asks_for_in_vain_is_told_once(hotel: SagaSystem) -> None:
