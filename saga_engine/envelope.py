@@ -137,10 +137,10 @@ def id_text(saga_id: UUID) -> str:
 
 @lru_cache(maxsize=SAGAS_AT_HAND)
 def _saga(text: str) -> tuple[UUID, str] | None:
-    """The id of a saga, and its text as we write it. The same objects for the replies of one saga, so that what is kept
+    """The id of a saga, and its text as we write it.
 
-    by id is found by identity: reading a UUID costs a third of reading a reply, and comparing two costs more than all
-    else of a look-up.
+    The same objects for the replies of one saga, so that what is kept by id is found by identity: reading a UUID costs
+    a third of reading a reply, and comparing two costs more than all else of a look-up.
     """
     try:
         saga_id = UUID(text)

@@ -92,9 +92,10 @@ class Judge:
 
 
 def _violations(one: SagaInvariant, case: Case) -> Sequence[Violation]:
-    """What one check finds. One that trips has found something too: a row that somebody changed may hold anything,
+    """What one check finds.
 
-    a text where a number belongs, and no check looks at what type each field has.
+    One that trips has found something too: a row that somebody changed may hold anything, a text where a number
+    belongs, and no check looks at what type each field has.
     """
     saga_id = case.saga.saga_id
     try:

@@ -22,9 +22,9 @@ VERSIONS: Final = MIGRATIONS / "versions"
 
 @dataclass(frozen=True, slots=True)
 class Belonging:
-    """`without`: the databases, by branch, that no revision is for. `nobodys`: a sentence for each label, or lack of
+    """`without`: the databases, by branch, that no revision is for.
 
-    one, that no database has, with its revisions.
+    `nobodys`: a sentence for each label, or lack of one, that no database has, with its revisions.
     """
 
     without: Set[str]

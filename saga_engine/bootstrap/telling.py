@@ -71,9 +71,10 @@ def tell_of(
     listeners: Sequence[Listener] = (),
     views: Mapping[Follower, Taker] | None = None,
 ) -> HandlerThreads:
-    """Tell of these from now on. `engines`: the participants' own databases; `views`: where each follower keeps its
+    """Tell of these from now on.
 
-    projection. The threads are closed by the caller.
+    `engines`: the participants' own databases; `views`: where each follower keeps its projection. The threads are
+    closed by the caller.
     """
     followed = views or {}
     threads = HandlerThreads("looks", _THREADS + len(followed))

@@ -19,9 +19,9 @@ from saga_engine.project import CATALOGUE, definition_files
 
 @dataclass(frozen=True, slots=True)
 class Fences:
-    """What is known of handlers: `catalogue`, which `source` tells from where. `unfenced`: participants supposed to
+    """What is known of handlers: `catalogue`, which `source` tells from where.
 
-    have no inbox.
+    `unfenced`: participants supposed to have no inbox.
     """
 
     catalogue: ParticipantCatalogue | None

@@ -14,9 +14,10 @@ SIGNAL_EVENTS: Final = 9_000
 """From here on signals are refused: the rest is the saga's own."""
 
 MOST_EVENTS: Final = 10_000
-"""From here on a saga goes forward no more. It is compensated or, past the point of no return, blocks at the next
+"""From here on a saga goes forward no more.
 
-failed attempt. What it takes to end is always possible.
+It is compensated or, past the point of no return, blocks at the next failed attempt. What it takes to end is always
+possible.
 """
 
 MOST_ITEMS: Final = 1_000

@@ -28,9 +28,9 @@ Leaf: TypeAlias = Call | Sleep | Wait
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A step that does something. `needs` and `dependents` are addresses of other nodes; `guards` every condition that
+    """A step that does something.
 
-    must hold, outermost first.
+    `needs` and `dependents` are addresses of other nodes; `guards` every condition that must hold, outermost first.
     """
 
     place: str

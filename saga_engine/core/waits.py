@@ -18,9 +18,10 @@ from saga_engine.definition.model import Call, Compensation
 
 @dataclass(frozen=True, slots=True)
 class AwaitedReply:
-    """A command that is out. `since`: when its attempt was issued; `next_send`: when it is sent again if no reply
+    """A command that is out.
 
-    comes (None: not any more, or not while the saga is suspended); `until`: when it is given up (None: never).
+    `since`: when its attempt was issued; `next_send`: when it is sent again if no reply comes (None: not any more, or
+    not while the saga is suspended); `until`: when it is given up (None: never).
     """
 
     step: str

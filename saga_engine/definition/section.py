@@ -72,9 +72,9 @@ class Section:
                 self.unknown(entry, known)
 
     def unknown(self, entry: Entry, known: Sequence[str]) -> None:
-        """Note a key that is not known. What stands under it is read as what was probably meant, so that nothing else
+        """Note a key that is not known.
 
-        is said because that is missing.
+        What stands under it is read as what was probably meant, so that nothing else is said because that is missing.
         """
         message = f"unknown key {shown(entry.key.text)} in {self._name}"
         meant = likely(entry.key.text, known)

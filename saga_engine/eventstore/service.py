@@ -56,9 +56,9 @@ class Wanted:
 
 
 class EventStoreService:
-    """The calls, over a library to read, an appender to write and a feed to follow. `event_types`: those it takes, as
+    """The calls, over a library to read, an appender to write and a feed to follow.
 
-    patterns; none: all.
+    `event_types`: those it takes, as patterns; none: all.
     """
 
     def __init__(

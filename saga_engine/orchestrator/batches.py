@@ -164,9 +164,10 @@ class Batches:
         self._settle_soon()
 
     async def _transact(self, turns: Sequence[Turn]) -> Sequence[Turned]:
-        """As the transactor does. Where that fails for another reason than an outage, what one saga makes it fail by is
+        """As the transactor does.
 
-        in half of the batch only, and in the end in that saga's turn: the others go on without it.
+        Where that fails for another reason than an outage, what one saga makes it fail by is in half of the batch only,
+        and in the end in that saga's turn: the others go on without it.
         """
         try:
             return await self._transactor.transact(turns)

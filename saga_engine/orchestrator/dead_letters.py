@@ -86,9 +86,10 @@ async def find_letters(letters: DeadLetters, wanted: LetterFilter, limit: int) -
 async def send_letters(
     transport: Transport, letters: DeadLetters, sequences: Sequence[int], take: TakeEvent
 ) -> AsyncIterator[Sending]:
-    """Put letters back, one after the other, each told as it is done. An event is not put back on its subject, where
+    """Put letters back, one after the other, each told as it is done.
 
-    everybody would hear it again: it is taken here, for the saga that it was for.
+    An event is not put back on its subject, where everybody would hear it again: it is taken here, for the saga that it
+    was for.
 
     Killed between the two halves, the letter is still there: sent again within two minutes, the broker knows its
     message id; later the inbox of the participant, or the state of the saga, knows what it was.

@@ -39,9 +39,9 @@ _FLOOD_DELAY_S: Final = 1.0
 _KEY_DELAY_S: Final = 1.0
 
 _MOST_LOOKS: Final = 4
-"""Deliveries of a reply whose key is unknown, after which it is dropped even if the keys could not be read anew. A
+"""Deliveries of a reply whose key is unknown, after which it is dropped even if the keys could not be read anew.
 
-genuine one is not lost by that: the command is sent again, with a token of a key that is known.
+A genuine one is not lost by that: the command is sent again, with a token of a key that is known.
 """
 
 _log = structlog.get_logger(__name__)
@@ -49,9 +49,9 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A genuine reply, as an input for its saga. `spoilt`: why it is no reply as it came, and goes to the dead letters
+    """A genuine reply, as an input for its saga.
 
-    as well; the saga sees a failed attempt.
+    `spoilt`: why it is no reply as it came, and goes to the dead letters as well; the saga sees a failed attempt.
     """
 
     saga_id: UUID

@@ -39,10 +39,11 @@ _log = structlog.get_logger(__name__)
 
 
 class Orchestrator:
-    """One orchestrator. `name` must be its own among all that run on the store; under the name of one that has ended
+    """One orchestrator.
 
-    it goes on with its partitions at once. `reply_keys` reads the keys of the tokens anew, while it runs; left out:
-    those of `tokens` stay. `tracing`: makes the spans; left out: none are made.
+    `name` must be its own among all that run on the store; under the name of one that has ended it goes on with its
+    partitions at once. `reply_keys` reads the keys of the tokens anew, while it runs; left out: those of `tokens` stay.
+    `tracing`: makes the spans; left out: none are made.
 
     `run` works until `stop` is called; outages of store and broker are waited out. Cancelling it is like a crash: safe,
     but others must wait for its leases to expire.

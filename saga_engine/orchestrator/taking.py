@@ -45,9 +45,9 @@ class Taker:
         self._occasions = occasions
 
     def take(self, heard: Sequence[HeardEvent]) -> Sequence[Verdict]:
-        """A verdict for each: starts of one definition in one commit, then all signals in another. Never raises for an
+        """A verdict for each: starts of one definition in one commit, then all signals in another.
 
-        outage of the store, which is a verdict too.
+        Never raises for an outage of the store, which is a verdict too.
         """
         verdicts: dict[int, Verdict] = {}
         starts: dict[str, list[tuple[int, _Start]]] = {}

@@ -106,9 +106,10 @@ class Watch:
             await self._until_next()
 
     def _most(self) -> int:
-        """How many to ask for. Those that rest, that are on the agenda, or whose rows are behind, must not stand before
+        """How many to ask for.
 
-        others: asking again until they are through would keep the store busy with nothing.
+        Those that rest, that are on the agenda, or whose rows are behind, must not stand before others: asking again
+        until they are through would keep the store busy with nothing.
         """
         now = self._clock.now()
         self._resting = {saga_id: rest for saga_id, rest in self._resting.items() if rest[0] > now}

@@ -68,9 +68,10 @@ class SharedTransaction:
             self._own.append((statement, None if values is None else {**values}))
 
     def keep(self) -> bool:
-        """What the command did stays. False when it is to be taken `back`: it left the transaction unusable, or went on
+        """What the command did stays.
 
-        after a write was refused that it had put off, with which those behind it were lost.
+        False when it is to be taken `back`: it left the transaction unusable, or went on after a write was refused that
+        it had put off, with which those behind it were lost.
 
         Raises SpoiledError when the whole transaction is over.
         """

@@ -10,9 +10,10 @@ from saga_engine.immutable import dataclass
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that nobody could work on. `sequence`: its number among the dead letters, `at`: since when it is one,
+    """A message that nobody could work on.
 
-    in microseconds. `size`: bytes of its body. `body` None: it was only listed.
+    `sequence`: its number among the dead letters, `at`: since when it is one, in microseconds. `size`: bytes of its
+    body. `body` None: it was only listed.
     """
 
     sequence: int

@@ -262,9 +262,10 @@ class EventStore(Protocol):
         ...
 
     def register(self, definitions: Sequence[DefinitionRecord]) -> Sequence[DefinitionRecord | None]:
-        """Store definitions. For each: None when it is stored now (or was already), else the differing record that
+        """Store definitions.
 
-        holds the same saga and version, and then nothing of this entry is written.
+        For each: None when it is stored now (or was already), else the differing record that holds the same saga and
+        version, and then nothing of this entry is written.
         """
         ...
 

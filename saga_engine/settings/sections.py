@@ -114,11 +114,12 @@ class LimitsSection(Section):
 
 
 class EventstoreSection(Section):
-    """The event store service, `saga eventstore`. `listen`: host:port. `database`: that of its events (default: the
+    """The event store service, `saga eventstore`.
 
-    engine's own). `event_types`: which it takes, as subjects with the wildcards of NATS (default: all). `token`: what
-    callers must bring; `certificate` and `key`: files, relative to the project's root. Beyond loopback a token is
-    needed, and a certificate unless `insecure` is set.
+    `listen`: host:port. `database`: that of its events (default: the engine's own). `event_types`: which it takes, as
+    subjects with the wildcards of NATS (default: all). `token`: what callers must bring; `certificate` and `key`:
+    files, relative to the project's root. Beyond loopback a token is needed, and a certificate unless `insecure` is
+    set.
     """
 
     listen: ListenOn = Listening("127.0.0.1", 50051)

@@ -115,9 +115,9 @@ def begin(connection: Connection, text: str) -> None:
 
 
 def autocommitting(connection: Connection) -> Connection:
-    """The same connection, for statements that need no transaction: each sees what is committed when it starts, and is
+    """The same connection, for statements that need no transaction.
 
-    committed when it returns.
+    Each sees what is committed when it starts, and is committed when it returns.
     """
     if connection.dialect.name != "sqlite":  # whose driver begins nothing by itself, as `sql.engine` sets it up
         let_driver_begin(connection, False)

@@ -150,9 +150,9 @@ class Publisher:
         return self._session is session
 
     def _forget(self, batch: _Batch, first: int) -> None:
-        """An ack that comes after its time limit has nobody to tell. Where somebody else listens on the subject, no ack
+        """An ack that comes after its time limit has nobody to tell.
 
-        is also all that is heard of a stream that does not take it.
+        Where somebody else listens on the subject, no ack is also all that is heard of a stream that does not take it.
         """
         for number in range(first, self._counter + 1):
             slot = self._open.get(token := str(number))

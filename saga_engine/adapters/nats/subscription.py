@@ -38,16 +38,18 @@ _GOOD_PART: Final = 4
 
 _ACKS_WAIT_S: Final = 0.05
 _MANY_ACKS: Final = 64
-"""So many acks go out at once. Fewer wait a little for others: nobody waits for them, and a work queue that becomes
+"""So many acks go out at once.
 
-empty with each of them costs the server a file each time.
+Fewer wait a little for others: nobody waits for them, and a work queue that becomes empty with each of them costs the
+server a file each time.
 """
 
 
 class NatsSubscription:
-    """See `ports.Subscription`. A delivery that nobody took from the buffer within the ack wait is dropped here: the
+    """See `ports.Subscription`.
 
-    server gives it to somebody again. For one that was taken late the ack wait starts anew.
+    A delivery that nobody took from the buffer within the ack wait is dropped here: the server gives it to somebody
+    again. For one that was taken late the ack wait starts anew.
     """
 
     def __init__(

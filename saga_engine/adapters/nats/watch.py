@@ -54,9 +54,9 @@ class StreamWatch:
         self._complaint = ""
         self._task: asyncio.Task[None] | None = None
         self.losses = 0
-        """How often commands or replies were found missing, re-created or rolled back. Streams that had to be created
+        """How often commands or replies were found missing, re-created or rolled back.
 
-        at the start count too: for a system with a history that is a loss.
+        Streams that had to be created at the start count too: for a system with a history that is a loss.
         """
         connection.on_session(self._prepare)
 

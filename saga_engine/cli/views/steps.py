@@ -62,9 +62,10 @@ class _Span:
 def steps_lines(
     plan: Plan, state: SagaState, events: Sequence[Event], now: int, *, bars: bool = False
 ) -> list[list[Part]]:
-    """A line for each step in the order of the definition. `bars`: with a bar of when it was under way, as pictures go
+    """A line for each step in the order of the definition.
 
-    to a terminal only. `now`: until when what goes on has taken so far.
+    `bars`: with a bar of when it was under way, as pictures go to a terminal only. `now`: until when what goes on has
+    taken so far.
     """
     undoing = _compensations(state, events)
     statuses = {place: step_status(state, place) for place in plan.nodes}
