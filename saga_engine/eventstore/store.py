@@ -25,13 +25,14 @@ from saga_engine.eventstore.event import (
 )
 from saga_engine.eventstore.tables import domain_events, domain_streams
 from saga_engine.sql.engine import describe
-from saga_engine.sql.transaction import run_query, run_transaction
+from saga_engine.sql.pacing import pacing_of
+from saga_engine.sql.transaction import longest_pause, run_query, run_transaction
 
 EventRow: TypeAlias = tuple[str, str, int, str, str, str, str, int]
 
 _CHUNK: Final = 500
 _TRIES: Final = 20
-"""How often a batch is begun again because another server took one of its versions or ids meanwhile."""
+"""How often a batch is begun again because another server made one of its aggregates or ids meanwhile."""
 
 _EVENTS: Final[Select[EventRow]] = select(
     domain_events.c.aggregate_id,
@@ -63,7 +64,7 @@ class SqlDomainEvents:
 
     def append(self, entries: Sequence[Entry]) -> Sequence[AppendOutcome]:
         """Append many in one commit; an outcome for each, in order. Those that are refused do not keep the others."""
-        for _ in range(_TRIES):
+        for tried in range(1, _TRIES + 1):
             try:
                 # Doing it twice does no harm: the second time finds the ids of the first.
                 return run_transaction(
@@ -73,8 +74,8 @@ class SqlDomainEvents:
                     repeatable=True,
                 )
             except IntegrityError:
-                # Another server was quicker with a version or an id: what it wrote is read, and decided on, anew.
-                continue
+                # Another server was quicker with a first event or an id: what it wrote is read, and decided on, anew.
+                pacing_of(self._engine).pause(longest_pause(tried))
         raise StoreUnavailableError(
             f"{describe(self._engine.url)}: {_TRIES} tries to append were overtaken by others; try again"
         )
@@ -133,7 +134,10 @@ class SqlDomainEvents:
 
 
 class _Append:
-    """One try at a batch: decided on what is read here, then written. Whoever is overtaken meets a unique key."""
+    """One try at a batch: decided on what is read and held here, then written.
+
+    Two who make the same aggregate, or use the same id in two of them, meet at a unique key.
+    """
 
     def __init__(self, connection: Connection, at: int) -> None:
         self._connection = connection
@@ -141,8 +145,9 @@ class _Append:
         self._written: list[StoredEvent] = []
 
     def run(self, entries: Sequence[Entry]) -> Sequence[AppendOutcome]:
+        # First: who waited here for another server reads what that one wrote, and is not overtaken again and again.
+        before = _versions(self._connection, {entry.event.aggregate.id for entry in entries}, held=True)
         known = self._known({entry.event.event_id for entry in entries})
-        before = _versions(self._connection, {entry.event.aggregate.id for entry in entries})
         versions = Counter(before)
         outcomes: list[AppendOutcome] = []
         for entry in entries:
@@ -188,9 +193,12 @@ def _decide(entry: Entry, known: StoredEvent | None, version: int, at: int) -> A
     return Stored(version + 1, at, False)
 
 
-def _versions(connection: Connection, aggregate_ids: Collection[str]) -> dict[Aggregate, int]:
+def _versions(connection: Connection, aggregate_ids: Collection[str], *, held: bool = False) -> dict[Aggregate, int]:
+    """The versions of aggregates. `held`: nobody else changes them until the transaction ends."""
     ids, found = sorted(aggregate_ids), dict[Aggregate, int]()
     columns = select(domain_streams.c.aggregate_id, domain_streams.c.aggregate_type, domain_streams.c.version)
+    if held:
+        columns = columns.order_by(domain_streams.c.aggregate_id, domain_streams.c.aggregate_type).with_for_update()
     for start in range(0, len(ids), _CHUNK):
         rows = connection.execute(columns.where(domain_streams.c.aggregate_id.in_(ids[start : start + _CHUNK])))
         found |= {Aggregate(aggregate_id, kind): version for aggregate_id, kind, version in rows}

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import inspect
 
 from saga_engine.errors import StoreUnavailableError
+from saga_engine.eventstore import store as store_module
 from saga_engine.eventstore.event import Aggregate, IdTaken, Stored, WrongVersion
 from saga_engine.eventstore.store import SqlDomainEvents
 from saga_engine.eventstore.tables import BRANCH, MIGRATIONS, domain_tables
@@ -118,6 +119,28 @@ def test_writers_of_one_aggregate_at_the_same_time_leave_neither_gap_nor_double(
     assert [stored.version for stored in read] == list(range(1, 51))
     wanted = {f"{writer}-{i}" for writer, i in itertools.product(range(4), range(10))}
     assert {stored.event.event_id for stored in read} == wanted | {one.event.event_id for one in shared}
+
+
+def test_writers_of_a_known_aggregate_wait_for_each_other_instead_of_trying_again(
+    events_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "_TRIES", 1)
+    with events_database.engine() as engine:
+        SqlDomainEvents(engine, lambda: NOW).append([entry()])
+
+    def write(_: int) -> None:
+        engine = open_engine(events_database.url)
+        try:
+            own = SqlDomainEvents(engine, lambda: NOW)
+            for _ in range(25):
+                own.append([entry()])
+        finally:
+            engine.dispose()
+
+    with ThreadPoolExecutor(4) as writers:
+        list(writers.map(write, range(4)))
+    with events_database.engine() as engine:
+        assert SqlDomainEvents(engine, lambda: NOW).versions([ORDER.id]) == {ORDER: 101}
 
 
 def test_what_is_unpublished_is_listed_in_order_until_it_is_marked(store: SqlDomainEvents) -> None:
