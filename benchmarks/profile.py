@@ -1,4 +1,4 @@
-"""`python -m benchmarks.profile`: where orchestrator and participants spend their time, sampled by py-spy.
+"""`python -m benchmarks.profile`: where orchestrator and participants spend their time, sampled by py-spy, as records.
 
 Needs py-spy on the path or beside Python (`pip install py-spy`), and the right to look into our own processes.
 """
@@ -9,17 +9,19 @@ import asyncio
 import shutil
 import signal
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import Final
 
 import click
 import uvloop
 
+from benchmarks import table
+from benchmarks.records import Record, Run, new_run, write
+from benchmarks.stacks import functions, parts, within
 from benchmarks.stage import Stage, servers, stage
 
 _RATE: Final = 200
-_SHOWN: Final = 30
+_SAMPLED: Final = ("orchestrator", "participants")
 
 
 @click.command()
@@ -27,26 +29,38 @@ _SHOWN: Final = 30
 @click.option("--fail", is_flag=True, help="The debit rejects, and every saga is compensated.")
 @click.option("--sqlite", is_flag=True, help="The engine's database is a SQLite file.")
 @click.option("--seconds", type=float, default=10.0, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), default=Path(".bench"), show_default=True)
-def main(saga: str, fail: bool, sqlite: bool, seconds: float, out: Path) -> None:
-    """Profile the common workload. The stacks are left in OUT, folded, as flame graph tools read them."""
-    out.mkdir(parents=True, exist_ok=True)
-    uvloop.run(_profile(saga, fail, sqlite, seconds, out))
-    for role in ("orchestrator", "participants"):
-        click.echo(f"\n{role}\n{_shares((out / f'{role}.folded').read_text())}")
+@click.option("--stacks", type=click.Path(path_type=Path), default=Path(".bench"), show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default=Path(".bench/profile.json"), show_default=True)
+def main(saga: str, fail: bool, sqlite: bool, seconds: float, stacks: Path, out: Path) -> None:
+    """Profile the common workload: shares in OUT; samples in STACKS, folded, as flame graph tools read them."""
+    stacks.mkdir(parents=True, exist_ok=True)
+    run = uvloop.run(_profile(saga, fail, sqlite, seconds, stacks))
+    write(run, out)
+    for role in _SAMPLED:
+        click.echo(f"\n{role}, by part\n\n{table.shares_table(run, f'{role}.parts')}")
+        click.echo(f"\n{role}, on top of the stack\n\n{table.shares_table(run, f'{role}.functions')}")
+        found = within((stacks / f"{role}.folded").read_text())
+        click.echo(f"\n{role}, with all that they call\n\n{table.shares(found)}")
 
 
-async def _profile(saga: str, fail: bool, sqlite: bool, seconds: float, out: Path) -> None:
+async def _profile(saga: str, fail: bool, sqlite: bool, seconds: float, out: Path) -> Run:
     with servers() as on:
+        run = new_run("profile", on.postgres.version)
         async with stage(on, "benchmark_profile", seconds=seconds, sqlite=sqlite) as ours:
             await ours.run(saga, fail=fail, sagas=500)
-            spies = [await _spy(ours, role, out) for role in ("orchestrator", "participants")]
+            spies = [await _spy(ours, role, out) for role in _SAMPLED]
             loaded = await ours.run(saga, fail=fail)
             for spy in spies:
                 spy.send_signal(signal.SIGINT)  # it writes what it has, and ends
                 await spy.wait()
-    cpu = ", ".join(f"{name} {value:,.0f}" for name, value in loaded.usage.per_saga(loaded.sagas).items())
-    click.echo(f"{loaded.sagas} sagas, {loaded.sagas_per_s:,.0f}/s, microseconds of CPU per saga: {cpu}")
+    figures = {"sagas": float(loaded.sagas), "sagas_per_s": loaded.sagas_per_s, **loaded.usage.per_saga(loaded.sagas)}
+    run.records.append(Record("profiled", 0, loaded.usage.foreign, figures))
+    for role in _SAMPLED:
+        folded = (out / f"{role}.folded").read_text()
+        for what, shares in (("parts", parts(folded)), ("functions", functions(folded))):
+            run.records.append(Record(f"{role}.{what}", 0, loaded.usage.foreign, shares))
+    click.echo(table.record_line(run.records[0]))
+    return run
 
 
 async def _spy(ours: Stage, role: str, out: Path) -> asyncio.subprocess.Process:
@@ -60,23 +74,6 @@ async def _spy(ours: Stage, role: str, out: Path) -> asyncio.subprocess.Process:
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )
-
-
-def _shares(folded: str) -> str:
-    """A line for each function: its share of the samples on top of the stack, and anywhere in it."""
-    own, within = Counter[str](), Counter[str]()
-    for line in folded.splitlines():
-        stack, _, count = line.rpartition(" ")
-        frames = stack.split(";")
-        own[frames[-1]] += int(count)
-        within.update(dict.fromkeys(frames, int(count)))
-    total = max(own.total(), 1)
-    lines = [f"{'own':>6} {'within':>7}  function"]
-    lines += [f"{n / total:6.1%} {within[name] / total:7.1%}  {name}" for name, n in own.most_common(_SHOWN)]
-    lines += [f"\n{'within':>6}  of our own"]
-    ours = [(name, n) for name, n in within.most_common() if "saga_engine" in name]
-    lines += [f"{n / total:6.1%}  {name}" for name, n in ours[:_SHOWN]]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

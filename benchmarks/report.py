@@ -12,12 +12,15 @@ from benchmarks import table
 from benchmarks.records import Run, read
 
 _RECORDS: Final = Path(__file__).parent / "records"
+_SHARES: Final = "shares."
 
 
 def block(argument: str) -> str:
-    """A generated block of the page: `RUN.origin`, `RUN.goals` or `RUN.figures`, RUN a kept run."""
+    """A generated block of the page about RUN, which is kept: `RUN.origin|goals|figures` or `RUN.shares.WORKLOAD`."""
     kept, _, part = argument.partition(".")
     run = read(_RECORDS / f"{kept}.json")
+    if part.startswith(_SHARES):
+        return table.shares_table(run, part.removeprefix(_SHARES))
     return {"origin": _origin, "goals": table.goals_table, "figures": table.figures_table}[part](run)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.goals import GOALS, SHARE, Goal
-from benchmarks.records import Record, Run
+from benchmarks.records import Figures, Record, Run
 
 
 def figures_table(run: Run) -> str:
@@ -24,6 +24,19 @@ def goals_table(run: Run) -> str:
     return _table(
         ("goal", "least", "median", "most", "must", "aim", ""),
         ((*_goal_cells(goal, values), _verdict(goal, run)) for goal, values in lines if values),
+    )
+
+
+def shares_table(run: Run, workload: str) -> str:
+    """A line for each figure of the workload's one record, which are shares of a whole."""
+    (record,) = run.of(workload)
+    return shares(record.figures)
+
+
+def shares(figures: Figures) -> str:
+    """A line for each share of a whole."""
+    return _table(
+        ("what", "share"), [(f"`{what}`" if "(" in what else what, f"{it:.1%}") for what, it in figures.items()]
     )
 
 
