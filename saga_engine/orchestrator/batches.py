@@ -262,15 +262,20 @@ class Batches:
             await self._rest(entry, turn)
 
     async def _rest(self, entry: Entry, turn: Turned) -> None:
-        """Leave a saga alone that cannot be worked on, longer each time."""
-        saga_id, delay = turn.saga_id, self._troubles.again(turn.saga_id)
-        _log.error(
-            "a saga cannot be worked on",
-            saga_id=str(saga_id),
-            trouble=turn.trouble,
-            again_in_s=delay,
-            exc_info=turn.cause,
-        )
+        """Leave a saga alone that cannot be worked on: longer each time, unless others were just quicker with it."""
+        saga_id = turn.saga_id
+        if turn.overtaken:
+            delay = self._tuning.again_after
+            _log.info("others are quicker with a saga", saga_id=str(saga_id), again_in_s=delay)
+        else:
+            delay = self._troubles.again(saga_id)
+            _log.error(
+                "a saga cannot be worked on",
+                saga_id=str(saga_id),
+                trouble=turn.trouble,
+                again_in_s=delay,
+                exc_info=turn.cause,
+            )
         self._watch.rest((saga_id,), delay, entry.seen or None if turn.state is None else turn.state.version)
         if entry.ask_again:
             # Those that are due are found again; that this one was to ask again is known to nobody else.

@@ -75,13 +75,16 @@ class Client:
         clock: Clock,
         open_sagas: int | None = None,
         load_tracing: Callable[[], Tracing | None] = lambda: None,
+        pause: Callable[[float], None] | None = None,
     ) -> None:
         """Needs what `saga_engine.bootstrap.clients.client` gives.
 
         `load_definitions` gives the project's, by saga name and version; it is called when a saga is started, so that
         a broken file keeps nobody from looking or acting. `open_sagas`: how many of one name may be open when one is
         started. `load_tracing` gives what makes a span of each start, if anything does; it is called then as well.
+        `pause` waits for a part of so many seconds when others are quicker with a saga; left out: the thread sleeps.
         """
+        self._pause = pause
         self._load_tracing = load_tracing
         self._open_sagas = open_sagas
         self._store = store
@@ -177,14 +180,14 @@ class Client:
     def _act(self, saga_ids: Sequence[UUID], input: Callable[[int], Input]) -> Sequence[Turned]:
         from saga_engine.core.inputs import Signal
         from saga_engine.definition.values import payload_problem
-        from saga_engine.orchestrator.inline import finish
+        from saga_engine.orchestrator.insisting import insist, sleep_at_random
         from saga_engine.orchestrator.turns import Turn
 
         given = input(self._clock.now())
         if isinstance(given, Signal) and (problem := payload_problem(given.data)) is not None:
             raise UsageError(f"the data of signal {given.name} is no payload: {problem}")
         turns = [Turn(saga_id, (given,), looked_after=False) for saga_id in saga_ids]
-        return finish(self._transactor.transact(turns))
+        return insist(self._transactor, turns, self._pause or sleep_at_random)
 
     @property
     def now(self) -> int:

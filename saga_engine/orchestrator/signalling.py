@@ -16,7 +16,7 @@ from saga_engine.envelope import StreamHead
 from saga_engine.errors import SagaEngineError, StoreUnavailableError
 from saga_engine.immutable import dataclass
 from saga_engine.orchestrator.client import Client
-from saga_engine.orchestrator.inline import finish
+from saga_engine.orchestrator.insisting import insist, sleep_at_random
 from saga_engine.orchestrator.occasions import NoValue, Occasion, Occurrence, key_of
 from saga_engine.orchestrator.transact import Transactor
 from saga_engine.orchestrator.turns import Turn, Turned
@@ -114,7 +114,7 @@ class Signaller:
             for saga_id, those in places.items()
         ]
         try:
-            turned = finish(self._transactor.transact(turns))
+            turned = insist(self._transactor, turns, sleep_at_random)
         except StoreUnavailableError as error:
             return dict.fromkeys(named, Later(str(error), outage=True))
         return {

@@ -31,7 +31,7 @@ from saga_engine.ports.store import Append, Appended, EventStore, KeyTaken, RunS
 RECOVERED_AFTER: Final = 30_000_000
 """Microseconds after which somebody looks at a saga that still had to send something and waits for no other time."""
 
-_LOST_RACES: Final = 8
+_TRIES: Final = 8
 """How often one turn may lose its commit before its inputs are put back."""
 
 
@@ -88,20 +88,22 @@ class Transactor:
         """How many folded sagas are kept."""
         return len(self._cache)
 
-    async def transact(self, turns: Sequence[Turn]) -> Sequence[Turned]:
+    async def transact(self, turns: Sequence[Turn], tries: int = _TRIES) -> Sequence[Turned]:
         """Run turns of distinct sagas in one commit; those that lost theirs to somebody else are decided again.
+
+        `tries`: how often at most, at once; those that have lost by then are `overtaken`.
 
         Raises:
             StoreUnavailableError: nothing or all may be committed; repeating the turns is safe.
         """
         done: dict[int, Turned] = {}
         waiting: Sequence[tuple[int, Turn]] = list(enumerate(turns))
-        for _ in range(_LOST_RACES):
+        for _ in range(tries):
             waiting = await self._round(waiting, done)
             if not waiting:
                 break
         for index, turn in waiting:
-            done[index] = Turned(turn.saga_id, trouble="its commit was lost to others too often")
+            done[index] = Turned(turn.saga_id, overtaken=True, trouble="its commit was lost to others too often")
         await self.upkeep.make_room()
         return [done[index] for index in range(len(turns))]
 

@@ -46,7 +46,7 @@ class Turned:
     `late`: it has passed its `sla` since it was looked at last.
     `unsent` is everything that is not acknowledged yet, `again` the commands to ask again. `taken` is set when a start
     lost its key. `missing`: there is no such saga. `trouble`: it could not be read or decided, and nothing was written;
-    or it was, and what it sends cannot be made.
+    or it was, and what it sends cannot be made. `overtaken`: that trouble is only that others were quicker each time.
     `cause` is the exception behind it where that is a defect or corruption, which somebody has to look into.
     """
 
@@ -62,6 +62,7 @@ class Turned:
     taken: KeyTaken | None = None
     missing: bool = False
     trouble: str = ""
+    overtaken: bool = False
     cause: Exception | None = None
 
 

@@ -105,7 +105,9 @@ def client_host(world: World, todo: Errands) -> Host:
         store = open_store(world, process)
         clock = StoreClock(store.now, lambda: round(asyncio.get_running_loop().time() * 1_000_000_000))
         ids = TimeOrderedIds(world.chance.of("ids").randbytes)
-        client = Client(store, lambda: world.workload.definitions, ids, clock)
+        client = Client(
+            store, lambda: world.workload.definitions, ids, clock, pause=lambda longest: process.block(longest / 2)
+        )
         await patiently(process, clock.sample)
         caller = _Caller(world, todo, process, client, world.network.connect(process))
         work = [asyncio.create_task(caller.do(errand)) for errand in todo.all if not errand.done]

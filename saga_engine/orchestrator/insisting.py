@@ -1,0 +1,42 @@
+"""How a caller who blocks goes on when others were quicker with its sagas: it waits, longer each time, and asks again.
+
+Owns for how long. An orchestrator does not wait here, but with its agenda, where its other sagas go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+from saga_engine.orchestrator.inline import finish
+from saga_engine.orchestrator.transact import Transactor
+from saga_engine.orchestrator.turns import Turn, Turned
+
+Pause: TypeAlias = Callable[[float], None]
+"""Wait for a part of so many seconds: one that differs from caller to caller, who would else meet again."""
+
+_PAUSES: Final = 25
+"""Ten seconds at most, as long as a transaction is retried: who is still overtaken then is told."""
+_FIRST_S: Final = 0.01
+_LONGEST_S: Final = 0.5
+
+
+def sleep_at_random(longest: float) -> None:
+    """`Pause` of a thread: a random part."""
+    time.sleep(random.uniform(0, longest))
+
+
+def insist(transactor: Transactor, turns: Sequence[Turn], pause: Pause) -> Sequence[Turned]:
+    """As `Transactor.transact`, whose store calls are inline, for those that were overtaken again after each pause."""
+    done = list(finish(transactor.transact(turns, tries=1)))
+    for tried in range(_PAUSES):
+        overtaken = [index for index, turned in enumerate(done) if turned.overtaken]
+        if not overtaken:
+            break
+        pause(min(_LONGEST_S, _FIRST_S * 2.0**tried))
+        again = finish(transactor.transact([turns[index] for index in overtaken], tries=1))
+        for index, turned in zip(overtaken, again, strict=True):
+            done[index] = turned
+    return done
