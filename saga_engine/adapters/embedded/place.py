@@ -26,6 +26,9 @@ HOST: Final = "127.0.0.1"
 _PORTS: Final = range(20_000, 32_000)
 """Below the ports that systems hand out to outgoing connections, so that ours is still free after a restart."""
 
+_PLAIN: Final = frozenset(range(0x20, 0x7F)) - frozenset(b'"\\')
+"""Bytes that stand for themselves in quoted text of nats-server's configuration."""
+
 _GREETING_TIMEOUT: Final = 0.5
 _LONGEST_GREETING: Final = 65_536
 
@@ -215,4 +218,6 @@ def _replace(path: Path, content: str) -> None:
 
 
 def _quoted(path: Path) -> str:
-    return json.dumps(str(path.absolute()))
+    r"""As text of nats-server's configuration, which knows `\xXX` for a byte, and none of JSON's `\u`."""
+    text = (chr(byte) if byte in _PLAIN else f"\\x{byte:02x}" for byte in os.fsencode(path.absolute()))
+    return f'"{"".join(text)}"'

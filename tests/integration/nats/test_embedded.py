@@ -97,6 +97,14 @@ async def test_it_runs_inside_the_block_and_keeps_port_and_messages(tmp_path: Pa
         await transport.close()
 
 
+async def test_its_folder_may_have_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / 'pro jéct 🎈 "quoted" back\\slash $HOME #{}\n\t'
+    async with embedded_server(folder) as url:
+        assert find_url(folder) == url
+    assert (folder / "nats" / "store").is_dir()
+    assert (folder / "nats" / "nats.log").is_file()
+
+
 async def test_of_processes_that_start_at_once_one_owns_the_server_and_all_find_it(tmp_path: Path) -> None:
     async with other_processes(tmp_path, 4) as others:
         assert sorted(other.role for other in others) == ["guest", "guest", "guest", "owner"]
