@@ -10,7 +10,6 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from io import TextIOWrapper
 from pathlib import Path
 
 import click
@@ -19,6 +18,7 @@ from saga_engine.cli.frame import Frame
 from saga_engine.cli.interrupts import interrupts_kept
 from saga_engine.cli.lazy import Lazy, lazy_group
 from saga_engine.cli.output import plain
+from saga_engine.cli.streams import open_streams
 from saga_engine.errors import SagaEngineError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -106,9 +106,7 @@ def main(args: Sequence[str] | None = None, *, project: Path | None = None) -> i
 
     `project`: the folder to use as the project when `--project` does not name one.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    open_streams()
     stdout = sys.stdout
     try:
         code = _run(args, project)

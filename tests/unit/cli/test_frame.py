@@ -160,6 +160,18 @@ def test_a_full_disk_is_told_in_one_line(project: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "Error: the output cannot be written: No space left on device\n")
 
 
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_one_that_nobody_reads(project: Path, closed: str) -> None:
+    done = shell(f"saga config show {closed}", project)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_closed_stdin_is_an_empty_one(project: Path) -> None:
+    empty, closed = (shell(f"saga validate - {stdin}", project) for stdin in ("</dev/null", "<&-"))
+    assert empty.returncode == 2
+    assert (closed.returncode, closed.stdout, closed.stderr) == (empty.returncode, empty.stdout, empty.stderr)
+
+
 def test_piped_text_has_no_colour_and_is_not_wrapped(project: Path) -> None:
     long = "x" * 300
     (project / "config.yaml").write_text(f"saga_engine: 1\nparticipants: {{p: {{settings: {{a: {long}}}}}}}\n", "utf-8")
