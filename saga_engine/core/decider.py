@@ -1,14 +1,14 @@
 """`decide`: what follows from one input, as events, or why nothing does.
 
 Total: a late or repeated input is `Ignored`, an impossible one `Refused`; neither is an exception. Owns which input
-does what; how steps go forward and back is `forward`'s and `backward`'s.
+does what; how steps go forward and back is `forward`'s and `backward`'s, what time brings is `due`'s.
 """
 
 from __future__ import annotations
 
 from typing import Final, TypeAlias
 
-from saga_engine.core import backward, forward
+from saga_engine.core import backward, due, forward
 from saga_engine.core.bounds import MOST_EVENTS, SIGNAL_EVENTS, TOO_MANY_EVENTS, too_long
 from saga_engine.core.draft import Draft
 from saga_engine.core.events import (
@@ -26,14 +26,12 @@ from saga_engine.core.events import (
 )
 from saga_engine.core.inputs import Cancel, Due, Input, Operate, ReplyReceived, Resume, Signal, Start, Suspend
 from saga_engine.core.outgoing import Outgoing
-from saga_engine.core.plan import Node, Plan, compensation_of
+from saga_engine.core.plan import Plan, compensation_of
 from saga_engine.core.state import Phase, SagaState, StepState, StepStatus, address, split
-from saga_engine.core.timing import Follows, falls_due
 from saga_engine.core.verbs import ALLOWED
 from saga_engine.immutable import dataclass
 
 CANCELLED = "cancelled"
-SAGA_TIMEOUT = "saga_timeout"
 
 
 # Python 3.11 takes 0.1 µs to find a member in its enum, ten times as long as a name of the module.
@@ -92,7 +90,7 @@ def _stop_growing(draft: Draft) -> None:
     state = draft.state
     if state.version >= MOST_EVENTS and state.phase is _FORWARD and not draft.plan.past_no_return(state):
         draft.begin_compensation(None, TOO_MANY_EVENTS, too_long(state.version))
-        _turn(draft, _FORWARD)
+        backward.turn(draft, _FORWARD)
 
 
 def _decided(draft: Draft) -> Decided:
@@ -104,7 +102,7 @@ def _take(draft: Draft, input: ReplyReceived | Due | Signal | Cancel | Suspend |
         case ReplyReceived():
             return _reply(draft, input)
         case Due():
-            _due(draft)
+            due.pass_time(draft)
             return None
         case Signal():
             return _signal(draft, input)
@@ -135,14 +133,8 @@ def _start(plan: Plan, state: SagaState, start: Start) -> Decision:
         )
     )
     forward.open_ready(draft, plan.roots)
-    _turn(draft, _FORWARD)
+    backward.turn(draft, _FORWARD)
     return _decided(draft)
-
-
-def _turn(draft: Draft, before: Phase) -> None:
-    """If what was just decided began compensation, begin to compensate."""
-    if before is _FORWARD and draft.state.phase is _COMPENSATING:
-        backward.begin(draft)
 
 
 def _reply(draft: Draft, reply: ReplyReceived) -> Ignored | None:
@@ -163,73 +155,8 @@ def _reply(draft: Draft, reply: ReplyReceived) -> Ignored | None:
         forward.after_closing(draft, node)
     elif before is _COMPENSATING:
         backward.advance_from(draft, node)
-    _turn(draft, before)
+    backward.turn(draft, before)
     return None
-
-
-def _due(draft: Draft) -> None:
-    before = draft.state.phase
-    _saga_timeout(draft)
-    _turn(draft, before)
-    if draft.state.suspended:
-        return
-    for place in list(draft.state.active):
-        if place in draft.state.active:
-            before = draft.state.phase
-            _due_step(draft, place, draft.state.steps[place])
-            _turn(draft, before)
-
-
-def _saga_timeout(draft: Draft) -> None:
-    limit, state = draft.plan.definition.timeout_us, draft.state
-    if limit is None or state.phase is not _FORWARD or draft.at < state.started_at + limit:
-        return
-    if not draft.plan.past_no_return(state):
-        draft.begin_compensation(None, SAGA_TIMEOUT, "the saga's own time limit has passed")
-
-
-def _due_step(draft: Draft, place: str, step: StepState) -> None:
-    """Bring about what is due at one step, and what follows from that."""
-    node = draft.plan.at(place)
-    follows = next((what for at, what in falls_due(draft.plan, draft.state, node, step) if at <= draft.at), None)
-    if follows is None:
-        return
-    item = split(place)[1]
-    if follows is Follows.TIMER:
-        forward.fire_timer(draft, node, place, step)
-        if node.call is not None:
-            backward.compensate_tolerated(draft, node)
-            backward.advance_from(draft, node)
-    elif step.undo is not None:
-        _due_compensation(draft, node, place, follows)
-    elif follows is Follows.ATTEMPT:
-        forward.reissue(draft, place, step)
-    elif follows is Follows.GIVING_UP and draft.state.compensation_began_at is not None:
-        forward.give_up(draft, node, item, "no answer when the saga was being compensated")
-        backward.advance_from(draft, node)
-    elif follows is Follows.GIVING_UP:
-        forward.give_up(draft, node, item, "no answer within timeout.total")
-        backward.compensate_tolerated(draft, node)
-
-
-def _due_compensation(draft: Draft, node: Node, place: str, follows: Follows) -> None:
-    if follows is Follows.ATTEMPT:
-        backward.reissue_compensation(draft, place, draft.state.steps[place])
-    else:
-        compensation = compensation_of(node)
-        assert compensation is not None
-        backward.give_up_compensation(draft, node, split(place)[1], compensation)
-        _after_compensation(draft, node.place)
-
-
-def _after_compensation(draft: Draft, name: str) -> None:
-    """Go on after a compensation was settled or given up, in whichever phase it ran."""
-    node = draft.node(name)
-    if draft.state.phase is _COMPENSATING:
-        backward.advance_from(draft, node)
-    else:
-        forward.advance_items(draft, node)
-        forward.after_closing(draft, node)
 
 
 def _signal(draft: Draft, signal: Signal) -> Decision | None:
@@ -240,7 +167,7 @@ def _signal(draft: Draft, signal: Signal) -> Decision | None:
     draft.add(SignalReceived(draft.at, signal.signal_id, signal.name, signal.data))
     if draft.state.phase is _FORWARD and not draft.state.suspended:
         _take_signals(draft)
-        _turn(draft, _FORWARD)
+        backward.turn(draft, _FORWARD)
     return None
 
 
@@ -270,7 +197,7 @@ def _cancel(draft: Draft, cancel: Cancel) -> Decision | None:
     else:
         draft.add(CancelRequested(draft.at, cancel.who, cancel.why))
         draft.begin_compensation(None, CANCELLED, cancel.why)
-        _turn(draft, _FORWARD)
+        backward.turn(draft, _FORWARD)
     return None
 
 
@@ -292,10 +219,10 @@ def _resume(draft: Draft, resume: Resume) -> Decision | None:
                 backward.compensate_tolerated(draft, draft.node(place))
         _take_signals(draft)
         forward.reopen_all(draft)
-        _turn(draft, _FORWARD)
+        backward.turn(draft, _FORWARD)
     else:
         backward.begin(draft)
-    _due(draft)
+    due.pass_time(draft)
     return None
 
 
@@ -316,12 +243,12 @@ def _operate(draft: Draft, operate: Operate) -> Decision | None:
         if step.status is StepStatus.BLOCKED:
             _operate_forward(draft, name, item, operate.verb)
         elif operate.verb is not Verb.RETRY:
-            _after_compensation(draft, name)
+            backward.after_compensation(draft, name)
         elif step.backward is None:
             _retry_unissued(draft, name, item, step)
         else:
             backward.reissue_compensation(draft, place, step)
-    _turn(draft, before)
+    backward.turn(draft, before)
     return None
 
 

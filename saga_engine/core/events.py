@@ -124,9 +124,9 @@ class ItemsFixed:
 
 @dataclass(frozen=True, slots=True)
 class TimerSet:
-    """A `sleep`; a `wait` for `event` (`due` None: no time limit); or the time until a step of unknown outcome, which
+    """A `sleep`, or a `wait` for `event` (`due` None: no time limit).
 
-    no inbox protects, cannot run any more.
+    Or the time until a step of unknown outcome, which no inbox protects, cannot run any more.
     """
 
     at: int

@@ -1,38 +1,19 @@
 """`evolve`, which folds one event into a saga's state.
 
-Knows events only, never the definition, so that a stream folds the same in every release.
+Knows events only, never the definition, so that a stream folds the same in every release. Owns what an event changes
+of the saga as a whole; what it changes of a step is `steps`'s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 from saga_engine.core import events as e
-from saga_engine.core.events import Direction, Effect, Event, Verb
-from saga_engine.core.layers import with_entries
-from saga_engine.core.state import (
-    CompensationStatus,
-    Failure,
-    PendingSignal,
-    Phase,
-    Progress,
-    SagaState,
-    Status,
-    StepState,
-    StepStatus,
-    address,
-    split,
-)
+from saga_engine.core import steps
+from saga_engine.core.events import Event
+from saga_engine.core.state import Failure, PendingSignal, Phase, SagaState, Status, StepStatus
 from saga_engine.definition.model import Json
 from saga_engine.immutable import replace
-
-# Python 3.11 takes 0.1 µs to find a member in its enum, ten times as long as a name of the module.
-_COMPENSATE: Final = Direction.COMPENSATE
-_ISSUED: Final = StepStatus.ISSUED
-_SUCCEEDED: Final = StepStatus.SUCCEEDED
-_TIMED_OUT: Final = StepStatus.TIMED_OUT
-_WAITING: Final = StepStatus.WAITING
 
 
 def fold(state: SagaState, events: Iterable[Event]) -> SagaState:
@@ -46,44 +27,37 @@ def evolve(state: SagaState, event: Event) -> SagaState:
     """The state after one more event. Pure, and stable over releases."""
     match event:
         case e.CommandIssued():
-            return _issued(state, event)
+            return steps.issued(state, event)
         case e.StepSucceeded():
-            return _succeeded(state, event)
+            return steps.succeeded(state, event)
         case e.SagaStarted():
             return _started(state, event)
         case e.SagaCompleted():
             return _ended(state, event.at, Status.COMPLETED, event.output)
         case e.StepRejected():
-            return _rejected(state, event)
+            return steps.rejected(state, event)
         case e.StepFailed():
-            return _failed(state, event)
+            return steps.failed(state, event)
         case e.StepGivenUp():
-            return _given_up(state, event)
+            return steps.given_up(state, event)
         case e.StepSkipped():
-            return _with(state, event.step, StepState(StepStatus.SKIPPED, ended_at=event.at), closed=1)
+            return steps.skipped(state, event)
         case e.ItemsFixed():
-            return _with(state, event.step, StepState(StepStatus.OPEN, opened_at=event.at, items=event.items))
+            return steps.items_fixed(state, event)
         case e.TimerSet():
-            return _timer_set(state, event)
+            return steps.timer_set(state, event)
         case e.TimerFired():
-            return _timer_fired(state, event)
+            return steps.timer_fired(state, event)
         case e.SignalReceived():
-            signal = PendingSignal(event.signal_id, event.name, event.data)
-            return replace(
-                state,
-                version=state.version + 1,
-                signals=(*state.signals, signal),
-                signal_ids=state.signal_ids | {event.signal_id},
-            )
+            return _signal_received(state, event)
         case e.CompensationBegan():
             return _compensation_began(state, event)
         case e.StepCompensated():
-            status = CompensationStatus.UNDONE if event.effect is Effect.UNDONE else CompensationStatus.NOTHING
-            return _with_compensation(state, address(event.step, event.item), status)
+            return steps.compensated(state, event)
         case e.CompensationFailed():
-            return _compensation_failed(state, event)
+            return steps.compensation_failed(state, event)
         case e.StepBlocked():
-            return _blocked(state, event)
+            return steps.blocked(state, event)
         case e.Suspended():
             return replace(state, version=state.version + 1, suspended=True)
         case e.Resumed():
@@ -91,54 +65,11 @@ def evolve(state: SagaState, event: Event) -> SagaState:
         case e.CancelRequested():
             return replace(state, version=state.version + 1, cancel_requested=event.accepted)
         case e.OperatorActed():
-            return _operator_acted(state, event)
+            return steps.operator_acted(state, event)
         case e.SagaCompensated():
             return _ended(state, event.at, Status.COMPENSATED, None)
         case _:
             return _closed(state, event)
-
-
-def _with(
-    state: SagaState, place: str, step: StepState, *, closed: int = 0, counted: StepState | None = None
-) -> SagaState:
-    """One more version, in which `place` is `step`. `counted`: of an item, its step as a whole, which counts it."""
-    changed = {place: step} if counted is None else {place: step, split(place)[0]: counted}
-    active = state.active
-    if step.waits:
-        if place not in active:
-            active = {**active, place: None}
-    elif place in active:
-        active = dict(active)
-        del active[place]
-    blocked = state.blocked
-    if step.needs_operator:
-        if place not in blocked:
-            blocked = (*blocked, place)
-    elif place in blocked:
-        blocked = tuple(name for name in blocked if name != place)
-    return replace(
-        state,
-        version=state.version + 1,
-        steps=with_entries(state.steps, changed),
-        active=active,
-        blocked=blocked,
-        closed=state.closed + closed,
-    )
-
-
-def _counted(
-    state: SagaState, step: str, item: int | None, *, issued: int = 0, succeeded: int = 0, failed: int = 0
-) -> StepState | None:
-    """The step of an item, with that item counted; None where there is no item."""
-    if item is None:
-        return None
-    known = state.steps[step]
-    return replace(
-        known,
-        items_issued=known.items_issued + issued,
-        items_succeeded=known.items_succeeded + succeeded,
-        items_failed=known.items_failed + failed,
-    )
 
 
 def _started(state: SagaState, event: e.SagaStarted) -> SagaState:
@@ -157,111 +88,13 @@ def _started(state: SagaState, event: e.SagaStarted) -> SagaState:
     )
 
 
-def _issued(state: SagaState, event: e.CommandIssued) -> SagaState:
-    place = address(event.step, event.item)
-    known = state.steps.get(place)
-    if event.direction is _COMPENSATE:
-        if known is None:
-            raise ValueError(f"{place} is compensated without ever having been issued")
-        backward = _progress(known.backward, event)
-        return _with(state, place, replace(known, undo=CompensationStatus.ISSUED, backward=backward, due=None))
-    if known is None or known.forward is None:
-        step = StepState(_ISSUED, forward=_progress(None, event), opened_at=event.at)
-        counted = _counted(state, event.step, event.item, issued=1) if known is None else None
-        return _with(state, place, step, counted=counted)
-    return _with(state, place, replace(known, status=_ISSUED, forward=_progress(known.forward, event)))
-
-
-def _progress(before: Progress | None, event: e.CommandIssued) -> Progress:
-    if before is None:
-        return Progress(event.at, event.attempt, event.at, event.payload, since=event.at)
-    return replace(before, attempt=event.attempt, at=event.at, retry_at=None)
-
-
-def _succeeded(state: SagaState, event: e.StepSucceeded) -> SagaState:
-    place = address(event.step, event.item)
-    known = state.steps[place]
-    if known.status is _TIMED_OUT:
-        return _with(state, place, known, closed=1)
-    if known.status is _WAITING:
-        state = _take_signal(state, known.event)
-    step = replace(
-        known,
-        status=_SUCCEEDED,
-        result=event.result,
-        fenced=event.fenced,
-        ended_at=event.at,
-        due=None,
+def _signal_received(state: SagaState, event: e.SignalReceived) -> SagaState:
+    return replace(
+        state,
+        version=state.version + 1,
+        signals=(*state.signals, PendingSignal(event.signal_id, event.name, event.data)),
+        signal_ids=state.signal_ids | {event.signal_id},
     )
-    if event.item is None:
-        return _with(state, place, step, closed=1)
-    return _with(state, place, step, counted=_counted(state, event.step, event.item, succeeded=1))
-
-
-def _take_signal(state: SagaState, name: str | None) -> SagaState:
-    taken = [signal.name for signal in state.signals].index(name or "")
-    return replace(state, signals=state.signals[:taken] + state.signals[taken + 1 :])
-
-
-def _rejected(state: SagaState, event: e.StepRejected) -> SagaState:
-    place = address(event.step, event.item)
-    first = state.steps.get(place) is None
-    known = StepState(StepStatus.REJECTED, opened_at=event.at) if first else state.steps[place]
-    step = replace(
-        known,
-        status=StepStatus.REJECTED,
-        code=event.code,
-        message=event.message,
-        fenced=event.fenced,
-        ended_at=event.at,
-        due=None,
-    )
-    counted = _counted(state, event.step, event.item, issued=1 if first else 0, failed=1)
-    return _with(state, place, step, counted=counted)
-
-
-def _failed(state: SagaState, event: e.StepFailed) -> SagaState:
-    place = address(event.step, event.item)
-    known = state.steps[place]
-    final = event.retry_at is None
-    step = replace(
-        known,
-        status=StepStatus.UNKNOWN if final else StepStatus.RETRYING,
-        forward=None if known.forward is None else replace(known.forward, retry_at=event.retry_at),
-        code=event.code,
-        message=event.message,
-        fenced=event.fenced,
-        ended_at=event.at if final else 0,
-    )
-    counted = _counted(state, event.step, event.item, failed=1) if final else None
-    return _with(state, place, step, counted=counted)
-
-
-def _given_up(state: SagaState, event: e.StepGivenUp) -> SagaState:
-    place = address(event.step, event.item)
-    known = state.steps[place]
-    step = replace(known, status=StepStatus.UNKNOWN, code=event.code, message=event.message, ended_at=event.at)
-    return _with(state, place, step, counted=_counted(state, event.step, event.item, failed=1))
-
-
-def _timer_set(state: SagaState, event: e.TimerSet) -> SagaState:
-    place = address(event.step, event.item)
-    known = state.steps.get(place)
-    if known is not None and known.status is not StepStatus.BLOCKED:
-        return _with(state, place, replace(known, due=event.due))
-    status = StepStatus.SLEEPING if event.event is None else _WAITING
-    return _with(state, place, StepState(status, opened_at=event.at, due=event.due, event=event.event))
-
-
-def _timer_fired(state: SagaState, event: e.TimerFired) -> SagaState:
-    place = address(event.step, event.item)
-    known = state.steps[place]
-    if known.status is StepStatus.SLEEPING:
-        step = replace(known, status=_SUCCEEDED, ended_at=event.at, due=None)
-        return _with(state, place, step, closed=1)
-    if known.status is _WAITING:
-        return _with(state, place, replace(known, status=_TIMED_OUT, ended_at=event.at, due=None))
-    return _with(state, place, replace(known, due=None))
 
 
 def _compensation_began(state: SagaState, event: e.CompensationBegan) -> SagaState:
@@ -275,52 +108,6 @@ def _compensation_began(state: SagaState, event: e.CompensationBegan) -> SagaSta
         active={place: None for place in state.active if state.steps[place].forward is not None},
         blocked=tuple(place for place in state.blocked if state.steps[place].status is not StepStatus.BLOCKED),
     )
-
-
-def _with_compensation(state: SagaState, place: str, status: CompensationStatus) -> SagaState:
-    return _with(state, place, replace(state.steps[place], undo=status))
-
-
-def _compensation_failed(state: SagaState, event: e.CompensationFailed) -> SagaState:
-    place = address(event.step, event.item)
-    known = state.steps[place]
-    step = replace(
-        known,
-        undo=CompensationStatus.EXHAUSTED if event.retry_at is None else CompensationStatus.RETRYING,
-        backward=None if known.backward is None else replace(known.backward, retry_at=event.retry_at),
-        code=event.code,
-        message=event.message,
-    )
-    return _with(state, place, step)
-
-
-def _blocked(state: SagaState, event: e.StepBlocked) -> SagaState:
-    place = address(event.step, event.item)
-    known = state.steps.get(place)
-    if known is not None and known.may_have_effect:
-        step = replace(known, undo=CompensationStatus.BLOCKED, code=event.code, message=event.message)
-    elif known is not None and known.forward is not None:
-        asked = replace(known.forward, retry_at=None)
-        step = replace(known, status=StepStatus.BLOCKED, forward=asked, code=event.code, message=event.message)
-    else:
-        step = StepState(StepStatus.BLOCKED, code=event.code, message=event.message, opened_at=event.at)
-    counted = _counted(state, event.step, event.item, issued=1) if known is None else None
-    return _with(state, place, step, counted=counted)
-
-
-def _operator_acted(state: SagaState, event: e.OperatorActed) -> SagaState:
-    """A retry opens the budgets anew; what a skip or resolve of a forward step means, the next event says."""
-    place = address(event.step, event.item)
-    known = state.steps[place]
-    if event.verb is Verb.RETRY:
-        progress = known.backward
-        if progress is not None:
-            known = replace(known, backward=replace(progress, spent=progress.attempt, since=event.at))
-        return _with(state, place, known)
-    if known.status is StepStatus.BLOCKED:
-        return _with(state, place, known)
-    done = CompensationStatus.SKIPPED if event.verb is Verb.SKIP else CompensationStatus.RESOLVED
-    return _with_compensation(state, place, done)
 
 
 def _closed(state: SagaState, event: e.SagaClosed) -> SagaState:

@@ -36,10 +36,10 @@ class Supposed:
 
 
 def supposing(definition: Definition) -> Definition:
-    """The definition with its forward expressions supposed: a payload without a value is shown as it is written,
+    """The definition with its forward expressions supposed.
 
-    a condition without one holds, a list without one has a single item. Compensations stay as they are: the rules see
-    to it that they have a value whatever the results were.
+    A payload without a value is shown as it is written, a condition without one holds, a list without one has a single
+    item. Compensations stay as they are: the rules see to it that they have a value whatever the results were.
     """
     output = None if definition.output is None else Supposed(definition.output, definition.output.source)
     return replace(definition, output=output, steps=tuple(_step(step) for step in definition.steps))

@@ -62,9 +62,9 @@ def retry_time(saga_id: UUID, place: str, retry: Retry, progress: Progress, at: 
 
 
 def must_succeed(plan: Plan, state: SagaState, node: Node) -> bool:
-    """Whether a forward command is tried without bound, a rejection counting as a failure: retriable steps, and
+    """Whether a forward command is tried without bound, a rejection counting as a failure.
 
-    read-only ones past the point of no return.
+    Retriable steps are, and read-only ones past the point of no return.
     """
     kind = None if node.call is None else node.call.kind
     return kind is _RETRIABLE or (kind is _READ_ONLY and plan.past_no_return(state))

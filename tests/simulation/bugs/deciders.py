@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from saga_engine.core import backward, decider, forward, state, timing
+from saga_engine.core import backward, decider, due, forward, state, timing
 from saga_engine.core.decider import Ignored
 from saga_engine.core.draft import Draft
 from saga_engine.core.events import Direction
@@ -107,7 +107,7 @@ def a_pivot_given_up_on_silence() -> Iterator[Replacement]:
         return (*times, (step.forward.since + 2 * call.timeout.reply_us, Follows.GIVING_UP))
 
     yield Replacement(timing, "falls_due", falls_due)
-    yield Replacement(decider, "falls_due", falls_due)
+    yield Replacement(due, "falls_due", falls_due)
 
 
 @seeded("A3", "B7", model=Model(PIVOT, "no compensation past the point of no return"))

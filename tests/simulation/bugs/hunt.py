@@ -20,11 +20,11 @@ _MOST_STATES: Final = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """What came of the hunt for the bug `name`. `invariants`: those fitting ones that objected in the schedule that
+    """What came of the hunt for the bug `name`.
 
-    caught it. `schedule`: how many it took, from seed 1 on, that one the last; 0: none of them did. `violation`: what
-    the first of them said. `states`: how many the model check took to find it; None: it is not a bug of a model.
-    `seconds`: of processor time.
+    `invariants`: those fitting ones that objected in the schedule that caught it. `schedule`: how many it took, from
+    seed 1 on, that one the last; 0: none of them did. `violation`: what the first of them said. `states`: how many the
+    model check took to find it; None: it is not a bug of a model. `seconds`: of processor time.
     """
 
     name: str

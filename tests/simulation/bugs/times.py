@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from saga_engine.core import decider, evolve, timing
+from saga_engine.core import decider, due, steps, timing
 from saga_engine.core.decider import Decision
 from saga_engine.core.draft import Draft
 from saga_engine.core.events import Event, StepSucceeded
@@ -26,13 +26,13 @@ def a_timer_fired_early() -> Iterator[Replacement]:
     def falls_due(plan: Plan, saga: SagaState, node: Node, step: StepState) -> tuple[tuple[int, Follows], ...]:
         return tuple((0 if what is Follows.TIMER else at, what) for at, what in real(plan, saga, node, step))
 
-    yield Replacement(decider, "falls_due", falls_due)
+    yield Replacement(due, "falls_due", falls_due)
 
 
 @seeded("B8", "A3")
 def a_timer_that_fires_after_its_signal() -> Iterator[Replacement]:
     """The time limit of a wait is not put aside when its signal comes."""
-    real = evolve._succeeded
+    real = steps.succeeded
 
     def succeeded(saga: SagaState, event: StepSucceeded) -> SagaState:
         before, after = saga.steps[event.step], real(saga, event)
@@ -41,7 +41,7 @@ def a_timer_that_fires_after_its_signal() -> Iterator[Replacement]:
         still_due = replace(after.steps[event.step], due=before.due)
         return replace(after, steps={**after.steps, event.step: still_due}, active={**after.active, event.step: None})
 
-    yield Replacement(evolve, "_succeeded", succeeded)
+    yield Replacement(steps, "succeeded", succeeded)
 
 
 @seeded("A3")

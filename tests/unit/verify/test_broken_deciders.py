@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from saga_engine.core import backward, decider, forward, plan, state, timing
+from saga_engine.core import backward, decider, due, forward, plan, state, timing
 from saga_engine.core.decider import Ignored
 from saga_engine.core.draft import Draft
 from saga_engine.core.events import SagaCompensated
@@ -102,8 +102,8 @@ def a_cancel_that_is_forgotten_with_commands_out(patch: pytest.MonkeyPatch) -> N
         if not step.status.in_flight:
             due_step(draft, place, step)
 
-    due_step = decider._due_step
-    patch.setattr(decider, "_due_step", give_up_nothing)
+    due_step = due._due_step
+    patch.setattr(due, "_due_step", give_up_nothing)
 
 
 def a_decider_that_raises(patch: pytest.MonkeyPatch) -> None:
