@@ -259,9 +259,9 @@ def _held(order: order_view.Order) -> Json:
 
 
 def _placed(view: SagaView) -> Json:
-    """An order of which the query model has not heard yet: pending, whatever else the saga knows meanwhile, so that
+    """An order of which the query model has not heard yet: pending, whatever else the saga knows meanwhile.
 
-    no reader sees an order that was approved be pending again. One that was never created it will never hear of.
+    So no reader sees an order that was approved be pending again. One that was never created it will never hear of.
     """
     state = view.state
     said = _data(state.input)

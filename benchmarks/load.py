@@ -30,9 +30,9 @@ IN_FLIGHT: Final = 1_000
 
 _LOOK_EVERY_S: Final = 0.1
 _LOOK_AT: Final = 400
-"""Of those in flight, only the oldest are asked for: sagas of one form end nearly in the order of their starts. So up
+"""Of those in flight, only the oldest are asked for: sagas of one form end nearly in the order of their starts.
 
-to 4,000 ends a second are seen, and the looks cost less than what is looked at.
+So up to 4,000 ends a second are seen, and the looks cost less than what is looked at.
 """
 
 _REFILL: Final = 10

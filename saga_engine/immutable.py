@@ -28,9 +28,9 @@ else:
 
     @cache
     def _copier(kind, *changed):
-        """A function that copies one value of a class with these fields changed: generated, as the standard
+        """A function that copies one value of a class with these fields changed.
 
-        library's `__init__` is. There are as many as combinations of names in the code.
+        Generated, as the standard library's `__init__` is. There are as many as combinations of names in the code.
         """
         if hasattr(kind, "__post_init__"):
             raise TypeError(

@@ -45,10 +45,11 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """A verb as it is to be done: the input that it is, made for a time; why a saga can never take it (None: it may);
+    """A verb as it is to be done.
 
-    and what else is told with each verdict. `ready`: all is said that it takes, so that a person may be asked. `taken`:
-    whether a saga that refuses it has taken it before, so that a repetition is none the worse for coming late.
+    `make`: its input, made for a time. `hopeless`: why a saga can never take it (None: it may). `details`: what else is
+    told with each verdict. `ready`: all is said that it takes, so that a person may be asked. `taken`: whether a saga
+    that refuses it has taken it before, so that a repetition is none the worse for coming late.
     """
 
     verb: str

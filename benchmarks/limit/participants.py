@@ -1,6 +1,7 @@
-"""The limit's participants, a process of their own: they answer at once, and acknowledge a command once its reply is
+"""The limit's participants, a process of their own.
 
-stored. `python -m benchmarks.limit.participants NATS_URL` says `ready` and works until it is ended.
+They answer at once, and acknowledge a command once its reply is stored. `python -m benchmarks.limit.participants
+NATS_URL` says `ready` and works until it is ended.
 """
 
 from __future__ import annotations

@@ -62,9 +62,9 @@ def completed_means_done(case: Case) -> Findings:
 
 
 def _stands(case: Case, track: Track) -> bool:
-    """Whether an effect may stand, because an operator or the definition gave up its compensation, or a person saw to
+    """Whether an effect may stand.
 
-    it where no ledger shows it.
+    So it is when an operator or the definition gave up its compensation, or a person saw to it where no ledger shows.
     """
     if track.by_hand(case.course.last + 1, Verb.SKIP, Verb.RESOLVE):
         return True

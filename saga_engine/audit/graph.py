@@ -24,9 +24,9 @@ def behind(plan: Plan, place: str) -> frozenset[str]:
 
 
 def no_return_from(plan: Plan, course: Course) -> int | None:
-    """The version that was the point of no return: of the first issue of a retriable step, or of a pivot that was not
+    """The version that was the point of no return. None: it was never passed.
 
-    rejected. None: it was never passed.
+    It is that of the first issue of a retriable step, or of a pivot that was not rejected.
     """
     versions = [
         track.issued[0].version

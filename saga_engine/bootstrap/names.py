@@ -1,6 +1,7 @@
-"""What an orchestrator is called: by its place in the project's folder, so that its successor there has its name, and
+"""What an orchestrator is called: by its place in the project's folder.
 
-with it its leases. Owns the places, held by locks that die with their process. Knows no lease.
+So its successor there has its name, and with it its leases. Owns the places, held by locks that die with their process.
+Knows no lease.
 """
 
 from __future__ import annotations

@@ -44,9 +44,9 @@ def operator() -> str:
 
 
 def perform(frame: Frame, act: Act, targets: Targets, output: Format) -> None:
-    """Do it to the one saga that is named, or show those of the filter and, with `--yes` or once a person has typed how
+    """Do it to the one saga that is named, or to those of a filter.
 
-    many they are, do it to them.
+    Those of a filter are shown first; it is done with `--yes`, or once a person has typed how many they are.
 
     Raises:
         SagaEngineError: the one saga does not allow it.

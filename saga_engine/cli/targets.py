@@ -29,9 +29,10 @@ _PAGE: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """One saga, by id or key (`saga` says whose key), or with `id_or_key` None those of the filter: by name, status
+    """The sagas that a verb is meant for.
 
-    and age (started longer ago than `older_than` microseconds). `yes`: act on them, do not only show them.
+    One, by id or key (`saga` says whose key), or with `id_or_key` None those of the filter: by name, status and age
+    (started longer ago than `older_than` microseconds). `yes`: act on them, do not only show them.
     """
 
     id_or_key: str | None

@@ -80,9 +80,9 @@ class CelExpression:
             raise OutOfBoundsError("it works on too much data")
 
     def _check_comprehension(self, roots: Mapping[str, Json], context: dict[str, Json]) -> None:
-        """Refuse a comprehension over anything but a short list, since the order of a map's keys is not stable, and
+        """Refuse a comprehension over anything but a short list, and one that would touch or copy too much.
 
-        one that would touch or copy too much.
+        Over a list, since the order of a map's keys is not stable.
         """
         if self._over is None:
             return

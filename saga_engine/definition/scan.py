@@ -108,9 +108,10 @@ def _position(text: str, index: int) -> tuple[int, int]:
 
 @dataclass(slots=True)
 class _Frame:
-    """An open collection. `under`: the key it is the value of; `keys`: the line of each key of a mapping;
+    """An open collection.
 
-    `awaiting`: the key whose value comes next.
+    `under`: the key it is the value of; `keys`: the line of each key of a mapping; `awaiting`: the key whose value
+    comes next.
     """
 
     mapping: bool

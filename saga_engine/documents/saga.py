@@ -39,9 +39,9 @@ _OVER_ITEMS: Final = (
     "without_effect",
     "given_up",
 )
-"""Once a saga compensates, a `for_each` step is as the first of these that one of its items is: no event tells how the
+"""Once a saga compensates, a `for_each` step is as the first of these that one of its items is.
 
-step as a whole ended.
+No event tells how the step as a whole ended.
 """
 
 

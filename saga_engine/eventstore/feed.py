@@ -1,6 +1,7 @@
-"""Tells those who follow aggregates that there is something new: by a bell within the process, by a look at the store
+"""Tells those who follow aggregates that there is something new.
 
-every so often for what other processes have written. Carries no event: whoever is woken reads the store.
+By a bell within the process; by a look at the store every so often for what other processes have written. Carries no
+event: whoever is woken reads the store.
 """
 
 from __future__ import annotations

@@ -36,8 +36,9 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Boxes by name, as (left, top, width, height), and for each arrow, in order, the turns it takes: where it stands
+    """Where everything of a picture is drawn.
 
+    Boxes by name, as (left, top, width, height), and for each arrow, in order, the turns it takes: where it stands
     across the layer, where along the way it enters the layer, and where it leaves it. `down`: layers lie below each
     other, else side by side.
     """

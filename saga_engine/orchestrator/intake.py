@@ -72,9 +72,10 @@ Checked: TypeAlias = Accepted | Forged | Unreadable
 
 @dataclass(frozen=True, slots=True)
 class _Sorted:
-    """What is not on the agenda: once `dead` is published, `wrong` is done with and `spoilt` goes there; `flood` comes
+    """What is not on the agenda.
 
-    again later, and `unknown` is checked once more with the newest keys.
+    Once `dead` is published, `wrong` is done with and `spoilt` goes there; `flood` comes again later, and `unknown` is
+    checked once more with the newest keys.
     """
 
     wrong: list[Delivery] = field(default_factory=list)

@@ -9,8 +9,9 @@ from saga_engine.tally import Tally
 
 @dataclass(slots=True)
 class WorkCounters:
-    """`received` are deliveries of commands, `redelivered` those among them that came before; `unreadable` went to the
+    """What a worker has done since it was started.
 
+    `received` are deliveries of commands, `redelivered` those among them that came before; `unreadable` went to the
     dead letters. `open`: taken and not settled yet. `handled`: by command and what came of it (`succeeded`, `rejected`,
     `failed`, `put_back`, `dropped`, `dead`), how often and how long after the delivery.
     """

@@ -17,9 +17,10 @@ class EventBell(Protocol):
     """Hears which sagas publish something. Best effort: what is missed is found in the store."""
 
     async def listen(self, share: str, subjects: Sequence[str], heard: Callable[[UUID], None]) -> None:
-        """Call `heard(saga id)` for events on the engine's own subjects and on these, for as long as there is a
+        """Call `heard(saga id)` for events on the engine's own subjects and on these.
 
-        connection. Of those that listen with the same `share`, one hears each event.
+        It goes on for as long as there is a connection. Of those that listen with the same `share`, one hears each
+        event.
         """
         ...
 

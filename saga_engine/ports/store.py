@@ -213,9 +213,9 @@ class EventStore(Protocol):
         ...
 
     def strays(self, limit: int) -> Sequence[UUID]:
-        """At most `limit` ids under which an event or a business key stands, but no row: none, unless somebody
+        """At most `limit` ids under which an event or a business key stands, but no row.
 
-        deleted one. Looks through the whole store.
+        None, unless somebody deleted one. Looks through the whole store.
         """
         ...
 
@@ -247,9 +247,9 @@ class EventStore(Protocol):
         ...
 
     def counts(self, *, open_only: bool = False) -> Mapping[tuple[str, str], int]:
-        """How many sagas there are, by (saga name, status); `open_only`: of those that have not ended, which costs
+        """How many sagas there are, by (saga name, status).
 
-        as much as there are of them, however many have ended.
+        `open_only`: of those that have not ended, which costs as much as there are of them, however many have ended.
         """
         ...
 

@@ -29,8 +29,9 @@ class HeldBack:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """`sagas`: all there are; `behind` of them have `events` that were not seen, the oldest since `oldest` (its time in
+    """How far a projection is behind the store.
 
+    `sagas`: all there are; `behind` of them have `events` that were not seen, the oldest since `oldest` (its time in
     microseconds; None: nothing is behind). `troubled` of those are held back, the first of which are in `held_back`.
     """
 

@@ -59,9 +59,10 @@ class Sweep:
             yield from self._newest(saga)
 
     def recent(self) -> Iterator[Page]:
-        """What is new since the last time, most likely: the newest ones, back to where all are known, and all those
+        """What is new since the last time, most likely.
 
-        whose end was not seen. Costs as much as there is going on, not as much as there ever was.
+        The newest ones, back to where all are known, and all those whose end was not seen. Costs as much as there is
+        going on, not as much as there ever was.
         """
         for saga in self._sagas:
             for page in map(self._page, self._newest(saga)):

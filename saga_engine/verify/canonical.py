@@ -32,9 +32,9 @@ class Canonical:
         )
 
     def key(self, world: World) -> int:
-        """Equal for worlds from which the same can happen: 64 bits, of which half a million states share one with a
+        """Equal for worlds from which the same can happen.
 
-        probability of about 10^-8 (birthday bound).
+        64 bits, of which half a million states share one with a probability of about 10^-8 (birthday bound).
         """
         saga = world.saga
         steps: list[Hashable] = []

@@ -47,9 +47,10 @@ _CHANCE: Final = 20261123
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the consumer saw. `courses`: the last words of the subjects by order, in order of arrival, repeated ids
+    """What the consumer saw.
 
-    dropped. `messages`: how many there are on the stream. `under_way`: kills with sagas that had not ended.
+    `courses`: the last words of the subjects by order, in order of arrival, repeated ids dropped. `messages`: how many
+    there are on the stream. `under_way`: kills with sagas that had not ended.
     """
 
     courses: Mapping[str, Sequence[str]]

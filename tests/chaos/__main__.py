@@ -1,6 +1,6 @@
-"""`python -m tests.chaos --minutes n`: a chaos run, its figures, and its last line. Exit code 1 when it proves nothing
+"""`python -m tests.chaos --minutes n`: a chaos run, its figures, and its last line.
 
-or something was violated; then its folder is kept.
+Exit code 1 when it proves nothing or something was violated; then its folder is kept.
 """
 
 from __future__ import annotations

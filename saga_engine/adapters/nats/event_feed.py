@@ -30,9 +30,9 @@ _LOOK: Final = 10.0
 
 _MOST_PENDING: Final = 100_000
 _SHORT_TOKENS: Final = 9
-"""Of `$JS.ACK.<stream>.<consumer>.<deliveries>.<sequence>.<consumer sequence>.<time>.<pending>`; the longer form has
+"""Of `$JS.ACK.<stream>.<consumer>.<deliveries>.<sequence>.<consumer sequence>.<time>.<pending>`.
 
-domain and account in front of the stream.
+The longer form has domain and account in front of the stream.
 """
 
 

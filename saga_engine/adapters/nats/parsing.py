@@ -69,9 +69,9 @@ class FastParser(Parser):
 
 
 def _message_line(line: bytes) -> tuple[bytes, int, bytes, int, int]:
-    """What the line before a message says: subject, subscription, reply subject (or empty), bytes of headers and of all
+    """What the line before a message says. Raises ProtocolError.
 
-    after it. Raises ProtocolError.
+    Subject, subscription, reply subject (or empty), bytes of headers and of all after it.
     """
     kind, *words = line.split()
     with_headers = kind == _WITH_HEADERS

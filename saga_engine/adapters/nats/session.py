@@ -105,9 +105,10 @@ class Session:
             self._abandon()
 
     def _abandon(self) -> None:
-        """nats-py stops half-way when writing out its buffer to a dead socket raises, and then leaves these tasks and
+        """End what a connection leaves behind that could not be closed.
 
-        the socket behind for ever. There is no public way to end them.
+        nats-py stops half-way when writing out its buffer to a dead socket raises, and then leaves these tasks and the
+        socket behind for ever. There is no public way to end them.
         """
         left: object = getattr(self.client, "_subs", None)
         for subscription in tuple(left.values()) if isinstance(left, dict) else ():

@@ -143,9 +143,10 @@ class ScriptedSubscription:
 
 
 class ScriptedTransport:
-    """One participant's transport. `confirming` False: the broker confirms nothing. `refused`: subjects that it never
+    """One participant's transport.
 
-    does; `open`: cleared, it says nothing at all until it is set.
+    `confirming` False: the broker confirms nothing. `refused`: subjects that it never does; `open`: cleared, it says
+    nothing at all until it is set.
     """
 
     def __init__(self) -> None:
