@@ -44,3 +44,11 @@ class TransportUnavailableError(UnavailableError):
 
 class LoginRefusedError(TransportUnavailableError):
     """NATS is there and refuses who we say we are."""
+
+
+def words_of(error: BaseException) -> str:
+    """What an exception says of itself; nothing where its own code fails to."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - somebody else's code, which may do anything
+        return ""

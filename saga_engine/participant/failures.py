@@ -14,14 +14,13 @@ from pydantic import ValidationError
 from sqlalchemy.exc import StatementError
 
 from saga_engine.envelope import Command
+from saga_engine.errors import words_of
 from saga_engine.handling import about
 from saga_engine.participant.answers import Answer, failed
 from saga_engine.participant.context import CODE
 from saga_engine.participant.places import places_of
 from saga_engine.participant.results import ResultRefusedError
 
-RAISED: Final = (Exception, SystemExit, KeyboardInterrupt)
-"""What a handler may raise and leave its worker running: `sys.exit` in a handler is a failure of that command."""
 MAX_MESSAGE: Final = 500
 _WORDS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
@@ -71,7 +70,8 @@ def _text(error: BaseException) -> str:
     if isinstance(error, StatementError) and error.orig is not None:
         # The statement's parameters and the server's DETAIL line hold values of the payload.
         return next(iter(str(error.orig).splitlines()), "") or type(error.orig).__name__
-    return f"{error}{_meant(error)}" if str(error) else type(error).__name__
+    text = words_of(error)
+    return f"{text}{_meant(error)}" if text else type(error).__name__
 
 
 def _meant(error: BaseException) -> str:

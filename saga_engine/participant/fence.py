@@ -28,7 +28,7 @@ from saga_engine.handling import handled
 from saga_engine.participant import inbox
 from saga_engine.participant.answers import Answer, rejection_fails
 from saga_engine.participant.context import Context, Rejected, context_of
-from saga_engine.participant.failures import RAISED, answer_failure, bounded
+from saga_engine.participant.failures import answer_failure, bounded
 from saga_engine.participant.horizon import may_be_forgotten
 from saga_engine.participant.inbox import Recorded, Row
 from saga_engine.participant.ledger import Ledger, LostRaceError
@@ -215,8 +215,9 @@ class Fence:
             text = encode_result(self._call(handler, command, context, connection))
         except Rejected:
             raise
-        except RAISED as error:
-            # Whatever a handler raises is an answer, but for the trouble of the database, which is nobody's fault.
+        except BaseException as error:
+            # Whatever a handler raises is an answer, `sys.exit` and a library's own time limits included: it runs in a
+            # thread, where nobody cancels it. But for the trouble of the database, which is nobody's fault.
             if is_infrastructure(error) or classify(error) is Trouble.STALE_PLAN:
                 raise
             raise HandlerFailedError from error

@@ -14,7 +14,7 @@ from saga_engine.definition.model import Json
 from saga_engine.envelope import Command
 from saga_engine.participant.answers import Answer, failed
 from saga_engine.participant.context import Rejected, context_of
-from saga_engine.participant.failures import RAISED, answer_failure, bounded
+from saga_engine.participant.failures import answer_failure, bounded
 from saga_engine.participant.results import read_result
 from saga_engine.participant.signature import Handler
 from saga_engine.participant.stepping import Ended, begin
@@ -44,7 +44,9 @@ async def run_unfenced(handler: Handler, command: Command, settings: Mapping[str
         if _is_cancelled():
             raise
         return answer_failure(command, error)
-    except RAISED as error:
+    except GeneratorExit:  # Nobody waits for it any more.
+        raise
+    except BaseException as error:
         if limit is not None and limit.expired():
             return failed("deadline_passed", _STOPPED)
         if is_infrastructure(error):

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 
 from saga_engine.core.events import Event
 from saga_engine.definition.model import Json
-from saga_engine.errors import UnavailableError
+from saga_engine.errors import UnavailableError, words_of
 from saga_engine.projections.checkpoints import Advance, Checkpoints
 from saga_engine.projections.projection import Context, Handler, Projection
 from saga_engine.projections.unseen import Happened, Unseen
@@ -156,7 +156,8 @@ class Taker:
             handler.call(self.projection, _context(connection, unseen, happened), value)
         except UnavailableError:
             raise
-        except Exception as error:  # A user's code runs here: whatever it raises holds back this saga, and no other.
+        except (Exception, SystemExit) as error:
+            # A user's code runs here: whatever it raises holds back this saga, and no other.
             if isinstance(error, DBAPIError) and classify(error) is not Trouble.OTHER:
                 raise
             raise TroubleError(unseen, _line(f"{event}: {explained(error)}"), _place(error, handler)) from error
@@ -186,7 +187,7 @@ def _context(connection: Connection, unseen: Unseen, happened: Happened) -> Cont
     )
 
 
-def explained(error: Exception) -> str:
+def explained(error: BaseException) -> str:
     """What was wrong, without values: they are the business of those who may read the view."""
     if isinstance(error, TroubleError):
         return str(error)
@@ -196,10 +197,10 @@ def explained(error: Exception) -> str:
     if isinstance(error, StatementError) and error.orig is not None:
         what = next(iter(str(error.orig).splitlines()), "") or type(error.orig).__name__
         return f"{what} {_PASSED_OVER}" if getattr(error.orig, "sqlstate", None) == _ABORTED else what
-    return f"{type(error).__name__}: {error}".removesuffix(": ")
+    return f"{type(error).__name__}: {words_of(error)}".removesuffix(": ")
 
 
-def _place(error: Exception, handler: Handler) -> str:
+def _place(error: BaseException, handler: Handler) -> str:
     """The last line of the handler's file that was running."""
     file = handler.place.rpartition(":")[0]
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -107,6 +108,14 @@ def fail(ctx: Context) -> object:
     raise TimeoutError("card network")
 
 
+def leave(ctx: Context) -> object:
+    raise SystemExit(3)
+
+
+def cancel(ctx: Context) -> object:
+    raise CancelledError
+
+
 def misspell(ctx: Context) -> object:
     return ctx.db.execute(text("SELECT nonsense FROM nowhere")).scalar_one()
 
@@ -151,7 +160,7 @@ def test_the_answers_are_those_of_their_commands_also_when_they_are_repeated(sho
 
 
 def test_one_that_fails_or_rejects_leaves_its_neighbours_as_they_are_in_the_same_commit(shop: Shop) -> None:
-    bad = [shop.behaving(each) for each in (reject, fail, misspell, fail_in_savepoint)]
+    bad = [shop.behaving(each) for each in (reject, fail, misspell, fail_in_savepoint, leave, cancel)]
     good = [forward() for _ in range(len(bad) + 1)]
     mixed = [good[0], *[command for pair in zip(bad, good[1:], strict=True) for command in pair]]
     with counted_commits(shop.engine) as seen:

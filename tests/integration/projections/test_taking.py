@@ -279,6 +279,26 @@ class Late(Projection):
         ctx.db.execute(insert(self.lines).values(name=ctx.key, parent=parent))
 
 
+class Leaving(Projection):
+    """Wants to end the process at one event, and cannot say why at another."""
+
+    name = "leaving"
+    sagas = ("place_order",)
+    tables = tallies
+
+    @on("OrderCreated")
+    def created(self, ctx: Context) -> None:
+        if ctx.key == "o-000001":
+            raise SystemExit(3)
+        if ctx.key == "o-000002":
+            raise SilentError
+
+
+class SilentError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
 @pytest.mark.parametrize(
     ("projection", "table", "reason"),
     [(Swallowing, tally, "let it pass"), (Late, Late.lines, "StepSucceeded: insert or update on table")],
@@ -299,6 +319,20 @@ def test_a_handler_that_spoils_the_transaction_holds_back_no_saga_but_its_own(
             assert set(db.execute(select(table.c.name)).scalars()) == {"o-000001", "o-000003"}
         with pytest.raises(SagaEngineError, match="stays as it was"):
             rebuild_at_once(own.store, own.taker, own.unseen, lambda _progress: None)
+
+
+def test_a_handler_that_wants_to_end_the_process_or_raises_what_has_no_words_holds_back_its_saga(
+    orders: Orders, tmp_path: Path
+) -> None:
+    with migrated_view(f"sqlite:///{tmp_path / 'view.db'}") as engine:
+        own = open_view(orders.store, engine, Leaving)
+        sagas = orders.finish([1, 2, 3])
+        taken = own.take(sagas)
+        assert [taken.troubled.get(saga) for saga in sagas] == [
+            "OrderCreated: SystemExit: 3",
+            "OrderCreated: SilentError",
+            None,
+        ]
 
 
 def test_trouble_with_an_event_that_somebody_else_has_taken_is_none(orders: Orders, view: View) -> None:

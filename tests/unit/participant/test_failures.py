@@ -21,6 +21,11 @@ class Debit(BaseModel):
     amount: int
 
 
+class SilentError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
 class Sly:
     def __dir__(self) -> list[str]:
         raise RuntimeError("look elsewhere")
@@ -71,6 +76,11 @@ def raised(call: Callable[[], object]) -> Exception:
 )
 def test_a_misspelt_name_is_told_with_what_was_meant(call: Callable[[], object], ending: str) -> None:
     assert failure_of(raised(call)).message.endswith(ending)
+
+
+def test_an_error_that_cannot_say_what_it_is_is_told_by_its_name() -> None:
+    answer = failure_of(SilentError())
+    assert (answer.code, answer.message) == ("silent_error", "SilentError")
 
 
 def test_the_handlers_own_lines_are_told_however_deep_a_library_failed(engine: Engine) -> None:
