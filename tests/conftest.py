@@ -1,4 +1,8 @@
-"""Fixtures that all tests may use: databases and stores. Where they come from is `tests.databases`."""
+"""Fixtures that all tests may use: databases and stores. Where they come from is `tests.databases`.
+
+And how hypothesis searches: the same examples each time, however slow the machine is; `--hypothesis-profile=search`
+draws others, as many as each test asks for.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from tests.databases import (
     COCKROACH,
@@ -28,6 +34,12 @@ pytest.register_assert_rewrite(
     "saga_engine.testing.transport_delivery_contract",
     "saga_engine.testing.transport_publishing_contract",
 )
+
+# Without these, an example that a busy machine holds up for 200 ms fails its test.
+_PATIENT = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.register_profile("search", _PATIENT)
+hypothesis_settings.register_profile("same", _PATIENT, derandomize=True)
+hypothesis_settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from saga_engine.adapters.embedded.child import die_with_parent
 from saga_engine.adapters.embedded.place import Identity, Place, greets, server_binary
 from saga_engine.wire.subjects import COMMANDS, DEAD, EVENTS, REPLIES
 
-START_TIMEOUT = 10.0
+START_TIMEOUT = 60.0
 
 
 class NatsServer:
@@ -45,9 +45,13 @@ class NatsServer:
         )
         until = time.monotonic() + START_TIMEOUT
         while not greets(self.identity):
-            assert self._process.poll() is None, self.place.log.read_text(encoding="utf-8")
-            assert time.monotonic() < until, f"nats-server did not answer within {START_TIMEOUT} s"
+            assert self._process.poll() is None, f"it has ended\n{self._said()}"
+            assert time.monotonic() < until, f"no answer within {START_TIMEOUT} s\n{self._said()}"
             time.sleep(0.005)
+
+    def _said(self) -> str:
+        log = self.place.log
+        return log.read_text(encoding="utf-8") if log.exists() else f"nats-server has written no {log}"
 
     def kill(self) -> None:
         """End it as a crash would: no time to write anything."""

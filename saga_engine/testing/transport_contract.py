@@ -53,7 +53,7 @@ class TransportContract(PublishingContract, DeliveryContract):
         assert harness.publish_timeout * 0.9 <= took < harness.publish_timeout + DEADLINE
 
     async def test_a_broker_that_comes_back_has_kept_what_it_confirmed(self, harness: TransportHarness) -> None:
-        transport = await harness.connect()
+        transport = await harness.connect(ack_wait=DEADLINE)
         subscription = await transport.commands("order")
         sent = [command(number) for number in range(200)]
         await until_confirmed(transport, sent)

@@ -14,7 +14,7 @@ from saga_engine.envelope import Message
 from saga_engine.ports.transport import Delivery, Subscription, Transport
 from saga_engine.wire.subjects import command_subject, reply_subject
 
-DEADLINE: Final = 15.0
+DEADLINE: Final = 60.0
 """How long, in seconds, something that must happen may take on a slow machine."""
 
 
@@ -34,10 +34,11 @@ class TransportHarness(Protocol):
     @property
     def max_payload(self) -> int: ...
 
-    async def connect(self, *, patient: bool = False) -> Transport:
+    async def connect(self, *, patient: bool = False, ack_wait: float | None = None) -> Transport:
         """A new connection; closed by the harness at the latest.
 
         A `patient` one has an ack wait and a publish timeout of `DEADLINE`, for tests in which nothing is to be late.
+        `ack_wait`, in seconds: another than that of the harness.
         """
         ...
 
@@ -84,6 +85,19 @@ async def nothing_comes(subscription: Subscription, seconds: float) -> bool:
     except TimeoutError:
         return True
     return False
+
+
+async def ends_with_ack(subscription: Subscription, deliveries: Sequence[Delivery], seconds: float) -> bool:
+    """Whether, once these are acknowledged, nothing comes for so long, which is longer than the ack wait.
+
+    What was on its way again before the broker had the acknowledgement may come, and is not acknowledged itself.
+    """
+    await subscription.ack(deliveries)
+    until = asyncio.get_running_loop().time() + DEADLINE
+    while not await nothing_comes(subscription, seconds):
+        if asyncio.get_running_loop().time() > until:
+            return False
+    return True
 
 
 async def until_confirmed(transport: Transport, messages: Sequence[Message]) -> None:

@@ -39,7 +39,7 @@ class PublishingContract:
         assert bodies(received) == [message.body for message in sent]
 
     async def test_a_message_id_is_taken_once_even_after_the_ack(self, harness: TransportHarness) -> None:
-        transport = await harness.connect()
+        transport = await harness.connect(patient=True)
         subscription = await transport.commands("order")
         assert list(await transport.publish([command(1, message_id="same"), command(2, message_id="same")])) == [
             True,
@@ -52,14 +52,14 @@ class PublishingContract:
         assert await nothing_comes(subscription, 2 * harness.ack_wait)
 
     async def test_messages_without_an_id_are_not_compared(self, harness: TransportHarness) -> None:
-        transport = await harness.connect()
+        transport = await harness.connect(patient=True)
         subscription = await transport.commands("order")
         await transport.publish([command(1, message_id=None), command(1, message_id=None)])
         received = await collect(subscription, 2)
         assert [delivery.message.message_id for delivery in received] == [None, None]
 
     async def test_events_and_dead_letters_are_confirmed(self, harness: TransportHarness) -> None:
-        transport = await harness.connect()
+        transport = await harness.connect(patient=True)
         event = Message(event_subject("place_order", "OrderCreated"), {"Nats-Msg-Id": "e"}, b"{}", "e")
         dead = Message(dead_subject("order"), {"Nats-Msg-Id": "d"}, b"{}", "d")
         assert list(await transport.publish([event, dead])) == [True, True]
@@ -71,14 +71,14 @@ class PublishingContract:
         await until_confirmed(transport, [Message("ORDERS.created", {"Nats-Msg-Id": "o"}, b"{}", "o")])
 
     async def test_a_message_that_is_too_large_does_not_hold_up_the_others(self, harness: TransportHarness) -> None:
-        transport = await harness.connect()
+        transport = await harness.connect(patient=True)
         subscription = await transport.commands("order")
         large = Message("saga.command.order.create", {}, b" " * (harness.max_payload + 1), None)
         assert list(await transport.publish([command(1), large, command(2)])) == [True, False, True]
         assert bodies(await collect(subscription, 2)) == [command(1).body, command(2).body]
 
     async def test_headers_count_as_well_as_the_body(self, harness: TransportHarness) -> None:
-        transport = await harness.connect()
+        transport = await harness.connect(patient=True)
         subscription = await transport.commands("order")
         body = b" " * (harness.max_payload - 600)
         fits = Message("saga.command.order.create", {"saga-token": "x" * 500}, body, None)
@@ -90,14 +90,14 @@ class PublishingContract:
     async def test_a_header_name_that_cannot_be_sent_does_not_hold_up_the_others(
         self, harness: TransportHarness
     ) -> None:
-        transport = await harness.connect()
+        transport = await harness.connect(patient=True)
         subscription = await transport.commands("order")
         broken = Message("saga.command.order.create", {"saga\ntoken": "x"}, b"{}", None)
         assert list(await transport.publish([command(1), broken, command(2)])) == [True, False, True]
         assert bodies(await collect(subscription, 2)) == [command(1).body, command(2).body]
 
     async def test_a_line_break_in_a_header_makes_no_second_header(self, harness: TransportHarness) -> None:
-        transport = await harness.connect()
+        transport = await harness.connect(patient=True)
         subscription = await transport.commands("order")
         await transport.publish(
             [Message("saga.command.order.create", {"note": "a\r\nsaga-token: forged"}, b"{}", None)]

@@ -34,7 +34,7 @@ T = TypeVar("T")
 REPOSITORY = Path(__file__).resolve().parents[2]
 LEDGER = Path(__file__).parent / "ledger"
 SAGA = Path(sys.executable).parent / "saga"
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 class Service:

@@ -37,7 +37,7 @@ def changed_to(orchestrator: Service, *keys: str) -> bool:
     return bool(said) and said[-1] == list(keys)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_keys_are_exchanged_twice_under_two_running_engines_and_no_saga_notices(
     project: MakeProject, postgres_databases: dict[str, str], own_nats_server: NatsServer
 ) -> None:
@@ -56,7 +56,7 @@ def test_keys_are_exchanged_twice_under_two_running_engines_and_no_saga_notices(
     assert [service.stop() for service in services] == [0, 0]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_reply_that_comes_after_its_key_was_retired_is_dropped_and_asked_for_again(
     project: MakeProject, own_nats_server: NatsServer
 ) -> None:

@@ -36,7 +36,7 @@ def rows(project: Project, *arguments: str) -> list[dict[str, Any]]:
     return [cast("dict[str, Any]", json.loads(line)) for line in done.stdout.splitlines()]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_the_order_view_follows_the_sagas_and_is_made_anew(project: MakeProject) -> None:
     made = project(REPOSITORY)
     (listed,) = rows(made, "projections", "list")

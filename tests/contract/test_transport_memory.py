@@ -22,9 +22,8 @@ class MemoryHarness:
         self._broker = MemoryBroker(ack_wait=self.ack_wait, max_payload=self.max_payload, check_interval=0.1)
         self._transports: list[MemoryTransport] = []
 
-    async def connect(self, *, patient: bool = False) -> MemoryTransport:
-        if patient:
-            self._broker.ack_wait = DEADLINE
+    async def connect(self, *, patient: bool = False, ack_wait: float | None = None) -> MemoryTransport:
+        self._broker.ack_wait = DEADLINE if patient else ack_wait or self.ack_wait
         transport = MemoryTransport(self._broker, publish_timeout=DEADLINE if patient else self.publish_timeout)
         self._transports.append(transport)
         return transport

@@ -25,15 +25,15 @@ class NatsHarness:
         self._server = server
         self._transports: list[NatsTransport] = []
 
-    async def connect(self, *, patient: bool = False) -> NatsTransport:
+    async def connect(self, *, patient: bool = False, ack_wait: float | None = None) -> NatsTransport:
         settings = NatsSettings(
             servers=(self._server.url,),
-            ack_wait=DEADLINE if patient else self.ack_wait,
+            ack_wait=DEADLINE if patient else ack_wait or self.ack_wait,
             publish_timeout=DEADLINE if patient else self.publish_timeout,
             check_interval=0.2,
             least_payload=self.max_payload,
         )
-        transport = await connect(settings)
+        transport = await connect(settings, wait=DEADLINE)
         self._transports.append(transport)
         return transport
 
@@ -72,5 +72,5 @@ class TestNatsDeadLetters(DeadLettersContract):
     @pytest.fixture
     async def desk(self, tmp_path: Path) -> AsyncIterator[Desk]:
         async with own_server(tmp_path) as harness:
-            transport = await harness.connect()
+            transport = await harness.connect(patient=True)
             yield Desk(harness, transport, transport.dead_letters())

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
-import pytest
-
 from saga_engine.adapters.memory.broker import MemoryBroker
 from saga_engine.adapters.memory.transport import MemorySubscription, MemoryTransport
 from saga_engine.orchestrator.agenda import Agenda
@@ -31,7 +29,6 @@ def begun() -> list[asyncio.Task[None]]:
     return [asyncio.create_task(missing_the_first_cancellation()) for _ in range(2)]
 
 
-@pytest.mark.timeout(20)
 def test_a_task_that_misses_its_cancellation_is_cancelled_again() -> None:
     async def ended() -> list[bool]:
         tasks = begun()
@@ -42,7 +39,6 @@ def test_a_task_that_misses_its_cancellation_is_cancelled_again() -> None:
     assert run(ended()) == [True, True]
 
 
-@pytest.mark.timeout(20)
 def test_a_task_that_cleans_up_has_time_for_it_and_one_that_fails_at_it_stops_nobody() -> None:
     done: list[str] = []
 
@@ -88,7 +84,6 @@ class DeafTransport(MemoryTransport):
         return DeafSubscription(self.broker, [f"saga.reply.{partition}" for partition in partitions])
 
 
-@pytest.mark.timeout(20)
 def test_an_intake_whose_subscription_misses_the_cancellation_stops_receiving() -> None:
     async def paused() -> None:
         loop = asyncio.get_running_loop()
@@ -104,7 +99,6 @@ def test_an_intake_whose_subscription_misses_the_cancellation_stops_receiving() 
     run(paused())
 
 
-@pytest.mark.timeout(20)
 def test_runners_whose_job_misses_the_cancellation_stop() -> None:
     async def stopped() -> int:
         runners = Runners(lambda: 2, lambda: None)

@@ -145,6 +145,6 @@ async def told(stream: UnaryStreamCall[Message, wire.Event]) -> wire.Event:
 
 async def until(reached: Callable[[], bool]) -> None:
     """Wait until it is so, within a bound."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not reached():  # noqa: ASYNC110 - the broker tells nobody what it has stored
             await asyncio.sleep(0.01)

@@ -196,7 +196,7 @@ def test_an_item_number_of_thousands_of_digits_is_no_item_and_no_trouble() -> No
 class Desk:
     """An intake on a memory broker."""
 
-    def __init__(self, backlog: int = 100, ack_wait: float = 0.05, keyring: Keyring | None = None) -> None:
+    def __init__(self, backlog: int = 100, ack_wait: float = 60, keyring: Keyring | None = None) -> None:
         self.broker = MemoryBroker(ack_wait=ack_wait)
         self.transport = MemoryTransport(self.broker, publish_timeout=0.01)
         self.agenda = Agenda()
@@ -213,8 +213,9 @@ class Desk:
 
 
 @pytest.fixture
-async def desk() -> AsyncIterator[Desk]:
-    desk = Desk()
+async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
+    """Its parameter, if any: the ack wait."""
+    desk = Desk(ack_wait=getattr(request, "param", 60))
     await desk.intake.listen(frozenset({partition_of(SAGA)}))
     yield desk
     await desk.intake.close()
@@ -251,6 +252,7 @@ async def test_a_reply_that_cannot_be_read_goes_to_the_dead_letters_and_to_its_s
     assert "not JSON" in letter.headers["saga-reason"]
 
 
+@pytest.mark.parametrize("desk", [0.05], indirect=True, ids=["an ack wait that passes"])
 async def test_an_unreadable_reply_waits_while_it_cannot_be_put_with_the_dead_letters(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,7 +277,7 @@ async def test_an_unreadable_message_of_nobody_goes_to_the_dead_letters_alone(de
 
 
 async def test_a_flood_of_replies_to_one_saga_waits_while_another_is_served() -> None:
-    desk = Desk(backlog=100, ack_wait=60)
+    desk = Desk(backlog=100)
     other = UUID(int=next(n for n in range(100) if n != SAGA.int and partition_of(UUID(int=n)) == partition_of(SAGA)))
     address = Address(other, "debit", None, Direction.FORWARD)
     bystander = answer(address=address, token=TOKENS.make(address.key, "payment"))
