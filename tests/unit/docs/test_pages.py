@@ -12,7 +12,7 @@ import pytest
 from saga_engine.definition.loader import Loaded, load_text
 from tests.unit.docs.markdown import ROOT, blocks, images, links, pages
 
-LANGUAGES = {"sh", "text", "yaml", "python", "json", "mermaid", ""}
+LANGUAGES = {"sh", "sql", "text", "yaml", "python", "json", "mermaid", ""}
 
 
 def _name(page: Path) -> str:
