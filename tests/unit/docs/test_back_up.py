@@ -1,4 +1,4 @@
-"""The statements of the page on backups do what it says: old sagas go whole, and what a restored engine forgot is found."""
+"""The statements of the page on backups do what it says: old sagas go whole, what a restored engine forgot is found."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import re
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text
 
 from saga_engine.audit.check import Judge
 from saga_engine.audit.rows import pages, surroundings
 from saga_engine.errors import NotFoundError
+from saga_engine.sql.schema import events, keys, streams
 from saga_engine.testing.handle import SagaHandle
 from saga_engine.testing.system import SagaSystem
 from tests.unit.core.sagas import saga
@@ -39,11 +40,7 @@ def _delete(system: SagaSystem, before: int) -> None:
 def _rows(system: SagaSystem) -> list[set[UUID]]:
     """The sagas that each table of the store knows."""
     with _store(system).begin() as connection:
-        tables = ("saga_streams", "saga_events", "saga_keys")
-        return [
-            {UUID(bytes=found) for found in connection.execute(text(f"SELECT stream_id FROM {table}")).scalars()}
-            for table in tables
-        ]
+        return [set(connection.execute(select(table.c.stream_id)).scalars()) for table in (streams, events, keys)]
 
 
 def _ended(system: SagaSystem, key: str) -> SagaHandle:
