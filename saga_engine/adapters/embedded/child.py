@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 from saga_engine.adapters.embedded.place import Identity, Place, greets, server_binary
+from saga_engine.adapters.embedded.writing import Writing
 from saga_engine.errors import TransportUnavailableError, UsageError
 from saga_engine.private import OTHERS_MASK
 
@@ -31,8 +32,9 @@ _SHOWN_ERRORS: Final = 2_000
 class Child:
     """A running nats-server of ours."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, writing: Writing) -> None:
         self._process = process
+        self.writing = writing
 
     @property
     def pid(self) -> int:
@@ -65,6 +67,7 @@ async def start_child(place: Place, identity: Identity) -> Child:
     binary = server_binary()
     place.write_configuration(identity)
     lock = await _lock_store(place)
+    writing = Writing(place)
     try:
         with place.emptied_errors() as errors:
             process = await asyncio.create_subprocess_exec(
@@ -80,7 +83,7 @@ async def start_child(place: Place, identity: Identity) -> Child:
             )
     finally:
         os.close(lock)
-    child = Child(process)
+    child = Child(process, writing)
     try:
         await _ready(place, identity, child, process)
     except BaseException:

@@ -24,6 +24,7 @@ _log = structlog.get_logger(__name__)
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 2.0
 _TAKEOVER_POLL: Final = 0.25
+_WRITING_POLL: Final = 1.0
 _STEADY: Final = 5.0
 """A server that ran this long, in seconds, is restarted without a pause when it ends."""
 
@@ -123,9 +124,9 @@ class EmbeddedServer:
         loop = asyncio.get_running_loop()
         while self._child is not None:
             began = loop.time()
-            status = await self._child.ended()
+            why = await _until_useless(self._child)
             self._child = None
-            _log.warning("embedded nats-server: ended, starting it again", url=self.url, status=status)
+            _log.warning("embedded nats-server: starting it again", url=self.url, reason=why)
             if loop.time() - began < _STEADY:
                 await asyncio.sleep(_FIRST_PAUSE)
             await self._start_again()
@@ -144,6 +145,18 @@ class EmbeddedServer:
                 complaint = str(error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+async def _until_useless(child: Child) -> str:
+    """Wait until it has ended, or will write no more and was therefore ended; which of these."""
+    while True:
+        try:
+            async with asyncio.timeout(_WRITING_POLL):
+                return f"it ended with status {await child.ended()}"
+        except TimeoutError:
+            if await asyncio.to_thread(child.writing.hopeless):
+                await child.stop()
+                return "it had given up writing to its disk"
 
 
 @contextlib.asynccontextmanager

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import shutil
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -176,6 +178,27 @@ async def test_a_server_that_is_killed_is_started_again(tmp_path: Path) -> None:
     await server.close()
     await server.close()
     assert find_url(tmp_path) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the files of a process that runs")
+async def test_a_server_that_has_given_up_writing_is_started_again_and_takes_messages(tmp_path: Path) -> None:
+    server = EmbeddedServer(tmp_path)
+    await server.start()
+    transport = await connect(NatsSettings(servers=(server.url,), check_interval=0.2))
+    await until_confirmed(transport, [command(1)])
+    assert server.pid is not None
+    broken, (_, most) = server.pid, resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(broken, resource.RLIMIT_FSIZE, (64 * 1024, most))
+    unconfirmed = [replace(command(number), body=b"x" * 10_000) for number in range(2, 22)]
+    async with asyncio.timeout(90):
+        while unconfirmed:
+            confirmed = await transport.publish(unconfirmed)
+            unconfirmed = [one for one, taken in zip(unconfirmed, confirmed, strict=True) if not taken]
+            await asyncio.sleep(0.1)
+    assert server.pid not in (None, broken)
+    assert len(await collect(await transport.commands("order"), 21)) == 21
+    await transport.close()
+    await server.close()
 
 
 async def test_a_server_that_hangs_is_ended_by_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
