@@ -180,14 +180,15 @@ class Client:
     def _act(self, saga_ids: Sequence[UUID], input: Callable[[int], Input]) -> Sequence[Turned]:
         from saga_engine.core.inputs import Signal
         from saga_engine.definition.values import payload_problem
-        from saga_engine.orchestrator.insisting import insist, sleep_at_random
+        from saga_engine.orchestrator.insisting import insist
         from saga_engine.orchestrator.turns import Turn
+        from saga_engine.sql.pacing import ThreadPacing
 
         given = input(self._clock.now())
         if isinstance(given, Signal) and (problem := payload_problem(given.data)) is not None:
             raise UsageError(f"the data of signal {given.name} is no payload: {problem}")
         turns = [Turn(saga_id, (given,), looked_after=False) for saga_id in saga_ids]
-        return insist(self._transactor, turns, self._pause or sleep_at_random)
+        return insist(self._transactor, turns, self._pause or ThreadPacing().pause)
 
     @property
     def now(self) -> int:

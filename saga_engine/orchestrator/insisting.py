@@ -5,8 +5,6 @@ Owns for how long. An orchestrator does not wait here, but with its agenda, wher
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
@@ -15,17 +13,12 @@ from saga_engine.orchestrator.transact import Transactor
 from saga_engine.orchestrator.turns import Turn, Turned
 
 Pause: TypeAlias = Callable[[float], None]
-"""Wait for a part of so many seconds: one that differs from caller to caller, who would else meet again."""
+"""`sql.pacing.Pacing.pause`: waits for a random part of so many seconds, so that callers do not meet again."""
 
 _PAUSES: Final = 25
 """Ten seconds at most, as long as a transaction is retried: who is still overtaken then is told."""
 _FIRST_S: Final = 0.01
 _LONGEST_S: Final = 0.5
-
-
-def sleep_at_random(longest: float) -> None:
-    """`Pause` of a thread: a random part."""
-    time.sleep(random.uniform(0, longest))
 
 
 def insist(transactor: Transactor, turns: Sequence[Turn], pause: Pause) -> Sequence[Turned]:

@@ -16,12 +16,13 @@ from saga_engine.envelope import StreamHead
 from saga_engine.errors import SagaEngineError, StoreUnavailableError
 from saga_engine.immutable import dataclass
 from saga_engine.orchestrator.client import Client
-from saga_engine.orchestrator.insisting import insist, sleep_at_random
+from saga_engine.orchestrator.insisting import insist
 from saga_engine.orchestrator.occasions import NoValue, Occasion, Occurrence, key_of
 from saga_engine.orchestrator.transact import Transactor
 from saga_engine.orchestrator.turns import Turn, Turned
 from saga_engine.orchestrator.verdicts import Done, Hopeless, Later, Verdict
 from saga_engine.ports.store import EventStore
+from saga_engine.sql.pacing import ThreadPacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class Signaller:
             for saga_id, those in places.items()
         ]
         try:
-            turned = insist(self._transactor, turns, sleep_at_random)
+            turned = insist(self._transactor, turns, ThreadPacing().pause)
         except StoreUnavailableError as error:
             return dict.fromkeys(named, Later(str(error), outage=True))
         return {
