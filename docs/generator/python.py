@@ -50,7 +50,7 @@ SURFACE: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "saga_engine.testing.sources": ("Source",),
         "saga_engine.testing.moves": (
             "reply",
-            "undo_reply",
+            "compensation",
             "Answer",
             "signal",
             "cancel",

@@ -13,7 +13,7 @@ from saga_engine.core.evolve import evolve
 from saga_engine.core.state import CompensationStatus, Phase, SagaState, Status, StepStatus
 from saga_engine.core.verbs import ALLOWED
 from saga_engine.testing.given import Scenario, given
-from saga_engine.testing.moves import cancel, reply, resolve, resume, retry, skip, suspend, undo_reply
+from saga_engine.testing.moves import cancel, compensation, reply, resolve, resume, retry, skip, suspend
 
 _SAGA: Final = """
 saga: seen
@@ -89,14 +89,14 @@ def _scenarios() -> Iterator[Scenario]:
     started, lenient = given(_SAGA).started(), given(_LENIENT).started()
     one_done = started.when(reply("a").succeeded())
     undoing = one_done.when(reply("b").rejected("no"))
-    blocked = undoing.when(undo_reply("a").failed("down"))
+    blocked = undoing.when(compensation("a").failed("down"))
     yield one_done.when(reply("b").succeeded())
-    yield undoing.when(undo_reply("a").succeeded())
-    yield lenient.when(reply("a").succeeded()).when(reply("b").rejected("no")).when(undo_reply("a").failed("down"))
+    yield undoing.when(compensation("a").succeeded())
+    yield lenient.when(reply("a").succeeded()).when(reply("b").rejected("no")).when(compensation("a").failed("down"))
     yield blocked.when(resolve("a"))
     yield blocked.when(skip("a"))
-    yield blocked.when(retry("a")).when(undo_reply("a").succeeded())
-    yield started.when(cancel()).after("1m").when(undo_reply("a").succeeded())
+    yield blocked.when(retry("a")).when(compensation("a").succeeded())
+    yield started.when(cancel()).after("1m").when(compensation("a").succeeded())
     yield started.when(suspend()).when(resume())
     yield undoing.when(suspend()).when(resume())
     yield blocked.when(suspend()).when(resume())

@@ -31,27 +31,29 @@ def advice(definition: Definition, catalogue: ParticipantCatalogue | None) -> It
         call, path = step.action, ("steps", index)
         yield from _command(catalogue, called, call.participant, call.command, call.payload.source, path)
         yield from _pivot(catalogue, call, path)
-        undo = call.compensation
-        if undo is not None:
+        compensation = call.compensation
+        if compensation is not None:
             # Without a payload of its own a compensation is sent the forward one.
-            own = undo.payload
+            own = compensation.payload
             payload = call.payload.source if own is None else own.source
             place = (*path, "compensate")
             yield from _command(
-                catalogue, called, undo.participant, undo.command, payload, place, passed_on=own is None
+                catalogue, called, compensation.participant, compensation.command, payload, place, passed_on=own is None
             )
 
 
 def _unfenced(definition: Definition) -> Iterator[Finding]:
-    """Compensations that another participant's inbox cannot fence against the command they undo."""
+    """Compensations that another participant's inbox cannot fence against the command they compensate."""
     for index, step in enumerate(definition.steps):
-        undo = step.action.compensation if isinstance(step.action, Call) else None
-        if isinstance(step.action, Call) and undo is not None and undo.participant != step.action.participant:
+        call = step.action
+        if not isinstance(call, Call) or call.compensation is None:
+            continue
+        if call.compensation.participant != call.participant:
             message = (
-                f"{step.action.participant}.{step.action.command} is undone by another participant, whose inbox cannot "
+                f"{call.participant}.{call.command} is undone by another participant, whose inbox cannot "
                 "stop the command should it come late"
             )
-            yield Finding("W305", ("steps", index, "compensate"), message, f"a command of {step.action.participant}")
+            yield Finding("W305", ("steps", index, "compensate"), message, f"a command of {call.participant}")
 
 
 def _pivot(catalogue: ParticipantCatalogue, call: Call, path: tuple[PathPart, ...]) -> Iterator[Finding]:

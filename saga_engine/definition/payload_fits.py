@@ -36,11 +36,11 @@ def value_misfits(
             continue
         forward = by_path.get((*path, "with"))
         yield from _misfits(catalogue, call.participant, call.command, forward)
-        undo = call.compensation
-        if undo is not None:
+        compensation = call.compensation
+        if compensation is not None:
             # Without a payload of its own a compensation is sent the forward one.
-            sent = forward if undo.payload is None else by_path.get((*path, "compensate", "with"))
-            yield from _misfits(catalogue, undo.participant, undo.command, sent)
+            sent = forward if compensation.payload is None else by_path.get((*path, "compensate", "with"))
+            yield from _misfits(catalogue, compensation.participant, compensation.command, sent)
 
 
 def _misfits(catalogue: ParticipantCatalogue, participant: str, command: str, site: Site | None) -> Iterator[Finding]:

@@ -95,7 +95,7 @@ class _Sites:
             yield from self._step(step, ("steps", index))
         everything = self._scope(frozenset(self._results))
         yield from _site(("output",), definition.output, everything)
-        ended = self._undoing(everything)
+        ended = self._compensating(everything)
         yield from _emit(("emit", "completed"), definition.emit.completed, everything)
         yield from _emit(("emit", "compensated"), definition.emit.compensated, ended)
         yield from _emit(("emit", "closed"), definition.emit.closed, ended)
@@ -118,19 +118,19 @@ class _Sites:
                 return
 
     def _call(self, call: Call, path: tuple[PathPart, ...], scope: Scope, after: Scope) -> Iterator[Site]:
-        forward, undoing = scope, self._undoing(after)
+        forward, backward = scope, self._compensating(after)
         if call.for_each is not None:
             yield from _site((*path, "for_each", "in"), call.for_each.items, scope, "items")
             name, item = call.for_each.as_name, self._item(call.for_each.items)
             forward = replace(scope, roots={**scope.roots, name: item})
-            undoing = replace(undoing, roots={**undoing.roots, name: item})
+            backward = replace(backward, roots={**backward.roots, name: item})
             # For one item, its own result stands where the step's list would.
-            undoing = replace(undoing, steps={**undoing.steps, scope.of_step: ANYTHING})
+            backward = replace(backward, steps={**backward.steps, scope.of_step: ANYTHING})
         yield from _site((*path, "with"), call.payload, forward)
         yield from _emit((*path, "emit"), call.emit, after)
         if call.compensation is not None:
-            yield from _site((*path, "compensate", "with"), call.compensation.payload, undoing)
-            yield from _emit((*path, "compensate", "emit"), call.compensation.emit, undoing)
+            yield from _site((*path, "compensate", "with"), call.compensation.payload, backward)
+            yield from _emit((*path, "compensate", "emit"), call.compensation.emit, backward)
 
     def _key_scope(self) -> Scope:
         hidden = {
@@ -154,7 +154,7 @@ class _Sites:
             of_step=of_step,
         )
 
-    def _undoing(self, scope: Scope) -> Scope:
+    def _compensating(self, scope: Scope) -> Scope:
         return replace(
             scope,
             roots={**scope.roots, "failure": _FAILURE},

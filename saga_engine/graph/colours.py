@@ -10,7 +10,7 @@ from saga_engine.graph.picture import Tone
 TEXT: Final = "#1f2933"
 QUIET: Final = "#52606d"
 LINE: Final = "#52606d"
-UNDO: Final = "#974208"
+BACK: Final = "#974208"
 PAPER: Final = "#ffffff"
 
 FILL: Final[Mapping[Tone, str]] = {
@@ -21,8 +21,8 @@ FILL: Final[Mapping[Tone, str]] = {
     Tone.RUNNING: "#d6e8ff",
     Tone.DONE: "#d5f0dc",
     Tone.SKIPPED: "#eceff1",
-    Tone.UNDOING: "#ffe8c2",
-    Tone.UNDONE: "#fff4d1",
+    Tone.COMPENSATING: "#ffe8c2",
+    Tone.COMPENSATED: "#fff4d1",
     Tone.FAILED: "#fbdcdc",
 }
 STROKE: Final[Mapping[Tone, str]] = {
@@ -33,7 +33,7 @@ STROKE: Final[Mapping[Tone, str]] = {
     Tone.RUNNING: "#2563c9",
     Tone.DONE: "#2f8f4e",
     Tone.SKIPPED: "#9aa5b1",
-    Tone.UNDOING: "#c2740c",
-    Tone.UNDONE: "#b98900",
+    Tone.COMPENSATING: "#c2740c",
+    Tone.COMPENSATED: "#b98900",
     Tone.FAILED: "#c0392b",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from saga_engine.graph.colours import FILL, STROKE, TEXT, UNDO
+from saga_engine.graph.colours import BACK, FILL, STROKE, TEXT
 from saga_engine.graph.picture import Box, Picture, Tone
 
 _ESCAPES: Final = {ord(sign): f"#{ord(sign)};" for sign in '#"<>&{}[]()|\\`\n\r'}
@@ -35,7 +35,7 @@ def _lines(shown: Picture) -> Iterator[str]:
             back.append(drawn)
             drawn += 1
     if back:
-        yield f"    linkStyle {','.join(map(str, back))} stroke:{UNDO}"
+        yield f"    linkStyle {','.join(map(str, back))} stroke:{BACK}"
     pivots = [names[box.place] for box in shown.boxes if box.pivot]
     for tone in Tone:
         if any(box.tone is tone for box in shown.boxes):

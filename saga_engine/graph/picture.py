@@ -25,8 +25,8 @@ class Tone(StrEnum):
     RUNNING = "running"
     DONE = "done"
     SKIPPED = "skipped"
-    UNDOING = "undoing"
-    UNDONE = "undone"
+    COMPENSATING = "compensating"
+    COMPENSATED = "compensated"
     FAILED = "failed"
 
 
@@ -42,10 +42,10 @@ _TONES: Final[Mapping[str, Tone]] = {
     "skipped": Tone.SKIPPED,
     "unfinished": Tone.SKIPPED,
     "given_up": Tone.SKIPPED,
-    "compensating": Tone.UNDOING,
-    "compensated": Tone.UNDONE,
-    "without_effect": Tone.UNDONE,
-    "resolved": Tone.UNDONE,
+    "compensating": Tone.COMPENSATING,
+    "compensated": Tone.COMPENSATED,
+    "without_effect": Tone.COMPENSATED,
+    "resolved": Tone.COMPENSATED,
 }
 """The other words for a step (rejected, unknown, blocked, exhausted, skipped in its compensation) are failures."""
 

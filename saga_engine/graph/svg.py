@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 from xml.sax.saxutils import escape
 
-from saga_engine.graph.colours import FILL, LINE, PAPER, QUIET, STROKE, TEXT, UNDO
+from saga_engine.graph.colours import BACK, FILL, LINE, PAPER, QUIET, STROKE, TEXT
 from saga_engine.graph.layout import Layout, Turn, lay_out
 from saga_engine.graph.picture import Arrow, Box, Picture, Tone
 
@@ -41,7 +41,7 @@ def _texts(box: Box) -> Iterator[tuple[str, str]]:
     if box.badge:
         yield box.badge, QUIET
     for line in box.lines:
-        yield _cut(line), UNDO if line.startswith("↶") else TEXT
+        yield _cut(line), BACK if line.startswith("↶") else TEXT
 
 
 def _cut(text: str) -> str:
@@ -61,7 +61,7 @@ def _document(shown: Picture, layout: Layout) -> Iterator[str]:
     yield f"<title>{escape(shown.title)}</title>"
     yield "<defs>"
     yield _arrow_head("forward", LINE)
-    yield _arrow_head("back", UNDO)
+    yield _arrow_head("back", BACK)
     yield "</defs>"
     yield f'<rect width="100%" height="100%" fill="{PAPER}"/>'
     title = escape(shown.title)
@@ -92,7 +92,7 @@ def _arrow(arrow: Arrow, turns: Sequence[Turn], *, down: bool) -> Iterator[str]:
         back = [(across + beside, leave, enter) for across, enter, leave in reversed(turns)]
         path = _path(back, down=down)
         yield (
-            f'<path d="{path}" fill="none" stroke="{UNDO}" stroke-width="1.4" stroke-dasharray="5 4" '
+            f'<path d="{path}" fill="none" stroke="{BACK}" stroke-width="1.4" stroke-dasharray="5 4" '
             'marker-end="url(#back)"/>'
         )
 
@@ -148,14 +148,14 @@ def _key(legend: Sequence[tuple[str, str]], y: float) -> Iterator[str]:
     x = _MARGIN
     for text, drawn in legend:
         if drawn == "sign":
-            yield f'<text x="{x + 10:.0f}" y="{y:.0f}" fill="{UNDO}">↶</text>'
+            yield f'<text x="{x + 10:.0f}" y="{y:.0f}" fill="{BACK}">↶</text>'
         elif drawn == "pivot":
             yield (
                 f'<rect x="{x:.0f}" y="{y - 11:.0f}" width="26" height="13" rx="3" fill="{PAPER}" stroke="{TEXT}" '
                 'stroke-width="3"/>'
             )
         else:
-            colour, dashes = (LINE, "") if drawn == "forward" else (UNDO, ' stroke-dasharray="5 4"')
+            colour, dashes = (LINE, "") if drawn == "forward" else (BACK, ' stroke-dasharray="5 4"')
             yield (
                 f'<path d="M{x:.0f} {y - 4:.0f}h26" stroke="{colour}" stroke-width="1.6"{dashes} '
                 f'marker-end="url(#{drawn})"/>'

@@ -172,16 +172,17 @@ class Relay:
         if call is None or step.forward is None:
             raise ValueError(f"{place} has no command")
         whole = Address(state.saga_id, place, item, direction)
-        how, payload, timeout = call.participant, progress.payload, call.timeout
-        command, strict, undone = call.command, must_succeed(plan, state, node), _NOTHING
-        if direction is Direction.COMPENSATE and call.compensation is not None:
-            undo = call.compensation
-            how, command, timeout, strict, undone = undo.participant, undo.command, undo.timeout, True, step.result
-            payload = step.forward.payload if undo.payload is None else progress.payload
+        participant, command, timeout, payload = call.participant, call.command, call.timeout, progress.payload
+        strict, undone, undone_command = must_succeed(plan, state, node), _NOTHING, None
+        compensation = call.compensation
+        if direction is Direction.COMPENSATE and compensation is not None:
+            participant, command, timeout = compensation.participant, compensation.command, compensation.timeout
+            payload = step.forward.payload if compensation.payload is None else progress.payload
+            strict, undone, undone_command = True, step.result, f"{call.participant}.{call.command}"
         return Command(
             address=whole,
             saga=state.saga,
-            participant=how,
+            participant=participant,
             command=command,
             partition=partition_of(state.saga_id),
             attempt=progress.attempt,
@@ -191,8 +192,8 @@ class Relay:
             deadline=now + timeout.reply_us,
             must_succeed=strict,
             undone_result=undone,
-            undone_command=f"{call.participant}.{call.command}" if direction is Direction.COMPENSATE else None,
-            token=self._tokens.make(whole.key, how),
+            undone_command=undone_command,
+            token=self._tokens.make(whole.key, participant),
             traceparent=state.traceparent,
         )
 

@@ -95,7 +95,7 @@ def reply(step: str, item: int | None = None) -> Answer:
     return Answer(step, item, Direction.FORWARD)
 
 
-def undo_reply(step: str, item: int | None = None) -> Answer:
+def compensation(step: str, item: int | None = None) -> Answer:
     """The answer to a step's compensation."""
     return Answer(step, item, Direction.COMPENSATE)
 

@@ -67,7 +67,7 @@ def steps_lines(
     `bars`: with a bar of when it was under way, as pictures go to a terminal only. `now`: until when what goes on has
     taken so far.
     """
-    undoing = _compensations(state, events)
+    backward = _compensations(state, events)
     statuses = {place: step_status(state, place) for place in plan.nodes}
     widths = max(map(len, plan.nodes), default=0), max(map(len, statuses.values()), default=0)
     whole = _Span(state.started_at, state.ended_at)
@@ -82,7 +82,7 @@ def steps_lines(
         ]
         known = state.steps.get(place)
         if known is not None and known.status is not StepStatus.SKIPPED:
-            spans = _forward(state, known), undoing.get(place)
+            spans = _forward(state, known), backward.get(place)
             if bars:
                 line += ["  ", *_bar(whole, spans, now, colour)]
             line.append(f"  {'; '.join(_facts(known, spans, now))}")

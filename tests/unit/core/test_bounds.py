@@ -10,7 +10,7 @@ from saga_engine.core.bounds import MOST_EVENTS, MOST_ITEMS, SIGNAL_EVENTS
 from saga_engine.core.events import StepBlocked
 from saga_engine.testing.expectations import event
 from saga_engine.testing.given import Scenario, given
-from saga_engine.testing.moves import cancel, reply, resolve, retry, signal, skip, suspend, undo_reply
+from saga_engine.testing.moves import cancel, compensation, reply, resolve, retry, signal, skip, suspend
 from tests.unit.core.sagas import BOOK, PIVOT, saga
 
 ENDLESS = saga(
@@ -31,7 +31,7 @@ def test_a_saga_at_its_limit_is_compensated_instead_of_going_on() -> None:
     ended = aged.when(reply("two").failed("busy"))
     ended.then("StepFailed two", "CompensationBegan", "StepGivenUp two", "CommandIssued one compensate")
     ended.then_failure("too_many_events")
-    ended.when(undo_reply("one").succeeded()).then_status("compensated")
+    ended.when(compensation("one").succeeded()).then_status("compensated")
 
 
 def test_the_event_before_the_limit_changes_nothing() -> None:
@@ -47,8 +47,8 @@ def test_an_answer_that_completes_the_saga_completes_it_also_at_the_limit() -> N
 def test_a_compensation_keeps_all_its_attempts_at_the_limit() -> None:
     scenario = _aged(given(ENDLESS).started().when(reply("one").succeeded(), reply("two").rejected("no")))
     for _ in range(19):
-        scenario = scenario.when(undo_reply("one").failed("broken")).then_status("compensating").after("10m")
-    scenario.when(undo_reply("one").failed("broken")).then_status("blocked")
+        scenario = scenario.when(compensation("one").failed("broken")).then_status("compensating").after("10m")
+    scenario.when(compensation("one").failed("broken")).then_status("blocked")
 
 
 def test_past_the_point_of_no_return_the_next_failed_attempt_blocks_and_every_verb_helps() -> None:

@@ -12,7 +12,7 @@ from saga_engine.definition.loader import Loaded, load_text
 from saga_engine.definition.model import Definition
 from saga_engine.testing.expectations import command, event
 from saga_engine.testing.given import Scenario, given
-from saga_engine.testing.moves import cancel, reply, undo_reply
+from saga_engine.testing.moves import cancel, compensation, reply
 from tests.unit.core.sagas import saga
 
 CHILD = """
@@ -76,9 +76,9 @@ def test_undoing_goes_through_the_child_in_reverse_and_across_its_border() -> No
     refused = paid.when(reply("send").rejected("lost")).then_commands(
         command("bank.refund", payload={"why": "lost", "n": 9})
     )
-    first = refused.when(undo_reply("pay/debit").succeeded()).then_commands("bank.release")
-    second = first.when(undo_reply("pay/reserve").succeeded()).then_commands("shop.reject")
-    second.when(undo_reply("order").succeeded()).then_status("compensated")
+    first = refused.when(compensation("pay/debit").succeeded()).then_commands("bank.release")
+    second = first.when(compensation("pay/reserve").succeeded()).then_commands("shop.reject")
+    second.when(compensation("order").succeeded()).then_status("compensated")
 
 
 def test_a_failure_inside_a_child_compensates_the_whole() -> None:

@@ -13,7 +13,7 @@ from saga_engine.core.evolve import evolve
 from saga_engine.core.state import SagaState
 from saga_engine.envelope import EventRecord
 from saga_engine.testing.given import Scenario, given
-from saga_engine.testing.moves import cancel, reply, resolve, resume, signal, suspend, undo_reply
+from saga_engine.testing.moves import cancel, compensation, reply, resolve, resume, signal, suspend
 from tests.unit.core.sagas import saga
 
 EMPTY = SagaState(UUID(int=1))
@@ -33,7 +33,9 @@ def eventful() -> Scenario:
     scenario = given(text).started({"no": False}).after("1s").when(signal("News", {"ü": [1.5, None, True]}))
     scenario = scenario.when(reply("each", 0).rejected("no"), reply("each", 1).succeeded({"a": 1}))
     scenario = scenario.when(suspend(), resume()).after("1s").after("1s")
-    scenario = scenario.when(undo_reply("slow").succeeded(effect=e.Effect.NONE), undo_reply("each", 1).failed("broken"))
+    scenario = scenario.when(
+        compensation("slow").succeeded(effect=e.Effect.NONE), compensation("each", 1).failed("broken")
+    )
     return scenario.when(resolve()).when(cancel())
 
 

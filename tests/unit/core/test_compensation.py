@@ -5,7 +5,7 @@ from __future__ import annotations
 from saga_engine.core.events import CompensationFailed, Effect, StepBlocked, StepGivenUp, TimerSet
 from saga_engine.testing.expectations import command, event, published
 from saga_engine.testing.given import given
-from saga_engine.testing.moves import cancel, reply, undo_reply
+from saga_engine.testing.moves import cancel, compensation, reply
 from tests.unit.core.sagas import BOOK, FAN, saga
 
 
@@ -14,9 +14,9 @@ def test_a_rejection_undoes_the_steps_before_it_in_reverse() -> None:
     refused = two.when(reply("car").rejected("none_left", "sold out"))
     refused.then("StepRejected car", "CompensationBegan car", "CommandIssued hotel compensate")
     refused.then_commands("inn.cancel").then_status("compensating").then_failure("none_left", step="car")
-    undone = refused.when(undo_reply("hotel").succeeded())
+    undone = refused.when(compensation("hotel").succeeded())
     undone.then("StepCompensated hotel", "CommandIssued flight compensate").then_commands("air.cancel")
-    ended = undone.when(undo_reply("flight").succeeded())
+    ended = undone.when(compensation("flight").succeeded())
     ended.then("StepCompensated flight", "SagaCompensated").then_status("compensated").then_due_in(None)
 
 
@@ -36,7 +36,7 @@ def test_a_compensation_gets_the_forward_payload_or_its_own() -> None:
     )
     failed = given(text).started().when(reply("one").succeeded(), reply("two").succeeded(), reply("end").rejected("no"))
     failed.then_commands("p.two", "p.end", command("p.undo", payload={"why": "no", "of": "end"}))
-    failed.when(undo_reply("two").succeeded()).then_commands(command("p.undo_one", payload={"n": 1}))
+    failed.when(compensation("two").succeeded()).then_commands(command("p.undo_one", payload={"n": 1}))
 
 
 def test_the_branches_of_a_graph_are_undone_side_by_side_before_their_root() -> None:
@@ -51,8 +51,8 @@ def test_the_branches_of_a_graph_are_undone_side_by_side_before_their_root() -> 
         )
     )
     joined.then_step("join", "rejected").then_commands("p.left", "p.right", "p.join", "p.undo_right", "p.undo_left")
-    half = joined.when(undo_reply("left").succeeded()).then("StepCompensated left").then_commands()
-    half.when(undo_reply("right").succeeded()).then("StepCompensated right", "CommandIssued open compensate")
+    half = joined.when(compensation("left").succeeded()).then("StepCompensated left").then_commands()
+    half.when(compensation("right").succeeded()).then("StepCompensated right", "CommandIssued open compensate")
 
 
 def test_what_lies_before_a_skipped_or_read_only_step_waits_for_what_lies_behind_it() -> None:
@@ -68,7 +68,7 @@ def test_what_lies_before_a_skipped_or_read_only_step_waits_for_what_lies_behind
     begun = given(text).started({"gift": False}).when(reply("first").succeeded(), reply("look").succeeded()).after("1s")
     undoing = begun.when(cancel(), reply("last").succeeded())
     undoing.then("CancelRequested", "CompensationBegan", "StepSucceeded last", "CommandIssued last compensate")
-    undoing.when(undo_reply("last").succeeded()).then("StepCompensated last", "CommandIssued first compensate")
+    undoing.when(compensation("last").succeeded()).then("StepCompensated last", "CommandIssued first compensate")
 
 
 def test_a_step_in_flight_is_awaited_to_its_reply_deadline_and_then_undone_as_unknown() -> None:
@@ -79,7 +79,7 @@ def test_a_step_in_flight_is_awaited_to_its_reply_deadline_and_then_undone_as_un
     waited = flying.after("29s").then_nothing()
     unknown = waited.after("1s")
     unknown.then(event(StepGivenUp, step="hotel", code="gave_up"), "CommandIssued hotel compensate")
-    unknown.when(undo_reply("hotel").succeeded(effect=Effect.NONE)).then(
+    unknown.when(compensation("hotel").succeeded(effect=Effect.NONE)).then(
         "StepCompensated hotel without effect", "CommandIssued flight compensate"
     )
 
@@ -138,10 +138,10 @@ def test_an_event_of_a_compensation_is_published_only_if_something_was_undone() 
         "emit: {compensated: Failed}",
     )
     failed = given(text).started().when(reply("pay").succeeded(), reply("end").rejected("no"))
-    failed.when(undo_reply("pay").succeeded()).then_published(
+    failed.when(compensation("pay").succeeded()).then_published(
         published("Refunded", {"n": 1}), published("Failed", {"step": "end", "code": "no", "message": ""})
     )
-    failed.when(undo_reply("pay").succeeded(effect=Effect.NONE)).then_published("Failed")
+    failed.when(compensation("pay").succeeded(effect=Effect.NONE)).then_published("Failed")
 
 
 UNDO = saga(
@@ -159,10 +159,10 @@ def undoing(how: str) -> str:
 def test_a_compensation_is_tried_again_a_rejection_of_it_too_until_it_blocks() -> None:
     text = undoing("retry: {initial_interval: 1s, maximum_attempts: 2, jitter: none}")
     failed = given(text).started().when(reply("pay").succeeded(), reply("end").rejected("no"))
-    failed = failed.when(undo_reply("pay").rejected("not_now"))
+    failed = failed.when(compensation("pay").rejected("not_now"))
     failed.then(event(CompensationFailed, attempt=1, code="not_now", retry_at=failed.now + 1_000_000)).then_due_in("1s")
     again = failed.after("1s").then("CommandIssued pay compensate attempt 2").then_commands("card.refund")
-    blocked = again.when(undo_reply("pay").failed("broken"))
+    blocked = again.when(compensation("pay").failed("broken"))
     blocked.then(event(CompensationFailed, attempt=2, retry_at=None), event(StepBlocked, step="pay", code="broken"))
     blocked.then_status("blocked").then_due_in(None)
 
@@ -171,7 +171,7 @@ def test_an_exhausted_compensation_may_be_left_standing_and_the_saga_is_closed()
     text = undoing("retry: {maximum_attempts: 1}, on_exhausted: continue")
     failed = given(text.replace("version: 1", "version: 1\nemit: {closed: LeftStanding}")).started()
     failed = failed.when(reply("pay").succeeded(), reply("end").rejected("no"))
-    closed = failed.when(undo_reply("pay").failed("broken"))
+    closed = failed.when(compensation("pay").failed("broken"))
     closed.then("CompensationFailed pay", "SagaClosed").then_status("closed").then_published("LeftStanding")
 
 
@@ -187,9 +187,9 @@ def test_silence_about_a_compensation_is_asked_about_and_given_up_at_its_total_t
 def test_a_success_of_an_exhausted_or_blocked_compensation_is_still_taken() -> None:
     text = undoing("retry: {maximum_attempts: 1}")
     blocked = (
-        given(text).started().when(reply("pay").succeeded(), reply("end").rejected("no"), undo_reply("pay").failed())
+        given(text).started().when(reply("pay").succeeded(), reply("end").rejected("no"), compensation("pay").failed())
     )
-    blocked.then_status("blocked").when(undo_reply("pay").succeeded()).then("StepCompensated pay", "SagaCompensated")
+    blocked.then_status("blocked").when(compensation("pay").succeeded()).then("StepCompensated pay", "SagaCompensated")
 
 
 def test_a_late_success_of_an_exhausted_compensation_counts_while_the_saga_goes_on() -> None:
@@ -201,22 +201,22 @@ def test_a_late_success_of_an_exhausted_compensation_counts_while_the_saga_goes_
         """
     )
     failed = given(text).started().when(reply("one").succeeded(), reply("two").succeeded(), reply("end").rejected("no"))
-    left = failed.when(undo_reply("two").failed()).then("CompensationFailed two", "CommandIssued one compensate")
-    undone = left.when(undo_reply("two").succeeded()).then("StepCompensated two")
-    undone.when(undo_reply("one").succeeded()).then("StepCompensated one", "SagaCompensated")
+    left = failed.when(compensation("two").failed()).then("CompensationFailed two", "CommandIssued one compensate")
+    undone = left.when(compensation("two").succeeded()).then("StepCompensated two")
+    undone.when(compensation("one").succeeded()).then("StepCompensated one", "SagaCompensated")
 
 
 def test_repeated_and_late_replies_to_a_compensation_change_nothing() -> None:
     text = undoing("retry: {initial_interval: 1s, jitter: none}")
     begun = given(text).started().when(reply("pay").succeeded())
-    begun.when(undo_reply("pay").succeeded()).then_ignored("no such compensation was issued")
-    begun.when(undo_reply("end").succeeded()).then_ignored("no such compensation was issued")
-    retrying = begun.when(reply("end").rejected("no"), undo_reply("pay").failed())
-    retrying.when(undo_reply("pay").failed()).then_ignored("an earlier attempt's")
+    begun.when(compensation("pay").succeeded()).then_ignored("no such compensation was issued")
+    begun.when(compensation("end").succeeded()).then_ignored("no such compensation was issued")
+    retrying = begun.when(reply("end").rejected("no"), compensation("pay").failed())
+    retrying.when(compensation("pay").failed()).then_ignored("an earlier attempt's")
     fan = given(FAN).started().when(reply("open").succeeded(), reply("left").succeeded(), reply("right").rejected("no"))
-    undone = fan.when(undo_reply("left").succeeded()).then("StepCompensated left", "CommandIssued open compensate")
-    undone.when(undo_reply("left").succeeded()).then_nothing().then_ignored("a repetition")
-    undone.when(undo_reply("left").failed()).then_nothing().then_ignored("late: the compensation is undone already")
+    undone = fan.when(compensation("left").succeeded()).then("StepCompensated left", "CommandIssued open compensate")
+    undone.when(compensation("left").succeeded()).then_nothing().then_ignored("a repetition")
+    undone.when(compensation("left").failed()).then_nothing().then_ignored("late: the compensation is undone already")
 
 
 def test_a_compensation_without_a_value_blocks_at_once_and_holds_back_only_what_must_wait_for_it() -> None:
@@ -240,7 +240,7 @@ def test_a_compensation_without_a_value_blocks_at_once_and_holds_back_only_what_
     )
     assert [type(each).__name__ for each in failed.events[-2:]] == ["CommandIssued", "StepBlocked"]
     failed.then_status("blocked").then_commands("p.left", "p.right", "p.end", "p.undo_right")
-    failed.when(undo_reply("right").succeeded()).then("StepCompensated right").then_status("blocked")
+    failed.when(compensation("right").succeeded()).then("StepCompensated right").then_status("blocked")
 
 
 def test_the_saga_time_limit_compensates_what_is_not_past_the_point_of_no_return() -> None:
@@ -278,7 +278,7 @@ def test_an_item_of_a_loop_that_is_undone_does_not_hurry_another_that_is_not_qui
         "StepSucceeded each/1",
         "CommandIssued each/1 compensate",
     )
-    undone = failed.when(undo_reply("each", 1).succeeded()).then("StepCompensated each/1").then_due_in("30s")
+    undone = failed.when(compensation("each", 1).succeeded()).then("StepCompensated each/1").then_due_in("30s")
     undone.after("30s").then("TimerFired each/0", "CommandIssued each/0 compensate")
 
 

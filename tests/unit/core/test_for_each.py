@@ -5,7 +5,7 @@ from __future__ import annotations
 from saga_engine.core.events import CommandIssued, Direction, ItemsFixed, StepFailed, StepRejected
 from saga_engine.testing.expectations import command, event, published
 from saga_engine.testing.given import Scenario, given
-from saga_engine.testing.moves import cancel, reply, resolve, resume, skip, suspend, undo_reply
+from saga_engine.testing.moves import cancel, compensation, reply, resolve, resume, skip, suspend
 from tests.unit.core.sagas import saga
 
 
@@ -78,9 +78,9 @@ def test_one_failure_too_many_fails_the_step_and_undoes_every_item_that_was_issu
     failed.then("StepRejected each/1", "CompensationBegan each", "CommandIssued each/0 compensate")
     assert failed.state.failure is not None
     assert failed.state.failure.message == "item 1: no good"
-    late = failed.when(undo_reply("each", 0).succeeded()).then("StepCompensated each/0")
+    late = failed.when(compensation("each", 0).succeeded()).then("StepCompensated each/0")
     undone = late.when(reply("each", 2).succeeded()).then("StepSucceeded each/2", "CommandIssued each/2 compensate")
-    undone.when(undo_reply("each", 2).succeeded()).then("StepCompensated each/2", "CommandIssued root compensate")
+    undone.when(compensation("each", 2).succeeded()).then("StepCompensated each/2", "CommandIssued root compensate")
 
 
 def test_items_are_undone_so_many_at_a_time_too() -> None:
@@ -92,7 +92,7 @@ def test_items_are_undone_so_many_at_a_time_too() -> None:
         "CommandIssued each/0 compensate",
         "CommandIssued each/1 compensate",
     )
-    failed.when(undo_reply("each", 1).succeeded()).then("StepCompensated each/1", "CommandIssued each/2 compensate")
+    failed.when(compensation("each", 1).succeeded()).then("StepCompensated each/1", "CommandIssued each/2 compensate")
 
 
 def test_a_tolerated_rejection_leaves_a_gap_in_the_results() -> None:
@@ -110,7 +110,7 @@ def test_one_more_failure_than_tolerated_fails_the_step() -> None:
 def test_a_tolerated_item_of_unknown_outcome_is_undone_inside_the_step() -> None:
     failed = opened(loop(", tolerate: 1"), 2).when(reply("each", 0).succeeded("a"), reply("each", 1).failed("broken"))
     failed.then("StepSucceeded each/0", "StepFailed each/1", "CommandIssued each/1 compensate").then_status("running")
-    failed.when(undo_reply("each", 1).succeeded()).then(
+    failed.when(compensation("each", 1).succeeded()).then(
         "StepCompensated each/1", "StepSucceeded each", "CommandIssued end"
     )
 
@@ -124,10 +124,10 @@ def test_the_compensation_of_a_tolerated_item_sees_its_item_its_result_and_its_f
     )
     failed = opened(text, 2).when(reply("each", 1).failed("broken", "quite"))
     failed.then_commands(command("p.undo", item=1, payload={"n": 1, "why": "broken", "got": 0}))
-    failed.when(undo_reply("each", 1).succeeded()).then_published(published("Undone", {"n": 1, "why": "quite"}))
+    failed.when(compensation("each", 1).succeeded()).then_published(published("Undone", {"n": 1, "why": "quite"}))
     later = opened(text, 1).when(reply("each", 0).succeeded({"id": 7}), reply("end").rejected("no", "late"))
     later.then_commands("p.end", command("p.undo", item=0, payload={"n": 0, "why": "no", "got": {"id": 7}}))
-    later.when(undo_reply("each", 0).succeeded()).then_published(published("Undone", {"n": 0, "why": "late"}))
+    later.when(compensation("each", 0).succeeded()).then_published(published("Undone", {"n": 0, "why": "late"}))
 
 
 def test_a_tolerated_item_that_is_given_up_is_undone_when_its_last_send_cannot_run_any_more() -> None:
@@ -135,14 +135,14 @@ def test_a_tolerated_item_that_is_given_up_is_undone_when_its_last_send_cannot_r
     silent = opened(text, 2).when(reply("each", 0).succeeded("a"))
     given_up = silent.after("1m").then("StepGivenUp each/1", "TimerSet each/1").then_due_in("10s")
     quiet = given_up.after("10s").then("TimerFired each/1", "CommandIssued each/1 compensate")
-    quiet.when(undo_reply("each", 1).succeeded()).then(
+    quiet.when(compensation("each", 1).succeeded()).then(
         "StepCompensated each/1", "StepSucceeded each", "CommandIssued end"
     )
 
 
 def test_a_tolerated_item_whose_undoing_is_blocked_waits_for_an_operator() -> None:
     text = loop(", tolerate: 1", compensate="{call: p.undo, retry: {maximum_attempts: 1}}")
-    held = opened(text, 1).when(reply("each", 0).failed(), undo_reply("each", 0).failed("broken"))
+    held = opened(text, 1).when(reply("each", 0).failed(), compensation("each", 0).failed("broken"))
     held.then_status("blocked")
     for verb in (skip("each", 0), resolve("each", 0)):
         on = held.when(verb).then("OperatorActed each/0", "StepSucceeded each", "CommandIssued end")
@@ -160,10 +160,10 @@ def test_what_comes_behind_a_loop_is_undone_before_what_stands_before_it() -> No
         "step: end, call: p.end",
         "step: more, call: p.more, compensate: {call: p.undo_more}}\n  - {step: end, call: p.end",
     )
-    on = opened(text, 1).when(reply("each", 0).failed(), undo_reply("each", 0).succeeded(), reply("more").succeeded())
+    on = opened(text, 1).when(reply("each", 0).failed(), compensation("each", 0).succeeded(), reply("more").succeeded())
     failed = on.when(reply("end").rejected("no"))
     failed.then("StepRejected end", "CompensationBegan end", "CommandIssued more compensate")
-    failed.when(undo_reply("more").succeeded()).then("StepCompensated more", "CommandIssued root compensate")
+    failed.when(compensation("more").succeeded()).then("StepCompensated more", "CommandIssued root compensate")
 
 
 def test_an_item_without_a_value_is_a_failure_of_that_item() -> None:
@@ -196,7 +196,7 @@ def test_no_item_is_issued_while_suspended_and_the_rest_follow_on_resume() -> No
     held = opened(text, 3).when(suspend(), reply("each", 0).failed())
     held.then("Suspended", "StepFailed each/0").then_commands()
     resumed = held.when(resume()).then("Resumed", "CommandIssued each/0 compensate", "CommandIssued each/1")
-    last = resumed.when(undo_reply("each", 0).succeeded(), reply("each", 1).succeeded(), suspend())
+    last = resumed.when(compensation("each", 0).succeeded(), reply("each", 1).succeeded(), suspend())
     last = last.when(reply("each", 2).succeeded("c")).then("StepSucceeded each/2", "StepSucceeded each").then_commands()
     last.when(resume()).then("Resumed", "CommandIssued end")
 
@@ -210,23 +210,23 @@ def test_a_cancel_awaits_the_items_in_flight_and_issues_no_more() -> None:
         "CompensationBegan",
         "CommandIssued each/0 compensate",
     )
-    gone = two.when(undo_reply("each", 0).succeeded()).after("30s")
+    gone = two.when(compensation("each", 0).succeeded()).after("30s")
     issued = [e for e in gone.stream if isinstance(e, CommandIssued) and e.direction is Direction.COMPENSATE]
     assert [(e.step, e.item) for e in issued] == [("each", 0), ("each", 1), ("each", 2)]
 
 
 def test_an_item_that_was_undone_inside_the_step_is_not_undone_again() -> None:
     on = opened(loop(", tolerate: 1"), 2).when(
-        reply("each", 0).failed(), undo_reply("each", 0).succeeded(), reply("each", 1).succeeded()
+        reply("each", 0).failed(), compensation("each", 0).succeeded(), reply("each", 1).succeeded()
     )
     failed = on.when(reply("end").rejected("no"))
     failed.then("StepRejected end", "CompensationBegan end", "CommandIssued each/1 compensate")
-    failed.when(undo_reply("each", 1).succeeded()).then("StepCompensated each/1", "CommandIssued root compensate")
+    failed.when(compensation("each", 1).succeeded()).then("StepCompensated each/1", "CommandIssued root compensate")
 
 
 def test_the_undoing_of_a_tolerated_item_goes_on_when_the_saga_is_compensated_meanwhile() -> None:
     failed = opened(loop(", tolerate: 1"), 2).when(reply("each", 0).failed(), cancel(), reply("each", 1).rejected("no"))
-    failed.then_status("compensating").when(undo_reply("each", 0).succeeded()).then(
+    failed.then_status("compensating").when(compensation("each", 0).succeeded()).then(
         "StepCompensated each/0", "CommandIssued root compensate"
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from saga_engine.testing.given import Scenario, given
-from saga_engine.testing.moves import Move, cancel, reply, resolve, skip, undo_reply
+from saga_engine.testing.moves import Move, cancel, compensation, reply, resolve, skip
 from tests.unit.core.sagas import saga
 
 LEFTOVER_THEN_NO_VALUE = saga(
@@ -23,19 +23,19 @@ def failed_item() -> Scenario:
 
 
 def test_a_compensation_that_is_begun_by_undoing_a_tolerated_item_goes_on() -> None:
-    failed_item().when(undo_reply("each", 0).succeeded()).then(
+    failed_item().when(compensation("each", 0).succeeded()).then(
         "StepCompensated each/0",
         "StepSucceeded each",
         "StepRejected end",
         "CompensationBegan end",
         "CommandIssued root compensate",
-    ).when(undo_reply("root").succeeded()).then_status("compensated")
+    ).when(compensation("root").succeeded()).then_status("compensated")
 
 
 @pytest.mark.parametrize(("act", "ends"), [(skip("each", 0), "closed"), (resolve("each", 0), "compensated")])
 def test_a_compensation_that_is_begun_by_an_operators_verb_goes_on(act: Move, ends: str) -> None:
-    blocked = failed_item().when(undo_reply("each", 0).failed()).then_status("blocked")
-    blocked.when(act).when(undo_reply("root").succeeded()).then_status(ends)
+    blocked = failed_item().when(compensation("each", 0).failed()).then_status("blocked")
+    blocked.when(act).when(compensation("root").succeeded()).then_status(ends)
 
 
 def test_a_retriable_loop_without_items_does_not_hide_the_point_of_no_return_behind_it() -> None:

@@ -11,7 +11,7 @@ from saga_engine.core.inputs import Due
 from saga_engine.core.timing import next_due
 from saga_engine.testing.expectations import command, event, published
 from saga_engine.testing.given import Scenario, given
-from saga_engine.testing.moves import cancel, due, reply, retry, signal, undo_reply
+from saga_engine.testing.moves import cancel, compensation, due, reply, retry, signal
 from tests.unit.core.sagas import BOOK, saga
 
 
@@ -140,11 +140,11 @@ def test_short_forms_tell_apart_what_differs() -> None:
     text = saga(steps, "emit: {compensated: Undone}")
     on = given(text).started().when(signal("News"), reply("a").succeeded())
     on.then("SignalReceived", "StepSucceeded a", "CommandIssued b")
-    back = on.when(cancel()).after("30s").when(undo_reply("a").failed("broken"))
+    back = on.when(cancel()).after("30s").when(compensation("a").failed("broken"))
     back.then("CompensationFailed a").then_published()
     again = back.after("10m")
     again.then("CommandIssued a compensate attempt 2")
-    done: Scenario = again.when(undo_reply("a").succeeded()).then("StepCompensated a", "SagaCompensated")
+    done: Scenario = again.when(compensation("a").succeeded()).then("StepCompensated a", "SagaCompensated")
     done.then_published(published("Undone", {"step": None, "code": "cancelled", "message": "no longer wanted"}))
     fails(lambda: done.then_status("closed"), "undo reply a failed broken", "signal News", "cancel")
 

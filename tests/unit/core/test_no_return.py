@@ -5,7 +5,7 @@ from __future__ import annotations
 from saga_engine.core.events import CancelRequested, StepBlocked, StepFailed, StepRejected
 from saga_engine.testing.expectations import command, event
 from saga_engine.testing.given import Scenario, given
-from saga_engine.testing.moves import cancel, reply, resolve, retry, skip, undo_reply
+from saga_engine.testing.moves import cancel, compensation, reply, resolve, retry, skip
 from tests.unit.core.sagas import PIVOT, saga
 
 BESIDE = saga(
@@ -169,7 +169,7 @@ def test_a_step_blocked_beside_a_pivot_does_not_hold_up_its_compensation() -> No
     refused = blocked.when(reply("charge").rejected("declined")).then_status("compensating")
     refused.then("StepRejected charge", "CompensationBegan charge", "CommandIssued reserve compensate")
     refused.when(retry()).then_nothing().then_refused("does not allow retry")
-    refused.when(undo_reply("reserve").succeeded()).then("StepCompensated reserve", "SagaCompensated")
+    refused.when(compensation("reserve").succeeded()).then("StepCompensated reserve", "SagaCompensated")
 
 
 def test_a_retriable_loop_is_the_point_of_no_return_once_one_of_its_items_was_issued() -> None:

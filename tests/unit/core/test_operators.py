@@ -12,7 +12,7 @@ from saga_engine.core.state import Status
 from saga_engine.core.verbs import ALLOWED, useful_verbs
 from saga_engine.testing.expectations import command, event
 from saga_engine.testing.given import Scenario, given
-from saga_engine.testing.moves import Move, cancel, reply, resolve, resume, retry, signal, skip, suspend, undo_reply
+from saga_engine.testing.moves import Move, cancel, compensation, reply, resolve, resume, retry, signal, skip, suspend
 from tests.unit.core.sagas import BOOK, FAN, QUICK, saga
 
 UNDO = saga(
@@ -26,7 +26,7 @@ UNDO = saga(
 
 def blocked(text: str = UNDO) -> Scenario:
     done = given(text).started({"x": 1}).when(reply("one").succeeded(), reply("two").succeeded())
-    return done.when(reply("end").rejected("no"), undo_reply("two").failed("broken")).then_status("blocked")
+    return done.when(reply("end").rejected("no"), compensation("two").failed("broken")).then_status("blocked")
 
 
 def test_a_retry_issues_the_next_attempt_with_budgets_anew() -> None:
@@ -34,22 +34,23 @@ def test_a_retry_issues_the_next_attempt_with_budgets_anew() -> None:
     again.then(event(OperatorActed, step="two", verb="retry"), event(CommandIssued, step="two", attempt=2))
     again.then_commands(command("p.undo_two", attempt=2)).then_status("compensating").then_due_in("1m")
     again.after("59m").then()
-    again.when(undo_reply("two").failed()).then("CompensationFailed two attempt 2", "StepBlocked two")
-    again.when(undo_reply("two").succeeded()).then("StepCompensated two", "CommandIssued one compensate")
+    again.when(compensation("two").failed()).then("CompensationFailed two attempt 2", "StepBlocked two")
+    again.when(compensation("two").succeeded()).then("StepCompensated two", "CommandIssued one compensate")
 
 
 def test_a_skip_goes_on_and_the_saga_is_closed_not_compensated() -> None:
     skipped = blocked().when(skip("two")).then("OperatorActed two", "CommandIssued one compensate")
-    skipped.when(undo_reply("one").succeeded()).then("StepCompensated one", "SagaClosed").then_status("closed")
+    skipped.when(compensation("one").succeeded()).then("StepCompensated one", "SagaClosed").then_status("closed")
 
 
 def test_a_resolve_counts_as_undone() -> None:
     resolved = blocked().when(resolve("two")).then("OperatorActed two", "CommandIssued one compensate")
-    resolved.when(undo_reply("one").succeeded()).then("StepCompensated one", "SagaCompensated")
+    resolved.when(compensation("one").succeeded()).then("StepCompensated one", "SagaCompensated")
 
 
 def test_a_late_reply_after_a_skip_changes_nothing() -> None:
-    blocked().when(skip("two")).when(undo_reply("two").succeeded()).then_ignored("the compensation is skipped already")
+    skipped = blocked().when(skip("two"))
+    skipped.when(compensation("two").succeeded()).then_ignored("the compensation is skipped already")
 
 
 def test_a_verb_names_what_is_blocked_or_means_all_of_it() -> None:
@@ -57,7 +58,7 @@ def test_a_verb_names_what_is_blocked_or_means_all_of_it() -> None:
         "undo_right}", "undo_right, retry: {maximum_attempts: 1}}"
     )
     both = given(text).started().when(reply("open").succeeded(), reply("left").succeeded(), reply("right").succeeded())
-    both = both.when(reply("join").rejected("no"), undo_reply("left").failed(), undo_reply("right").failed())
+    both = both.when(reply("join").rejected("no"), compensation("left").failed(), compensation("right").failed())
     both.when(skip("open")).then_nothing().then_refused("open is not blocked; blocked: left, right")
     both.when(skip("left")).then("OperatorActed left").then_status("blocked")
     both.when(resolve()).then("OperatorActed left", "OperatorActed right", "CommandIssued open compensate")
@@ -84,7 +85,7 @@ STATUSES: dict[Status, Scenario] = {
     Status.SUSPENDED: given(BOOK).started().when(suspend()),
     Status.COMPLETED: given(saga("step: nap, sleep: 1s")).started().after("1s"),
     Status.COMPENSATED: given(BOOK).started().when(reply("flight").rejected("no")),
-    Status.CLOSED: blocked().when(skip(), undo_reply("one").succeeded()),
+    Status.CLOSED: blocked().when(skip(), compensation("one").succeeded()),
 }
 MOVES: dict[str, Move] = {
     "signal": signal("News"),
@@ -153,7 +154,7 @@ SITUATIONS: dict[str, tuple[Scenario, str]] = {
     "suspended when its wait was cancelled": (UNDOING.when(suspend()), "resume"),
     "compensating, with a wait that is waited for no more": (UNDOING, "suspend"),
     "blocked in a compensation, with such a wait": (
-        UNDOING.when(undo_reply("hold").failed("down")),
+        UNDOING.when(compensation("hold").failed("down")),
         "suspend retry skip resolve",
     ),
     "with a wait that has not begun": (BEFORE, "signal cancel suspend"),
@@ -236,9 +237,9 @@ def test_an_undoing_that_was_answered_while_suspended_goes_on_on_resume() -> Non
     refused = (
         given(BOOK).started().when(reply("flight").succeeded(), reply("hotel").succeeded(), reply("car").rejected("no"))
     )
-    suspended = refused.when(suspend(), undo_reply("hotel").succeeded()).then("Suspended", "StepCompensated hotel")
+    suspended = refused.when(suspend(), compensation("hotel").succeeded()).then("Suspended", "StepCompensated hotel")
     resumed = suspended.when(resume()).then("Resumed", "CommandIssued flight compensate")
-    last = resumed.when(suspend(), undo_reply("flight").succeeded()).then("Suspended", "StepCompensated flight")
+    last = resumed.when(suspend(), compensation("flight").succeeded()).then("Suspended", "StepCompensated flight")
     last.when(resume()).then("Resumed", "SagaCompensated")
 
 

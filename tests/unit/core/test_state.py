@@ -11,7 +11,7 @@ from saga_engine.core.events import Direction
 from saga_engine.core.evolve import evolve, fold
 from saga_engine.core.state import SagaState, Status, address, split
 from saga_engine.testing.given import given
-from saga_engine.testing.moves import reply, signal, undo_reply
+from saga_engine.testing.moves import compensation, reply, signal
 from tests.unit.core.sagas import BOOK, saga
 
 NEW = SagaState(UUID(int=1))
@@ -19,7 +19,7 @@ NEW = SagaState(UUID(int=1))
 
 def test_a_stream_folds_to_the_state_that_was_decided_on() -> None:
     ended = given(BOOK).started().when(reply("flight").succeeded(1), reply("hotel").rejected("full"))
-    ended = ended.when(undo_reply("flight").succeeded())
+    ended = ended.when(compensation("flight").succeeded())
     assert fold(SagaState(ended.state.saga_id), ended.stream) == ended.state
     assert ended.state.version == len(ended.stream)
 

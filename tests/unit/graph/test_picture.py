@@ -13,7 +13,7 @@ from saga_engine.cli import main
 from saga_engine.cli.whole import read_whole
 from saga_engine.core.compiling import compile_plan
 from saga_engine.core.state import CompensationStatus, StepStatus
-from saga_engine.graph.colours import FILL, PAPER, QUIET, STROKE, TEXT, UNDO
+from saga_engine.graph.colours import BACK, FILL, PAPER, QUIET, STROKE, TEXT
 from saga_engine.graph.layout import lay_out
 from saga_engine.graph.mermaid import mermaid
 from saga_engine.graph.picture import Arrow, Tone, picture
@@ -122,7 +122,7 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("tone", Tone)
 def test_text_is_readable_on_every_colour(tone: Tone) -> None:
     assert all(contrast(colour, FILL[tone]) >= 4.5 for colour in (TEXT, QUIET))
-    assert contrast(UNDO, FILL[tone]) >= 4.5
+    assert contrast(BACK, FILL[tone]) >= 4.5
     assert contrast(STROKE[tone], PAPER) >= 2.4
 
 
