@@ -123,7 +123,7 @@ def test_a_signed_loan_is_paid_out_however_long_the_payout_service_is_down(flows
     flows.waits_for(saga_id, "pay_out")
     cancelled = flows.project.saga("cancel", "l-1", "--why", "too late")
     assert cancelled.returncode == 1, "the point of no return is passed"
-    limit = flows.client.view(saga_id).state.started_at + 3 * SECOND
+    limit = flows.client.view(saga_id).state.started_at + 8 * SECOND
     eventually(lambda: flows.client.now > limit, "the time-out of the saga to pass")
     assert flows.client.status(saga_id).status == "running"
     flows.payout()

@@ -13,7 +13,7 @@ import pytest
 
 from saga_engine.wire.subjects import DEAD
 from tests.acceptance.conftest import MakeProject
-from tests.acceptance.projects import REPOSITORY, Project
+from tests.acceptance.projects import PATIENCE, REPOSITORY, Project
 from tests.acceptance.walkthrough import Walkthrough, tools
 from tests.nats_fixtures import NatsServer
 from tests.unit.docs.markdown import OPERATING, SIGNALS, blocks
@@ -46,7 +46,7 @@ async def _send_what_cannot_be_read(server: NatsServer) -> None:
     client = await nats.connect(server.url)
     stream = client.jetstream()
     await stream.publish("saga.command.order.create", b"?")
-    deadline = asyncio.get_running_loop().time() + 30
+    deadline = asyncio.get_running_loop().time() + PATIENCE
     while (await stream.stream_info(DEAD)).state.messages == 0:
         assert asyncio.get_running_loop().time() < deadline, "no dead letter"
         await asyncio.sleep(0.02)

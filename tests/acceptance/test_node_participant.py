@@ -18,7 +18,7 @@ from nats.aio.msg import Msg
 from saga_engine.definition.model import Json
 from saga_engine.wire.subjects import COMMANDS
 from tests.acceptance.conftest import MakeProject
-from tests.acceptance.projects import REPOSITORY, Project, eventually
+from tests.acceptance.projects import PATIENCE, REPOSITORY, Project, eventually
 from tests.nats_fixtures import NatsServer
 
 EXAMPLE = REPOSITORY / "examples" / "participant-node"
@@ -122,7 +122,7 @@ def start(project: Project, order: str, amount: int, weight: int) -> subprocess.
 def test_the_vectors_of_the_protocol_hold_for_the_node_participant(installed: Path) -> None:
     done = subprocess.run(
         ["npm", "test"],
-        cwd=installed, capture_output=True, text=True, timeout=60, check=False,
+        cwd=installed, capture_output=True, text=True, timeout=PATIENCE, check=False,
         env={**os.environ, "SAGA_VECTORS": str(REPOSITORY / "docs" / "vectors")},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
@@ -179,7 +179,7 @@ async def test_a_repeated_command_and_a_compensation_that_comes_first_have_one_e
             await client.jetstream().publish(f"saga.command.parcel.{command}", body, headers=headers(key, send))
             # An earlier send may be delivered and answered again: its acknowledgement can be lost with the worker.
             while True:
-                reply = await replies.next_msg(timeout=20)
+                reply = await replies.next_msg(timeout=PATIENCE)
                 if (reply.headers or {})["Nats-Msg-Id"] == f"{key}/1/{send}/reply":
                     return reply
 

@@ -37,6 +37,8 @@ def test_one_saga_is_watched_in_a_pipe_until_it_ends(project: MakeProject) -> No
         [str(SAGA), "watch", "o-1"], cwd=made.folder, env=made.environment, stdout=subprocess.PIPE, text=True
     )
     try:
+        assert watch.stdout is not None
+        first = watch.stdout.readline()
         made.run()
         out, _ = watch.communicate(timeout=PATIENCE)
     finally:
@@ -44,7 +46,7 @@ def test_one_saga_is_watched_in_a_pipe_until_it_ends(project: MakeProject) -> No
         watch.wait()
     assert watch.returncode == 5
     lines = out.splitlines()
-    assert lines[0].startswith("place_order  o-1  running  for ")
+    assert first.startswith("place_order  o-1  running  for ")
     assert lines[-1] == "place_order o-1 is compensated"
     assert sum("debit_payment  rejected: card_declined" in line for line in lines) == 1
     assert "\x1b" not in out

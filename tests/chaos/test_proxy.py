@@ -10,7 +10,7 @@ import pytest
 from tests.chaos.faults import NETWORK_FAULTS
 from tests.chaos.proxy import HOST, SOUND, Behaviour, Link
 
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 BRIEFLY_S = 0.2
 
 

@@ -200,7 +200,7 @@ async def test_an_answer_of_the_server_that_is_bounced_to_another_participant_is
     await worker.close()
     bounced = await connect(place.settings("worker_payment"))
     subscription = await bounced.commands("payment")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         got = [delivery.message for delivery in await subscription.receive(10)]
     assert any(b'"stream"' in message.body for message in got)
     assert all(isinstance(message_to_command(message), Unreadable) for message in got)

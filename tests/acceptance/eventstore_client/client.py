@@ -1,14 +1,16 @@
 """A client of the original event store, on what is generated from its own .proto: it knows nothing of this engine.
 
-`client.py ADDRESS orders COUNT` writes three events of each order, sends what is not answered again under the same id,
-and prints each id once it is answered. `client.py ADDRESS read ID` prints what GetEvents says of an order, and
-`client.py ADDRESS follow ID COUNT` the first so many events of its stream. Lines are `event_id event_type event_data`.
+`client.py ADDRESS orders` writes, for each line `COUNT` of its stdin, so many more orders of three events each, sends
+what is not answered again under the same id, and prints each id once it is answered. `client.py ADDRESS read ID` prints
+what GetEvents says of an order, `client.py ADDRESS follow ID COUNT` the first so many events of its stream, in lines of
+`event_id event_type event_data`.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import eventstore_pb2 as messages
@@ -20,12 +22,11 @@ AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.St
 PATIENCE = 90.0
 
 
-def main(address: str, what: str, argument: str, count: str = "0") -> None:
+def main(address: str, what: str, argument: str = "", count: str = "0") -> None:
     with grpc.insecure_channel(address, options=[("grpc.max_reconnect_backoff_ms", 200)]) as channel:
         stub = service.EventStoreStub(channel)
         if what == "orders":
-            with ThreadPoolExecutor(8) as pool:
-                list(pool.map(lambda number: write(stub, f"o-{number}"), range(int(argument))))
+            write_orders(stub, sys.stdin)
         elif what == "read":
             for event in stub.GetEvents(messages.GetEventsRequest(aggregate_id=argument)).events:
                 show(event)
@@ -34,6 +35,15 @@ def main(address: str, what: str, argument: str, count: str = "0") -> None:
             for _ in range(int(count)):
                 show(next(stream))
             stream.cancel()
+
+
+def write_orders(stub: service.EventStoreStub, counts: Iterable[str]) -> None:
+    written = 0
+    with ThreadPoolExecutor(8) as pool:
+        for count in counts:
+            numbers = range(written, written + int(count))
+            list(pool.map(lambda number: write(stub, f"o-{number}"), numbers))
+            written = numbers.stop
 
 
 def write(stub: service.EventStoreStub, order_id: str) -> None:

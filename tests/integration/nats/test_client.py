@@ -13,7 +13,7 @@ from saga_engine.adapters.nats.client import FastClient
 from saga_engine.adapters.nats.frames import publish_frame
 from tests.nats_fixtures import NatsServer
 
-DEADLINE = 30.0
+DEADLINE = 90.0
 
 
 @pytest.fixture

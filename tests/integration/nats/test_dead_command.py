@@ -45,7 +45,7 @@ def received(server: NatsServer, participant: str) -> Message:
     async def receive() -> Message:
         transport = await connect(NatsSettings(servers=(server.url,)))
         subscription = await transport.commands(participant)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             (delivery,) = await subscription.receive(1)
         await subscription.ack([delivery])
         await transport.close()

@@ -70,7 +70,7 @@ async def other_processes(directory: Path, count: int = 1, *arguments: str) -> A
         for _ in range(count)
     ]
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             await asyncio.gather(*(other.read() for other in others))
         yield others
     finally:
@@ -207,7 +207,7 @@ async def test_a_server_that_hangs_is_ended_by_force(tmp_path: Path, monkeypatch
     await server.start()
     assert server.pid is not None
     os.kill(server.pid, signal.SIGSTOP)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         await server.close()
     assert find_url(tmp_path) is None
 

@@ -38,7 +38,7 @@ def bodies(heard: Sequence[HeardEvent]) -> list[int]:
 
 
 async def opened(url: str) -> NatsTransport:
-    return await connect(NatsSettings(servers=(url,), check_interval=0.2), wait=10)
+    return await connect(NatsSettings(servers=(url,), check_interval=0.2), wait=90)
 
 
 async def test_what_is_published_from_then_on_is_heard_by_one_of_those_who_share_a_name(nats_url: str) -> None:

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.transport import NatsTransport, connect
 from saga_engine.envelope import Message
-from saga_engine.testing.transport_harness import collect, command, nothing_comes, until, until_confirmed
+from saga_engine.testing.transport_harness import DEADLINE, collect, command, nothing_comes, until, until_confirmed
 from saga_engine.wire.subjects import COMMANDS, EVENTS, REPLIES
 from tests.nats_fixtures import NatsServer
 
@@ -93,9 +93,9 @@ async def test_lost_events_are_made_room_for_and_not_counted(
     assert transport.losses() == before
 
 
-async def test_a_deleted_consumer_is_made_again_and_nothing_is_lost(
-    transport: NatsTransport, jetstream: JetStreamContext
-) -> None:
+async def test_a_deleted_consumer_is_made_again_and_nothing_is_lost(nats_url: str, jetstream: JetStreamContext) -> None:
+    # What comes again does so since its consumer was deleted, and not since the machine was busy for the ack wait.
+    transport = await connect(NatsSettings(servers=(nats_url,), ack_wait=DEADLINE, check_interval=CHECK))
     subscription = await transport.commands("order")
     await until_confirmed(transport, [command(1)])
     assert len(await collect(subscription, 1)) == 1
@@ -109,6 +109,7 @@ async def test_a_deleted_consumer_is_made_again_and_nothing_is_lost(
     assert again.message.body == command(1).body
     assert transport.losses() == before
     assert len([log for log in logs if log["event"] == "nats: a pull was interrupted"]) == 1
+    await transport.close()
 
 
 async def test_a_store_that_was_rolled_back_is_noticed(own_nats_server: NatsServer) -> None:
@@ -143,9 +144,8 @@ async def test_an_outage_is_logged_once(own_nats_server: NatsServer) -> None:
     await transport.close()
 
 
-async def test_a_full_stream_refuses_what_is_new_and_says_so_once(
-    transport: NatsTransport, jetstream: JetStreamContext
-) -> None:
+async def test_a_full_stream_refuses_what_is_new_and_says_so_once(nats_url: str, jetstream: JetStreamContext) -> None:
+    transport = await connect(NatsSettings(servers=(nats_url,), publish_timeout=DEADLINE))
     config = (await jetstream.stream_info(COMMANDS)).config
     await jetstream.update_stream(config.evolve(max_msgs=3))
     with capture_logs() as logs:
@@ -154,6 +154,7 @@ async def test_a_full_stream_refuses_what_is_new_and_says_so_once(
     (line,) = logs
     assert line["event"] == "nats: a publish was refused"
     assert "maximum messages exceeded" in line["reason"]
+    await transport.close()
 
 
 async def test_an_event_subject_of_a_definitions_own_ends_up_in_the_event_stream(

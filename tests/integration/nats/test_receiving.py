@@ -14,6 +14,8 @@ from saga_engine.adapters.nats.transport import NatsTransport, connect
 from saga_engine.testing.transport_harness import DEADLINE, collect, command, until, until_confirmed
 from saga_engine.wire.subjects import COMMANDS
 
+ACK_WAIT_S = 60.0
+
 
 @pytest.fixture
 async def jetstream(nats_url: str) -> AsyncIterator[JetStreamContext]:
@@ -60,12 +62,15 @@ async def test_what_lay_longer_than_the_ack_wait_is_left_to_its_redelivery(
     await in_buffer(transport, jetstream, 1)
     await asyncio.sleep(1.5)
     (delivery,) = await collect(subscription, 1)
-    assert delivery.deliveries == 2
+    assert delivery.deliveries > 1
     await transport.close()
 
 
-async def test_for_what_was_taken_late_the_ack_wait_starts_anew(nats_url: str, jetstream: JetStreamContext) -> None:
-    transport = await connect(NatsSettings(servers=(nats_url,), ack_wait=6.0))
+async def test_for_what_was_taken_late_the_ack_wait_starts_anew(
+    nats_url: str, jetstream: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    transport = await connect(NatsSettings(servers=(nats_url,), ack_wait=ACK_WAIT_S))
     subscription = await transport.commands("order")
     asking = asyncio.ensure_future(subscription.receive(2))
     await until_confirmed(transport, [command(0)])
@@ -74,7 +79,9 @@ async def test_for_what_was_taken_late_the_ack_wait_starts_anew(nats_url: str, j
     said = await client.subscribe(f"$JS.ACK.{COMMANDS}.order.>")
     await client.flush()
     await in_buffer(transport, jetstream, 1)
-    await asyncio.sleep(6.0 / 4 + 0.1)
+    # A little later than a quarter of the ack wait, as far as the subscription knows.
+    late = loop.time() + ACK_WAIT_S / 4 + 0.1
+    monkeypatch.setattr(subscription, "_time", lambda: late)
     (taken,) = await collect(subscription, 1)
     assert taken.deliveries == 1
     while (told := await said.next_msg(timeout=DEADLINE)).data == b"+ACK":

@@ -6,10 +6,11 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 import psycopg
@@ -25,16 +26,19 @@ from saga_engine.participant.calls import HandlerCalls
 from saga_engine.participant.executor import Executor
 from saga_engine.participant.poison import MAX_CRASHED_TRIES
 from saga_engine.participant.registry import merge
+from saga_engine.ports.store import RunSync
 from saga_engine.sql.engine import open_engine
 from saga_engine.sql.schema import inbox_tables, inbox_tries
 from tests.unit.participant.support import StoppedClock, again, forward, inline
+
+T = TypeVar("T")
 
 
 class Killed(BaseException):
     """The process died: nothing after this runs."""
 
 
-def executor(engine: Engine, behaviour: BaseException | None = None) -> Executor:
+def executor(engine: Engine, behaviour: BaseException | None = None, run_sync: RunSync = inline) -> Executor:
     """A new worker process's executor; `behaviour` is what its handler raises."""
     payment = Participant("payment")
 
@@ -44,7 +48,7 @@ def executor(engine: Engine, behaviour: BaseException | None = None) -> Executor
             raise behaviour
         return "done"
 
-    return Executor(merge([payment])["payment"], engine, {}, StoppedClock(), HandlerCalls(inline, StoppedClock()))
+    return Executor(merge([payment])["payment"], engine, {}, StoppedClock(), HandlerCalls(run_sync, StoppedClock()))
 
 
 def counted(engine: Engine, command: Command) -> int | None:
@@ -55,8 +59,16 @@ def counted(engine: Engine, command: Command) -> int | None:
 
 
 async def crash(engine: Engine, command: Command, repeated: bool) -> None:
+    killed = Killed()
+
+    async def until_killed(call: Callable[[], T]) -> T:
+        result = call()
+        if killed.__traceback__ is not None:  # the handler has raised it
+            raise killed
+        return result
+
     with pytest.raises(Killed):
-        await executor(engine, Killed()).execute(command, repeated)
+        await executor(engine, killed, until_killed).execute(command, repeated)
 
 
 async def test_after_ten_crashed_tries_a_command_is_given_up(engine: Engine) -> None:

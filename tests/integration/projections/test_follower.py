@@ -18,7 +18,7 @@ from saga_engine.projections.unseen import Unseen
 from tests.integration.projections.orders import Orders, View
 
 T = TypeVar("T")
-DEADLINE: Final = 30.0
+DEADLINE: Final = 90.0
 NEVER: Final = Pace(recent=3600.0, all=3600.0)
 
 

@@ -137,7 +137,7 @@ def test_several_that_follow_the_same_sagas_count_each_event_once(orders: Orders
     def follow() -> None:
         own = open_view(orders.store, any_view.engine, Tally)
         unseen = own.unseen.read(dict.fromkeys(sagas, 0))
-        barrier.wait(timeout=30)
+        barrier.wait(timeout=90)
         # In another order each, so that they would wait in a circle if locks were taken as they come.
         rest = unseen[len(counted) :] + unseen[: len(counted)]
         for start in range(0, len(rest), 10):
@@ -147,7 +147,7 @@ def test_several_that_follow_the_same_sagas_count_each_event_once(orders: Orders
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=90)
     with any_view.engine.connect() as db:
         found = {row.name: row.events for row in db.execute(select(tally)).all()}
     assert found == {"place_order": 40, "published": 32 * 3 + 8 * 2}

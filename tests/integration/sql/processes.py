@@ -14,7 +14,7 @@ from saga_engine.sql.engine import open_engine
 from saga_engine.sql.migrate import upgrade
 from saga_engine.testing.store_samples import advance, won
 
-WAIT_S = 60
+WAIT_S = 200
 
 
 def upgrade_all(urls: Sequence[str], project: str, together: Barrier, results: Queue[list[str]]) -> None:

@@ -18,7 +18,7 @@ from saga_engine.sql.indexes import indexed_engine_tables
 from saga_engine.sql.migrate import Status, status, upgrade, version_table
 from saga_engine.sql.schema import checkpoint_tables, engine_tables, inbox_tables
 from tests.databases import DIALECT, SERIALIZABLE, SQL_LANES, SQLITE, Database, Databases
-from tests.integration.sql.processes import upgrade_all
+from tests.integration.sql.processes import WAIT_S, upgrade_all
 
 PROCESSES = 4
 REVISION = """
@@ -171,9 +171,9 @@ def test_processes_that_begin_at_once_migrate_exactly_once(databases: Databases,
     processes = [spawn.Process(target=upgrade_all, args=arguments) for _ in range(PROCESSES)]
     for process in processes:
         process.start()
-    applied = [revision for _ in range(PROCESSES * len(urls)) for revision in results.get(timeout=60)]
+    applied = [revision for _ in range(PROCESSES * len(urls)) for revision in results.get(timeout=WAIT_S)]
     for process in processes:
-        process.join(timeout=60)
+        process.join(timeout=WAIT_S)
         assert process.exitcode == 0
     everything = ["0001_inbox", "0001_orders", "0002_lines", "0001_event_streams", "0002_notes"]
     assert sorted(applied) == sorted(everything * len(urls))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from saga_engine.testing.store_samples import Samples, loaded, started, versions_of
 from tests.databases import SQL_LANES, Databases, migrated
-from tests.integration.sql.processes import climb
+from tests.integration.sql.processes import WAIT_S, climb
 
 PROCESSES, CONTENDED, STARTS, VERSION = 3, 8, 20, 15
 
@@ -31,9 +31,9 @@ def test_processes_race_for_keys_and_versions_without_loss(databases: Databases,
         processes.append(spawn.Process(target=climb, args=(where, ids, starts, VERSION, together, results)))
     for process in processes:
         process.start()
-    told: list[tuple[str, int, int]] = [results.get(timeout=100) for _ in range(PROCESSES * len(lanes))]
+    told: list[tuple[str, int, int]] = [results.get(timeout=WAIT_S) for _ in range(PROCESSES * len(lanes))]
     for process in processes:
-        process.join(timeout=60)
+        process.join(timeout=WAIT_S)
         assert process.exitcode == 0
     for lane in lanes:
         assert sum(started for url, started, _ in told if url == lane.url) == STARTS

@@ -15,24 +15,32 @@ from saga_engine.sql.savepoint import Savepoints
 from saga_engine.sql.transaction import CommitUnknownError, run_query, run_transaction
 from tests.databases import SERVER_LANES, Database
 
-SHORT = Patience(answer=1.0, idle=1.0)
+SHORT = Patience(answer=2.0, idle=1.0)
 MARGIN_S = 30.0
 
 
 @pytest.fixture(params=[lane for lane in SERVER_LANES if lane != "postgres-serializable"])
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """An engine of little patience on a new database with a table."""
+def patient(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """An engine of the usual patience on a new database with a table."""
     database: Database = request.getfixturevalue("databases").empty(request.param, request.getfixturevalue("tmp_path"))
-    engine = open_engine(database.url, SHORT)
-    run_transaction(engine, lambda connection: connection.execute(text("CREATE TABLE one (id int PRIMARY KEY, v int)")))
-    run_transaction(engine, lambda connection: connection.execute(text("INSERT INTO one VALUES (1, 0)")))
+    with database.engine() as engine:
+        create = text("CREATE TABLE one (id int PRIMARY KEY, v int)")
+        run_transaction(engine, lambda connection: connection.execute(create))
+        run_transaction(engine, lambda connection: connection.execute(text("INSERT INTO one VALUES (1, 0)")))
+        yield engine
+
+
+@pytest.fixture
+def engine(patient: Engine) -> Iterator[Engine]:
+    """One of little patience on the same database."""
+    engine = open_engine(patient.url.render_as_string(hide_password=False), SHORT)
     yield engine
     engine.dispose()
 
 
 def test_a_statement_that_is_not_answered_is_trouble_of_the_database_and_the_next_one_works(engine: Engine) -> None:
     began = time.monotonic()
-    with pytest.raises(StoreUnavailableError, match="no answer within 1 s"):
+    with pytest.raises(StoreUnavailableError, match="no answer within 2 s"):
         run_query(engine, lambda connection: connection.execute(text("SELECT pg_sleep(60)")))
     assert time.monotonic() - began < MARGIN_S
     assert run_query(engine, lambda connection: connection.scalar(text("SELECT 1"))) == 1
@@ -64,17 +72,21 @@ def test_savepoints_take_back_and_keep_what_was_done_behind_them(engine: Engine)
     assert run_query(engine, lambda connection: connection.scalar(text("SELECT v FROM one"))) == 13
 
 
-def test_a_client_that_stops_in_the_middle_of_a_transaction_holds_its_locks_for_a_bounded_time(engine: Engine) -> None:
+def test_a_client_that_stops_in_the_middle_of_a_transaction_holds_its_locks_for_a_bounded_time(
+    engine: Engine, patient: Engine
+) -> None:
     with engine.connect() as silent:
         silent.execute(text("UPDATE one SET v = 1"))
         began = time.monotonic()
-        run_transaction(engine, lambda connection: connection.execute(text("UPDATE one SET v = 2")))
+        run_transaction(patient, lambda connection: connection.execute(text("UPDATE one SET v = 2")))
         assert time.monotonic() - began < MARGIN_S
         silent.invalidate()
-    assert run_query(engine, lambda connection: connection.scalar(text("SELECT v FROM one"))) == 2
+    assert run_query(patient, lambda connection: connection.scalar(text("SELECT v FROM one"))) == 2
 
 
-def test_a_transaction_that_the_database_ended_meanwhile_is_not_committed_and_that_is_told(engine: Engine) -> None:
+def test_a_transaction_that_the_database_ended_meanwhile_is_not_committed_and_that_is_told(
+    engine: Engine, patient: Engine
+) -> None:
     def slow(connection: object) -> None:
         assert hasattr(connection, "execute")
         connection.execute(text("UPDATE one SET v = 3"))
@@ -82,4 +94,4 @@ def test_a_transaction_that_the_database_ended_meanwhile_is_not_committed_and_th
 
     with pytest.raises(CommitUnknownError):
         run_transaction(engine, slow)
-    assert run_query(engine, lambda connection: connection.scalar(text("SELECT v FROM one"))) == 0
+    assert run_query(patient, lambda connection: connection.scalar(text("SELECT v FROM one"))) == 0

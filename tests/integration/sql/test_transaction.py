@@ -226,11 +226,11 @@ def test_a_writer_waits_for_another_process_on_a_sqlite_file(databases: Database
         def hold(connection: Connection) -> None:
             connection.execute(text("INSERT INTO account VALUES (1, 1)"))
             holding.set()
-            release.wait(timeout=30)
+            release.wait(timeout=90)
 
         holder = threading.Thread(target=run_transaction, args=(other, hold))
         holder.start()
-        holding.wait(timeout=30)
+        holding.wait(timeout=90)
         # A reader is not held up, and does not see what is not committed.
         assert run_query(engine, lambda connection: connection.scalar(text("SELECT count(*) FROM account"))) == 0
         threading.Timer(0.2, release.set).start()

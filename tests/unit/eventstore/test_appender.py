@@ -31,14 +31,14 @@ class Store:
 
     def append(self, entries: Sequence[Entry]) -> Sequence[AppendOutcome]:
         self.batches.append([one.event.event_id for one in entries])
-        assert self.may_go_on.wait(10)
+        assert self.may_go_on.wait(90)
         if self.error is not None:
             raise self.error
         return [Stored(i + 1, 0, one.event.event_id == "old") for i, one in enumerate(entries)]
 
 
 async def begun(store: Store, count: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while len(store.batches) < count:  # noqa: ASYNC110 - the batch begins in a thread
             await asyncio.sleep(0.001)
 

@@ -15,7 +15,7 @@ from saga_engine.metrics import listener as listening
 from saga_engine.metrics.listener import HEAD_BYTES, MOST_AT_ONCE, Listener, Page
 from saga_engine.tasks import end_tasks
 
-PATIENCE_S = 20.0
+PATIENCE_S = 90.0
 SMALL = 4096
 
 

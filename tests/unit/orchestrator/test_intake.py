@@ -204,7 +204,7 @@ class Desk:
         self.intake = Intake(self.transport, TOKENS, ManualClock(), self.agenda, self.counters, backlog, keyring)
 
     async def until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while not true():  # noqa: ASYNC110 - what is waited for has no event of its own
                 await asyncio.sleep(0.001)
 

@@ -69,7 +69,7 @@ class Desk:
         self.intake = Intake(self.transport, self.tokens, clock, self.agenda, self.counters, 100, keyring)
 
     async def until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while not true():  # noqa: ASYNC110 - what is waited for has no event of its own
                 await asyncio.sleep(0.001)
 
@@ -139,11 +139,11 @@ async def test_the_keys_are_followed_while_nothing_happens() -> None:
     keeping = asyncio.create_task(Keyring(tokens, vault, inline, Sleeper()).keep())
     await slept.wait()
     vault.keys = NEW
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while not tokens.make("key", "payment").startswith("2."):  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0)
     vault.keys = {"2": b"new"}
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while tokens.fault(Tokens(OLD).make("key", "payment"), "key", "payment") is None:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0)
     keeping.cancel()

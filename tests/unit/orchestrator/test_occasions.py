@@ -44,7 +44,7 @@ from saga_engine.wire.headers import ORIGINAL_SUBJECT, REASON
 from tests.unit.orchestrator.support import BEGIN, SECOND, ManualClock, loaded
 
 T = TypeVar("T")
-DEADLINE = 30.0
+DEADLINE = 90.0
 
 CHARGE = """
 saga: charge

@@ -21,7 +21,7 @@ T = TypeVar("T")
 NOW = 1_795_000_000_000_000
 DAY = 86_400_000_000
 SECOND = 1_000_000
-PATIENCE_S = 20.0
+PATIENCE_S = 90.0
 
 _numbers = count(1)
 
