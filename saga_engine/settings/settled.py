@@ -12,6 +12,7 @@ from pydantic import (
 )
 
 from saga_engine.definition.model import Json
+from saga_engine.errors import UsageError
 from saga_engine.private import DATA_FOLDER
 from saga_engine.settings.sections import (
     ApiSection,
@@ -118,6 +119,12 @@ def _absolute(url: SecretStr, root: Path) -> SecretStr:
     if not text.startswith("sqlite"):
         return url
     path = sqlite_file(text)
+    if "?" in str(root / path):
+        # What comes behind it would be taken for options, and several databases for one file.
+        raise UsageError(
+            f"{root / path}: the url of a SQLite database can name no file with a ? in its path; rename the project's "
+            "folder, or name files elsewhere in config.yaml, as in sqlite:////var/lib/shop/engine.db"
+        )
     return SecretStr(text.replace(f":///{path}", f":///{root / path}", 1))
 
 

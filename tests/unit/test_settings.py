@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from saga_engine.errors import UsageError
 from saga_engine.settings.sections import Config, NatsSection
 from saga_engine.settings.settled import settle
 from saga_engine.settings.shown import shown_url
@@ -34,6 +35,16 @@ def test_a_participant_that_the_configuration_does_not_name_has_the_defaults() -
 def test_an_absolute_sqlite_path_stays_and_its_options_are_kept() -> None:
     settings = settle(config(database="sqlite:////var/lib/engine.db?timeout=5"), ROOT)
     assert settings.database.get_secret_value() == "sqlite:////var/lib/engine.db?timeout=5"
+
+
+def test_a_folder_that_the_url_of_a_sqlite_database_cannot_name_is_refused() -> None:
+    folder = Path("/projects/what?/shop")
+    with pytest.raises(UsageError, match=r"^/projects/what\?/shop/\.saga/engine\.db: .* rename the project's folder"):
+        settle(config(), folder)
+    elsewhere = settle(config(database="sqlite:////var/engine.db?timeout=5"), folder)
+    assert elsewhere.database.get_secret_value() == "sqlite:////var/engine.db?timeout=5"
+    with pytest.raises(UsageError, match="order"):
+        elsewhere.participant("order")
 
 
 def test_the_url_of_a_server_is_passed_on_as_it_is() -> None:
