@@ -12,6 +12,8 @@ from saga_engine.definition.problems import Problems
 
 CORPUS = Path(__file__).parents[2] / "corpus"
 ROOT = Path(__file__).parents[3]
+QUICK_S = 10.0
+"""Seconds of CPU that nothing bounded reaches on a slow machine (it takes a third of one), and what is not, passes."""
 SOUND = sorted((CORPUS / "sound").glob("*.yaml"))
 MALFORMED = sorted((CORPUS / "malformed").glob("*.yaml"))
 

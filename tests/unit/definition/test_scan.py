@@ -8,6 +8,7 @@ import pytest
 
 from saga_engine.definition.problems import Problem, Problems
 from saga_engine.definition.scan import MAX_BYTES, MAX_STEPS, Scanned, scan
+from tests.unit.definition.support import QUICK_S
 
 STEP = "  - {step: a, call: p.c, compensate: none}\n"
 
@@ -56,11 +57,11 @@ def test_a_file_of_more_than_a_mebibyte_is_refused_unread() -> None:
     assert str(problem) == "orders.yaml:1:1: E103 the file has 1,048,577 bytes; expected at most 1,048,576"
 
 
-def test_twenty_thousand_steps_are_refused_at_the_first_too_many_in_a_second() -> None:
+def test_twenty_thousand_steps_are_refused_quickly_at_the_first_too_many() -> None:
     text = "saga: s\nsteps:\n" + "".join(f"  - step: s{number}\n    call: p.c\n" for number in range(20_000))
     start = time.process_time()
     problem = only(text.encode())
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < QUICK_S
     assert (problem.code, problem.line, problem.column) == ("E103", 3 + 2 * MAX_STEPS, 5)
 
 
@@ -77,7 +78,7 @@ def test_too_many_values_are_refused_wherever_they_stand() -> None:
 def test_brackets_without_end_are_refused_at_the_thirty_third_level() -> None:
     start = time.process_time()
     problem = only(b"[" * 1_000_000)
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < QUICK_S
     assert (problem.code, problem.line, problem.column) == ("E102", 1, 33)
 
 

@@ -107,7 +107,10 @@ async def test_whoever_asks_too_slowly_is_cut_off_without_an_answer() -> None:
         assert await reader.read() == b""
         writer.close()
         await writer.wait_closed()
-        assert (await asked(listener, "GET /page HTTP/1.1\r\n\r\n")).startswith("HTTP/1.1 200 ")
+        answer = ""
+        while not answer:  # this machine, too, may be too slow for once
+            answer = await asked(listener, "GET /page HTTP/1.1\r\n\r\n")
+        assert answer.startswith("HTTP/1.1 200 ")
 
 
 async def test_whoever_does_not_take_the_answer_is_cut_off_and_holds_no_place(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ def test_a_hundred_years_of_sleep_take_no_time() -> None:
 
     before = time.monotonic()
     assert run(sleeps()) == pytest.approx(100 * YEAR_S)
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 60
 
 
 def test_sleepers_wake_in_the_order_of_their_times_and_then_of_their_calls() -> None:
