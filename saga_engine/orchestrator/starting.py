@@ -5,6 +5,7 @@ Owns what happens when a key is taken. Needs no orchestrator: who owns the parti
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 from uuid import UUID
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 MOST_KEY: Final = 512
 """Characters of a business key: it is indexed, and stands in a header of every event that is published."""
+
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +206,10 @@ class Starter:
             return key
         if len(key) > MOST_KEY:
             return StartRefused(f"the business key has {len(key):,} characters, at most {MOST_KEY:,}: use a hash of it")
+        if _UNSTORABLE.search(key):
+            return StartRefused(
+                f"the business key {key!r} holds NUL or a lone surrogate, which PostgreSQL does not take"
+            )
         definition, pinned = request.pinned.definition, request.pinned.hash
         digest, generation = input_hash(request.input), 1
         if request.again:

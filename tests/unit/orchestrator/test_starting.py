@@ -201,6 +201,14 @@ def test_no_more_sagas_of_a_definition_are_started_than_may_be_open() -> None:
     assert isinstance(starter.start([office.request({"id": "o-3"})])[0], Started)
 
 
+@pytest.mark.parametrize("key", ["a\x00b", "a\ud800b"])
+def test_a_given_key_that_not_every_store_takes_is_refused(key: str) -> None:
+    office = Office(KEYED)
+    (outcome,) = office.start_all([office.request({"id": "o-1"}, key=key)])
+    assert isinstance(outcome, StartRefused)
+    assert "PostgreSQL does not take" in outcome.reason
+
+
 @pytest.mark.parametrize(("length", "kind"), [(MOST_KEY, Started), (MOST_KEY + 1, StartRefused)])
 def test_a_business_key_is_bounded(length: int, kind: type[object]) -> None:
     office = Office(KEYED)
