@@ -28,7 +28,7 @@ _GOING_ON: Final = (str(Status.RUNNING), str(Status.COMPENSATING), str(Status.BL
 
 
 @dataclass(frozen=True, slots=True)
-class _Stuck:
+class _Awaiting:
     """What open sagas of one name wait for."""
 
     saga: str
@@ -42,12 +42,12 @@ def unserved(look: Look, project: Project) -> Iterator[Finding]:
     heads = look.store.list(StreamFilter(statuses=_GOING_ON, limit=LOOKED_AT))
     asked = {one.definition_hash: commands_of(look.plans.get(one.definition_hash).definition) for one in heads}
     doubtful = [one for one in heads if asked[one.definition_hash] - project.served]
-    stuck: dict[_Stuck, list[SagaState]] = defaultdict(list)
+    awaiting: dict[_Awaiting, list[SagaState]] = defaultdict(list)
     for state in state_of(look, [one.stream_id for one in doubtful]):
         for command in _awaited_commands(look, doubtful, state) - project.served:
-            stuck[_Stuck(state.saga, command)].append(state)
+            awaiting[_Awaiting(state.saga, command)].append(state)
     told = {command for _, command in unserved_in_files(project)}
-    for what, states in stuck.items():
+    for what, states in awaiting.items():
         participant = what.awaited.partition(".")[0]
         if what.awaited in told:
             waiting = (
@@ -64,7 +64,7 @@ def unserved(look: Look, project: Project) -> Iterator[Finding]:
             "The command is put back again and again until a worker knows it.",
             f"write a handler for {what.awaited}{_or_cancel(look, heads, states)}",
         )
-    if not stuck:
+    if not awaiting:
         yield fine("waiting", "sagas", "none waits for a command that nobody serves")
 
 
@@ -90,12 +90,12 @@ def unsignalled(look: Look) -> Iterator[Finding]:
     wanted = StreamFilter(statuses=_GOING_ON, before=lowest_id(look.now - LONG), limit=LOOKED_AT)
     endless = [head for head in look.store.list(wanted) if _may_wait_for_ever(look, head)]
     hashes = {head.stream_id: head.definition_hash for head in endless}
-    stuck: dict[_Stuck, list[SagaState]] = defaultdict(list)
+    awaiting: dict[_Awaiting, list[SagaState]] = defaultdict(list)
     for state in state_of(look, list(hashes)):
         waits = _endless_waits(look, hashes[state.saga_id], state)
         for event in {one.event for one in waits if state.steps[one.step].opened_at < look.now - LONG}:
-            stuck[_Stuck(state.saga, event)].append(state)
-    for what, states in stuck.items():
+            awaiting[_Awaiting(state.saga, event)].append(state)
+    for what, states in awaiting.items():
         yield Finding(
             "waiting",
             Severity.WARNING,
