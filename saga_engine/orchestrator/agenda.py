@@ -14,6 +14,7 @@ from uuid import UUID
 
 from saga_engine.core.inputs import Due, Input
 from saga_engine.orchestrator.turns import Turn
+from saga_engine.ports.store import LoadedStream
 from saga_engine.ports.transport import Delivery
 
 MOST_REPLIES: Final = 2_000
@@ -22,17 +23,23 @@ MOST_REPLIES: Final = 2_000
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """All that waits for one saga. `replies` by message id: their deliveries are settled once the turn is committed."""
+    """All that waits for one saga. `replies` by message id: their deliveries are settled once the turn is committed.
+
+    `loaded`: the stream as it was when it was found due, for the first turn only.
+    """
 
     replies: dict[object, tuple[Input, Delivery]] = field(default_factory=dict)
     seen: int = 0
     due_since: int | None = None
     ask_again: bool = False
+    loaded: LoadedStream | None = None
 
     def turn(self, saga_id: UUID, now: int) -> Turn:
         """The turn that works it off; a due saga is looked at after what has arrived for it."""
         inputs = self.inputs if self.due_since is None else [*self.inputs, Due(now)]
-        return Turn(saga_id, inputs, self.seen, self.due_since, self.ask_again)
+        # What stands behind a reply may have been written after that look. And whoever tries again has to read anew.
+        loaded, self.loaded = None if self.replies else self.loaded, None
+        return Turn(saga_id, inputs, self.seen, self.due_since, self.ask_again, loaded=loaded)
 
     def answers(self, seen: int, due_since: int) -> bool:
         """Whether to work this off is to look at all that was due then, at a version as new as that."""
@@ -58,6 +65,7 @@ class Agenda:
         self._busy: dict[UUID, Entry] = {}
         self._held: dict[UUID, Entry] = {}
         """What has come for sagas that are busy."""
+        self._taken = 0
         self._room = asyncio.Event()
         self._arrived = asyncio.Event()
         self.work = asyncio.Event()
@@ -69,6 +77,11 @@ class Agenda:
     def known(self) -> int:
         """How many sagas wait or are being worked on, at most: of one that does both each counts."""
         return len(self) + len(self._busy)
+
+    @property
+    def taken(self) -> int:
+        """How many batches were taken so far."""
+        return self._taken
 
     @property
     def ready(self) -> int:
@@ -88,9 +101,18 @@ class Agenda:
         self._arrived.set()
         return True
 
-    def look(self, saga_id: UUID, *, seen: int = 0, due_since: int | None = None, ask_again: bool = False) -> None:
+    def look(
+        self,
+        saga_id: UUID,
+        *,
+        seen: int = 0,
+        due_since: int | None = None,
+        ask_again: bool = False,
+        loaded: LoadedStream | None = None,
+    ) -> None:
         """A saga to look at: it is due, or something of it must be sent again.
 
+        `loaded`: it was read while it was not worked on here, so that nobody here has written to it since.
         One that was found due and is worked on for that is found so until its row says otherwise: that is nothing new.
         """
         busy = self._busy.get(saga_id)
@@ -101,6 +123,7 @@ class Agenda:
         entry.ask_again = entry.ask_again or ask_again
         if due_since is not None:
             entry.due_since = due_since if entry.due_since is None else min(entry.due_since, due_since)
+        entry.loaded = loaded
 
     def deliveries(self) -> Iterator[Delivery]:
         """All that wait or are worked on."""
@@ -128,6 +151,7 @@ class Agenda:
             batch = dict(islice(self._ready.items(), limit))
             self._ready = dict(islice(self._ready.items(), limit, None))
         self._busy.update(batch)
+        self._taken += 1
         self._room.set()
         return batch
 

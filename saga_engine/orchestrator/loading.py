@@ -61,6 +61,14 @@ def load(store: EventStore, plans: Plans, saga_ids: Iterable[UUID]) -> Mapping[U
     return loaded
 
 
+def revived_at_once(stream: LoadedStream, plans: Plans) -> Cached | None:
+    """A whole stream that was read already, folded without asking the store for anything; None: it is to be loaded."""
+    if plans.at_hand(stream.head.definition_hash) is None:
+        return None
+    one = _load(stream, plans)
+    return one if isinstance(one, Cached) else None
+
+
 def _is_enough(stream: LoadedStream) -> bool:
     """Whether nothing before the snapshot is still to be sent."""
     return stream.snapshot is None or stream.snapshot.version <= stream.head.published

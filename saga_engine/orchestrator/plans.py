@@ -27,6 +27,10 @@ class Plans:
         self._store = store
         self._plans: dict[str, Plan] = {}
 
+    def at_hand(self, definition_hash: str) -> Plan | None:
+        """The plan, when the store need not be asked for it."""
+        return self._plans.get(definition_hash)
+
     def get(self, definition_hash: str) -> Plan:
         """The plan of a stored definition.
 

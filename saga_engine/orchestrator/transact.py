@@ -21,7 +21,7 @@ from saga_engine.core.timing import OpenCommand, due_after, late_from, open_comm
 from saga_engine.envelope import EventRecord
 from saga_engine.orchestrator.cache import Cached, StateCache
 from saga_engine.orchestrator.inline import inline
-from saga_engine.orchestrator.loading import Unloadable, load, still_wanted
+from saga_engine.orchestrator.loading import Unloadable, load, revived_at_once, still_wanted
 from saga_engine.orchestrator.plans import Plans
 from saga_engine.orchestrator.tuning import Tuning
 from saga_engine.orchestrator.turns import Turn, Turned
@@ -150,11 +150,20 @@ class Transactor:
                 works.append(_Work(index, turn, cached, True, cached.state, ()))
             elif cached is not None and cached.state.version >= turn.seen:
                 works.append(_Work(index, turn, cached, False, cached.state, cached.unsent))
+            elif (base := self._at_once(turn)) is not None:
+                works.append(_Work(index, turn, base, True, base.state, base.unsent))
             else:
                 absent.append((index, turn))
         if absent:
             works += await self._load(absent, done)
         return works
+
+    def _at_once(self, turn: Turn) -> Cached | None:
+        """The saga as it was read for this turn, if it was. Only once: a commit that is lost shows that it is stale."""
+        loaded, turn.loaded = turn.loaded, None
+        if loaded is None or loaded.head.version < turn.seen:
+            return None
+        return revived_at_once(loaded, self._plans)
 
     async def _load(self, absent: Sequence[tuple[int, Turn]], done: dict[int, Turned]) -> list[_Work]:
         works: list[_Work] = []

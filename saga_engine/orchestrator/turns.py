@@ -16,7 +16,7 @@ from saga_engine.core.outgoing import Outgoing
 from saga_engine.core.plan import Plan
 from saga_engine.core.state import SagaState
 from saga_engine.core.timing import OpenCommand
-from saga_engine.ports.store import KeyTaken, NewStream
+from saga_engine.ports.store import KeyTaken, LoadedStream, NewStream
 from saga_engine.trace_context import trace_id
 
 
@@ -27,7 +27,7 @@ class Turn:
     `seen`: a version that somebody read in the store; an older cached state is stale. `due_since`: the saga was found
     due, and was to be looked at from that time on: what should have been asked again since then is. `ask_again`: ask
     again for everything open. `new` begins the stream. `looked_after`: this process owns the saga's partition; else the
-    saga is made due at once, so that its owner looks.
+    saga is made due at once, so that its owner looks. `loaded`: the stream, as it was read for this turn.
     """
 
     saga_id: UUID
@@ -37,6 +37,7 @@ class Turn:
     ask_again: bool = False
     new: NewStream | None = None
     looked_after: bool = True
+    loaded: LoadedStream | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Final, TypeAlias, TypeVar
 from uuid import UUID
 
 import structlog
@@ -18,11 +19,18 @@ from saga_engine.errors import UnavailableError
 from saga_engine.orchestrator.agenda import Agenda
 from saga_engine.orchestrator.upkeep import Upkeep
 from saga_engine.ports.clock import Clock
-from saga_engine.ports.store import EventStore, RunSync, StreamFilter
+from saga_engine.ports.store import EventStore, LoadedStream, RunSync, StreamFilter
 from saga_engine.ports.transport import Transport
 
 _PAGE = 500
 _SHORTEST = 0.005
+
+_FEW: Final = 8
+"""Sagas that are read as they are found due. Where there are as many, all are asked for, and read in a batch."""
+
+T = TypeVar("T")
+
+_Found: TypeAlias = StreamHead | LoadedStream
 
 _log = structlog.get_logger(__name__)
 
@@ -87,19 +95,25 @@ class Watch:
             self._told = False
             self._soonest = None
             most = self._most()
-            heads = await self._patiently(self._due_soon(most))
+            taken = self._agenda.taken
+            found = await self._patiently(self._due_soon(most))
+            # What was worked on meanwhile may have been read before it was written to.
+            untouched = self._agenda.taken == taken
             now, awake = self._clock.now(), 0
             later: list[int] = []
-            for head in heads:
+            for one in found:
+                head, loaded = _head(one), one if isinstance(one, LoadedStream) else None
                 due = self._upkeep.knows_better(head) or head.next_due
                 if due is None or due > now:
                     later += [] if due is None else [due]
                 elif not self._rests(head):
-                    self._agenda.look(head.stream_id, seen=head.version, due_since=due)
+                    self._agenda.look(
+                        head.stream_id, seen=head.version, due_since=due, loaded=loaded if untouched else None
+                    )
                     awake += 1
             if awake >= _PAGE:
                 await self._agenda.room(_PAGE)
-            if awake and len(heads) >= most and (heads[-1].next_due or now) <= now:
+            if awake and len(found) >= most and (_head(found[-1]).next_due or now) <= now:
                 # There may be more that are due, behind these.
                 continue
             self._soonest = min([*later, *([] if self._soonest is None else [self._soonest])], default=None)
@@ -115,11 +129,22 @@ class Watch:
         self._resting = {saga_id: rest for saga_id, rest in self._resting.items() if rest[0] > now}
         return _PAGE + len(self._resting) + len(self._upkeep) + self._agenda.known
 
-    def _due_soon(self, most: int) -> Callable[[], Sequence[StreamHead]]:
-        """Ask for what is due, and what falls due before the next poll, earliest first."""
-        partitions = sorted(self._partitions)
+    def _due_soon(self, most: int) -> Callable[[], Sequence[_Found]]:
+        """Ask for what is due, and what falls due before the next poll, earliest first.
+
+        Where nothing is worked on, what is due will mostly be one saga alone, which has just been started: it is read
+        at once, since who waits for it waits for each exchange with the store.
+        """
+        partitions, idle = sorted(self._partitions), most < _PAGE + _FEW and not self._agenda.known
         until = self._clock.now() + int(self._poll * 1_000_000)
-        return lambda: self._store.due(partitions, until, most) if partitions else ()
+
+        def ask() -> Sequence[_Found]:
+            if not partitions:
+                return ()
+            few = self._store.due_with_events(partitions, until, _FEW) if idle else ()
+            return few if idle and len(few) < _FEW else self._store.due(partitions, until, most)
+
+        return ask
 
     def _rests(self, head: StreamHead) -> bool:
         if head.stream_id not in self._resting:
@@ -199,7 +224,7 @@ class Watch:
             before = heads[-1].stream_id
             await self._agenda.room(_PAGE)
 
-    async def _patiently(self, call: Callable[[], Sequence[StreamHead]]) -> Sequence[StreamHead]:
+    async def _patiently(self, call: Callable[[], Sequence[T]]) -> Sequence[T]:
         """Ask the store until it answers."""
         while True:
             try:
@@ -207,3 +232,7 @@ class Watch:
             except UnavailableError as error:
                 _log.warning("the store is not available; trying again", error=str(error))
                 await self._clock.sleep(self._poll)
+
+
+def _head(found: _Found) -> StreamHead:
+    return found.head if isinstance(found, LoadedStream) else found

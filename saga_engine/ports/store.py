@@ -17,6 +17,9 @@ T = TypeVar("T")
 WHOLE: Final = -1
 """Asks `EventStore.load` for all events, whatever snapshots there are."""
 
+SHORT: Final = 20
+"""Events up to which a stream is short: to read it with its row costs no more than to look at the row alone."""
+
 
 class RunSync(Protocol):
     """Runs one blocking store call: in a thread in production, inline in simulation."""
@@ -229,6 +232,10 @@ class EventStore(Protocol):
 
     def due(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead]:
         """Sagas of these partitions whose next due time is at or before `now`, earliest first."""
+        ...
+
+    def due_with_events(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead | LoadedStream]:
+        """As `due`, for few: a stream of at most `SHORT` events comes with all of them, and without a snapshot."""
         ...
 
     def unpublished(self, partition: int, after: UUID | None, limit: int) -> Sequence[StreamHead]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from saga_engine.envelope import PARTITIONS
-from saga_engine.ports.store import WHOLE, EventStore, KeyRecord, Settlement, Snapshot, StreamFilter
+from saga_engine.ports.store import SHORT, WHOLE, EventStore, KeyRecord, Settlement, Snapshot, StreamFilter
 from saga_engine.testing.store_samples import DUE, HOUR_US, Samples, advance, loaded, started, versions_of
 
 ALL = range(PARTITIONS)
@@ -99,6 +99,22 @@ class ReadingContract:
         assert [head.stream_id for head in store.due([3], DUE, 10)] == [mine]
         assert [head.stream_id for head in store.due([4, 5], DUE, 10)] == [other]
         assert list(store.due([], DUE, 10)) == []
+
+    def test_short_streams_come_with_their_events_as_they_are_found_due(self, store: EventStore) -> None:
+        samples = Samples()
+        brief, long, later = started(
+            store,
+            samples.start(events=SHORT, due=DUE - 1),
+            samples.start(events=SHORT + 1),
+            samples.start(events=2, due=DUE + 1),
+        )
+        store.save_snapshots([Snapshot(brief, 2, b"state")])
+        whole = store.load({brief: WHOLE, later: WHOLE})
+        long_head = store.heads([long])[long]
+        assert store.due_with_events(ALL, DUE, 10) == [whole[brief], long_head]
+        assert store.due_with_events(ALL, DUE + 1, 10) == [whole[brief], long_head, whole[later]]
+        assert store.due_with_events(ALL, DUE + 1, 1) == [whole[brief]]
+        assert list(store.due_with_events([], DUE, 10)) == []
 
     def test_unpublished_sagas_are_paged_by_id(self, store: EventStore) -> None:
         samples = Samples()

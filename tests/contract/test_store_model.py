@@ -103,6 +103,7 @@ class TwoStores(RuleBasedStateMachine):
     def due(self, now: int, limit: int) -> None:
         every = range(PARTITIONS)
         assert list(self.sql.due(every, now, limit)) == list(self.model.due(every, now, limit))
+        assert list(self.sql.due_with_events(every, now, limit)) == list(self.model.due_with_events(every, now, limit))
 
     @rule(partition=st.integers(0, PARTITIONS - 1), after=st.none() | sagas)
     def unpublished(self, partition: int, after: int | None) -> None:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from saga_engine.adapters.sql.store import SqlEventStore
 from saga_engine.envelope import StreamHead
-from saga_engine.ports.store import Append, AppendOutcome, Conflict, LeaseChange
+from saga_engine.ports.store import Append, AppendOutcome, Conflict, LeaseChange, LoadedStream
 from tests.simulation.databases import Database
 from tests.simulation.processes import Process
 from tests.simulation.world import World
@@ -38,6 +38,12 @@ class CountingStore(SqlEventStore):
         if self._left_out(any(partition in partitions for (partition,) in found)):
             return ()
         return super().due(partitions, now, limit)
+
+    def due_with_events(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead | LoadedStream]:
+        found = self.database.connection.execute(_DUE, (now,)).fetchall()
+        if self._left_out(any(partition in partitions for (partition,) in found)):
+            return ()
+        return super().due_with_events(partitions, now, limit)
 
     def unpublished(self, partition: int, after: UUID | None, limit: int) -> Sequence[StreamHead]:
         if self._left_out(self.database.connection.execute(_LEFT_BEHIND, (partition,)).fetchone() is not None):

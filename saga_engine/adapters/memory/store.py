@@ -18,6 +18,8 @@ from saga_engine.core.state import Status
 from saga_engine.envelope import EventRecord, StreamHead, partition_of
 from saga_engine.errors import StoreUnavailableError
 from saga_engine.ports.store import (
+    SHORT,
+    WHOLE,
     Append,
     Appended,
     AppendOutcome,
@@ -159,11 +161,19 @@ class MemoryEventStore:
 
     def due(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead]:
         with self._opened():
-            found = [
-                (head.next_due, head.stream_id, head)
-                for head in self._heads.values()
-                if head.partition in partitions and head.next_due is not None and head.next_due <= now
-            ]
+            return self._due(partitions, now, limit)
+
+    def due_with_events(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead | LoadedStream]:
+        with self._opened():
+            found = self._due(partitions, now, limit)
+            return [self._load(head, WHOLE) if head.version <= SHORT else head for head in found]
+
+    def _due(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead]:
+        found = [
+            (head.next_due, head.stream_id, head)
+            for head in self._heads.values()
+            if head.partition in partitions and head.next_due is not None and head.next_due <= now
+        ]
         return [head for _, _, head in sorted(found, key=lambda entry: entry[:2])[:limit]]
 
     def unpublished(self, partition: int, after: UUID | None, limit: int) -> Sequence[StreamHead]:

@@ -14,13 +14,25 @@ from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Engine, Integer, Select, Text, bindparam, func, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    func,
+    select,
+    true,
+    union_all,
+)
 
 from saga_engine.adapters.sql.rows import EventRow, HeadRow, head_of, record_of, select_events, select_heads
 from saga_engine.adapters.sql.writer import Writer
 from saga_engine.core.state import Status
 from saga_engine.envelope import EventRecord, StreamHead
-from saga_engine.ports.store import KeyRecord, LoadedStream, Snapshot, StreamFilter
+from saga_engine.ports.store import SHORT, KeyRecord, LoadedStream, Snapshot, StreamFilter
 from saga_engine.sql.direct import Statement
 from saga_engine.sql.schema import Id, events, keys, snapshots, streams
 from saga_engine.sql.transaction import run_query
@@ -31,12 +43,41 @@ CHUNK: Final = 1_000
 BUCKET: Final = 200
 """Streams whose wanted events begin within so many versions are read together."""
 
-_DUE: Final = Statement(
-    select_heads()
-    .where(streams.c.partition.in_(bindparam("partitions", expanding=True)), streams.c.next_due <= bindparam("now"))
-    .order_by(streams.c.next_due, streams.c.stream_id)
-    .limit(bindparam("most"))
-)
+
+def _select_due() -> Select[HeadRow]:
+    return (
+        select_heads()
+        .where(streams.c.partition.in_(bindparam("partitions", expanding=True)), streams.c.next_due <= bindparam("now"))
+        .order_by(streams.c.next_due, streams.c.stream_id)
+        .limit(bindparam("most"))
+    )
+
+
+_DUE: Final = Statement(_select_due())
+
+
+def _due_with_events() -> Statement[tuple[Any, ...]]:  # a HeadRow and four columns of an event, null without one
+    """Rows that are due, each beside the events of its stream where that is short, in one statement.
+
+    Lateral and with a limit, so that no planner reads the table of events for it, whatever it was told of its size.
+    """
+    due = _select_due().subquery("due")
+    of_one = (
+        select(events.c.version, events.c.type, events.c.data, events.c.at)
+        .where(events.c.stream_id == due.c.stream_id, due.c.version <= SHORT)
+        .order_by(events.c.version)
+        .limit(SHORT)
+        .lateral("of_one")
+    )
+    return Statement(
+        select(*due.c, *of_one.c)
+        .join_from(due, of_one, true(), isouter=True)
+        .order_by(due.c.next_due, due.c.stream_id, of_one.c.version)
+    )
+
+
+_HEAD: Final = len(select_heads().selected_columns)
+_DUE_WITH_EVENTS: Final = _due_with_events()
 _UNPUBLISHED: Final = Statement(
     select_heads()
     .where(
@@ -169,6 +210,29 @@ class Reader:
 
     def due(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead]:
         return self._heads(_DUE, {"partitions": list(partitions), "now": now, "most": limit})
+
+    def due_with_events(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead | LoadedStream]:
+        parameters = {"partitions": list(partitions), "now": now, "most": limit}
+        if not self._writer.at_once:
+            return run_query(self._engine, partial(self._due_and_events, parameters))
+        rows = run_query(self._engine, lambda connection: _DUE_WITH_EVENTS.fetch(connection, parameters))
+        found: list[StreamHead | LoadedStream] = []
+        for columns, group in groupby(rows, key=lambda row: row[:_HEAD]):
+            head = StreamHead(*columns)
+            tail = tuple(record_of(*row[_HEAD:]) for row in group if row[_HEAD] is not None)
+            found.append(LoadedStream(head, None, tail) if head.version <= SHORT else head)
+        return found
+
+    def _due_and_events(
+        self, parameters: Mapping[str, object], connection: Connection
+    ) -> Sequence[StreamHead | LoadedStream]:
+        """Where an exchange costs nothing: rows first, then events up to the row's version."""
+        heads = [head_of(row) for row in _DUE.fetch(connection, parameters)]
+        short = [(head.stream_id, 0, head.version) for head in heads if head.version <= SHORT]
+        tails = self._tails(connection, short)
+        return [
+            LoadedStream(head, None, tails.get(head.stream_id, ())) if head.version <= SHORT else head for head in heads
+        ]
 
     def unpublished(self, partition: int, after: UUID | None, limit: int) -> Sequence[StreamHead]:
         return self._heads(

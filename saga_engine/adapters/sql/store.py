@@ -125,6 +125,10 @@ class SqlEventStore:
         self._check_open()
         return self._reader.due(partitions, now, limit)
 
+    def due_with_events(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead | LoadedStream]:
+        self._check_open()
+        return self._reader.due_with_events(partitions, now, limit)
+
     def unpublished(self, partition: int, after: UUID | None, limit: int) -> Sequence[StreamHead]:
         self._check_open()
         return self._reader.unpublished(partition, after, limit)

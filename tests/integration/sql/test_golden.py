@@ -78,6 +78,7 @@ def use_everything(store: SqlEventStore) -> None:
     store.load({saga: WHOLE})
     store.versions([saga])
     store.due([1, 2], 0, 10)
+    store.due_with_events([1, 2], 0, 8)
     store.unpublished(partition_of(saga), None, 10)
     store.find("k")
     store.find("k", "place_order")

@@ -8,6 +8,7 @@ from uuid import UUID
 from saga_engine.core.inputs import Due
 from saga_engine.envelope import Message
 from saga_engine.orchestrator.agenda import Agenda
+from saga_engine.ports.store import WHOLE, LoadedStream
 from saga_engine.ports.transport import Delivery
 from tests.unit.orchestrator.support import Office
 
@@ -147,3 +148,31 @@ def test_a_saga_that_is_worked_on_for_another_reason_or_an_older_version_is_look
     agenda.look(C, seen=3, due_since=90)
     agenda.release([A, B, C])
     assert [(saga_id, entry.due_since) for saga_id, entry in agenda.take(10).items()] == [(A, 100), (B, 100), (C, 90)]
+
+
+def test_a_stream_that_was_read_as_it_was_found_due_is_for_the_first_turn_only() -> None:
+    stream, agenda = due_stream(), Agenda()
+    agenda.look(A, due_since=2, loaded=stream)
+    entry = agenda.take(10)[A]
+    assert entry.turn(A, 5).loaded is stream
+    assert entry.turn(A, 6).loaded is None, "the turn that is tried again reads anew"
+
+
+def test_a_stream_that_was_read_before_a_reply_came_is_not_what_the_reply_is_judged_by() -> None:
+    stream, office, agenda = due_stream(), Office(), Agenda()
+    agenda.look(A, due_since=2, loaded=stream)
+    agenda.reply(A, office.reply(), delivery("1"))
+    assert agenda.take(10)[A].turn(A, 5).loaded is None
+
+
+def test_a_later_look_that_has_read_no_events_makes_an_earlier_one_forget_its_own() -> None:
+    agenda = Agenda()
+    agenda.look(A, due_since=2, loaded=due_stream())
+    agenda.look(A, seen=9, due_since=2)
+    assert agenda.take(10)[A].turn(A, 5).loaded is None
+
+
+def due_stream() -> LoadedStream:
+    office = Office()
+    saga_id = office.start()
+    return office.store.load({saga_id: WHOLE})[saga_id]

@@ -551,3 +551,75 @@ def test_a_saga_that_passes_its_sla_is_told_once_and_goes_on() -> None:
         told.append(turned[0].late)
     assert told == [False, False, True, False, False]
     assert office.events(saga_id) == ["SagaStarted", "CommandIssued"]
+
+
+def found_due(office: Office, saga_id: UUID) -> Turn:
+    """The turn of a saga that was read whole as it was found due."""
+    (found,) = office.store.due_with_events(range(16), office.clock.now(), 2)
+    assert isinstance(found, LoadedStream)
+    assert found.head.stream_id == saga_id
+    return Turn(saga_id, (office.due(),), seen=found.head.version, due_since=found.head.next_due, loaded=found)
+
+
+def test_a_saga_that_was_read_as_it_was_found_due_is_not_read_again(watched: tuple[Office, WatchedStore]) -> None:
+    office, store = watched
+    transactor = office.transactor()
+    saga_id = office.start({"n": 1})
+    turns(transactor, Turn(saga_id, (office.due(),), due_since=BEGIN))
+    turn(transactor, saga_id, office.reply("one"))
+    store.loads.clear()
+    fresh = office.start({"n": 2})
+    done = turns(transactor, found_due(office, fresh))[0]
+    assert sent(done) == ["2 one forward 1"]
+    assert store.loads == []
+    assert transactor.upkeep.knows_better(store.heads([fresh])[fresh]) == BEGIN + 30 * SECOND
+
+
+def test_a_saga_that_was_read_as_it_was_found_due_is_loaded_where_its_definition_is_not_at_hand(
+    watched: tuple[Office, WatchedStore],
+) -> None:
+    office, store = watched
+    saga_id = office.start()
+    assert sent(turns(office.transactor(), found_due(office, saga_id))[0]) == ["2 one forward 1"]
+    assert store.loads == [{saga_id: 0}]
+
+
+def test_what_was_read_as_it_was_found_due_counts_no_more_once_somebody_is_known_to_have_written(
+    watched: tuple[Office, WatchedStore],
+) -> None:
+    office, _ = watched
+    transactor = office.transactor()
+    saga_id = office.start()
+    stale = found_due(office, saga_id)
+    assert turn(office.transactor(), saga_id, office.reply("one")).committed
+    turn(transactor, office.start({"n": 2}))
+    stale.seen = 4
+    assert state_of(turns(transactor, stale)[0]).version == 4
+
+
+def test_a_commit_that_is_lost_after_such_a_reading_is_decided_again_on_what_is_stored() -> None:
+    clock = ManualClock()
+    store = WatchedStore(clock)
+    office = Office(saga("step: rest, sleep: 5m\nstep: one, call: p.one, compensate: none"), store=store)
+    transactor = office.transactor()
+    turn(transactor, office.start({"n": 1}))
+    saga_id = office.start({"n": 2})
+    office.clock.time += 301 * SECOND
+    (stale,) = [
+        Turn(
+            found.head.stream_id, (office.due(),), seen=found.head.version, due_since=found.head.next_due, loaded=found
+        )
+        for found in store.due_with_events(range(16), office.clock.now(), 9)
+        if isinstance(found, LoadedStream) and found.head.stream_id == saga_id
+    ]
+
+    def somebody_else() -> None:
+        store.before_append = lambda: None
+        assert turns(office.transactor(), Turn(saga_id, (office.due(),)))[0].committed
+
+    store.before_append = somebody_else
+    store.loads.clear()
+    done = turns(transactor, stale)[0]
+    assert not done.committed
+    assert store.loads == [{saga_id: 0}, {saga_id: 0}], "by the other one, and anew"
+    assert state_of(done).version == store.versions([saga_id])[saga_id]

@@ -18,7 +18,7 @@ from saga_engine.orchestrator.cache import StateCache
 from saga_engine.orchestrator.inline import inline
 from saga_engine.orchestrator.upkeep import Upkeep
 from saga_engine.orchestrator.watch import Watch
-from saga_engine.ports.store import StreamFilter
+from saga_engine.ports.store import LoadedStream, StreamFilter
 from saga_engine.testing.virtual_time import VirtualClock, VirtualLoop, run
 
 POLL = 3600.0
@@ -41,6 +41,11 @@ class Looking(MemoryEventStore):
         reached = self._clock.now()
         self.heads_due = [head for head in self.heads_due if head.next_due is not None and head.next_due > reached]
         return [*self.always_due, *found][:limit]
+
+    def due_with_events(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead | LoadedStream]:
+        """Where there are too many it is asked for all of them as well: one look, which `due` tells of."""
+        found = [*self.always_due, *(head for head in self.heads_due if head.next_due and head.next_due <= now)]
+        return found[:limit] if len(found) >= limit else self.due(partitions, now, limit)
 
     def list(self, wanted: StreamFilter) -> Sequence[StreamHead]:
         return self.open
