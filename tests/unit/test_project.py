@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -32,7 +33,10 @@ def load_in_a_process(root: Path) -> str:
         "try: print(*(one.name for one in load_participants(Path(sys.argv[1]))))\n"
         "except UsageError as error: print(error)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(root)], capture_output=True, text=True, check=True, cwd=root)
+    # Where this repository is on the path, its own handlers come before packages without an __init__.py.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-c", code, str(root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root, env=environment)
     assert done.stderr == ""
     return done.stdout.strip()
 
