@@ -35,6 +35,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 LEDGER = Path(__file__).parent / "ledger"
 SAGA = Path(sys.executable).parent / "saga"
 PATIENCE = 120.0
+_TAIL = 5_000
 
 
 class Service:
@@ -60,7 +61,7 @@ class Service:
     @property
     def log(self) -> str:
         """All that it has said so far."""
-        return Path(self._log.name).read_text()
+        return Path(self._log.name).read_text(errors="replace")
 
     def ready(self) -> None:
         """Wait until it says that it works."""
@@ -85,6 +86,8 @@ class Service:
     def close(self) -> None:
         if self.process.poll() is None:
             self.kill()
+        # What pytest shows of a test that failed.
+        sys.stdout.write(f"{self._log.name} ({self.process.returncode}):\n{self.log[-_TAIL:]}\n")
         self._log.close()
 
 
