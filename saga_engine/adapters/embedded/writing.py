@@ -25,21 +25,30 @@ class Writing:
 
     def hopeless(self) -> bool:
         """Whether it has given up a stream, and there is room again: started anew it would write."""
-        if not self._given_up:
-            self._given_up = _GIVEN_UP in self._news().lower()
-        return self._given_up and shutil.disk_usage(self._place.root).free >= _ROOM
+        try:
+            if not self._given_up:
+                self._given_up = _GIVEN_UP in self._news().lower()
+            return self._given_up and shutil.disk_usage(self._place.root).free >= _ROOM
+        except OSError:
+            # What cannot be looked at, as while somebody takes the folder away, says nothing.
+            return False
 
     def _news(self) -> bytes:
         size = _size(self._place)
+        if size < self._read:
+            # A log that has become too long is begun anew.
+            self._read = 0
         if size == self._read:
             return b""
-        # A log that has become too long is begun anew.
-        begin = self._read if size > self._read else 0
-        self._read = size
         with self._place.log.open("rb") as log:
-            log.seek(begin)
-            return log.read(size - begin)
+            log.seek(self._read)
+            news = log.read(size - self._read)
+        self._read = size
+        return news
 
 
 def _size(place: Place) -> int:
-    return place.log.stat().st_size if place.log.exists() else 0
+    try:
+        return place.log.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -19,6 +19,7 @@ import pytest
 
 from saga_engine.adapters.embedded.place import HOST, Identity, Place, find_url, server_binary
 from saga_engine.adapters.embedded.supervisor import EmbeddedServer, embedded_server
+from saga_engine.adapters.embedded.writing import Writing
 from saga_engine.adapters.nats.settings import NatsSettings
 from saga_engine.adapters.nats.transport import connect
 from saga_engine.errors import TransportUnavailableError, UsageError
@@ -199,6 +200,20 @@ async def test_a_server_that_has_given_up_writing_is_started_again_and_takes_mes
     assert len(await collect(await transport.commands("order"), 21)) == 21
     await transport.close()
     await server.close()
+
+
+def test_a_log_that_is_taken_away_says_nothing_and_is_read_from_its_beginning_when_it_is_back(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.root.mkdir()
+    place.log.write_bytes(b"[INF] Server is ready\n")
+    writing = Writing(place)
+    shutil.rmtree(place.root)
+    assert not writing.hopeless()
+    place.root.mkdir()
+    place.log.write_bytes(b"[WRN] JetStream is slow\n[ERR] Critical write error: no space left on device\n")
+    assert writing.hopeless()
+    shutil.rmtree(place.root)
+    assert not writing.hopeless()
 
 
 async def test_a_server_that_hangs_is_ended_by_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
