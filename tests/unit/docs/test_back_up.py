@@ -70,6 +70,23 @@ def test_the_statements_that_delete_take_ended_sagas_whole_and_leave_the_others_
         assert system.start("trip", key="old").id != old.id, "the key was given up with the saga"
 
 
+def test_a_key_keeps_its_generations_until_the_newest_is_old_so_that_a_repeated_start_begins_no_second_saga() -> None:
+    with SagaSystem(TRIP) as system:
+        first = system.start("trip", key="again")
+        first.cancel()
+        assert first.ended() == "compensated"
+        second = system.start("trip", key="again", again=True)
+        system.advance("1d")
+        _delete(system, system._engine.clock.now())
+        assert _rows(system) == [{first.id, second.id}] * 3
+        assert system.start("trip", key="again").id == second.id
+        second.signal("Paper")
+        assert second.ended() == "completed"
+        system.advance("1d")
+        _delete(system, system._engine.clock.now())
+        assert _rows(system) == [set()] * 3
+
+
 def test_the_statement_for_a_restore_tells_which_sagas_a_participant_heard_of_and_which_it_compensated() -> None:
     with SagaSystem(TRIP) as system:
         system.start("trip", key="before")
