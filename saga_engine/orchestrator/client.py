@@ -184,10 +184,12 @@ class Client:
         from saga_engine.orchestrator.turns import Turn
         from saga_engine.sql.pacing import ThreadPacing
 
-        given = input(self._clock.now())
-        if isinstance(given, Signal) and (problem := payload_problem(given.data)) is not None:
-            raise UsageError(f"the data of signal {given.name} is no payload: {problem}")
-        turns = [Turn(saga_id, (given,), looked_after=False) for saga_id in saga_ids]
+        def turns() -> Sequence[Turn]:
+            given = input(self._clock.now())
+            if isinstance(given, Signal) and (problem := payload_problem(given.data)) is not None:
+                raise UsageError(f"the data of signal {given.name} is no payload: {problem}")
+            return [Turn(saga_id, (given,), looked_after=False) for saga_id in saga_ids]
+
         return insist(self._transactor, turns, self._pause or ThreadPacing().pause)
 
     @property

@@ -21,15 +21,20 @@ _FIRST_S: Final = 0.01
 _LONGEST_S: Final = 0.5
 
 
-def insist(transactor: Transactor, turns: Sequence[Turn], pause: Pause) -> Sequence[Turned]:
-    """As `Transactor.transact`, whose store calls are inline, for those that were overtaken again after each pause."""
-    done = list(finish(transactor.transact(turns, tries=1)))
+def insist(transactor: Transactor, turns: Callable[[], Sequence[Turn]], pause: Pause) -> Sequence[Turned]:
+    """As `Transactor.transact`, whose store calls are inline, for those that were overtaken again after each pause.
+
+    `turns` makes them, the same each time but for the time that they carry. It goes on record, and what was sent until
+    then is waited for: a cancel recorded as of ten seconds ago would let its compensations overtake a handler.
+    """
+    done = list(finish(transactor.transact(turns(), tries=1)))
     for tried in range(_PAUSES):
         overtaken = [index for index, turned in enumerate(done) if turned.overtaken]
         if not overtaken:
             break
         pause(min(_LONGEST_S, _FIRST_S * 2.0**tried))
-        again = finish(transactor.transact([turns[index] for index in overtaken], tries=1))
+        anew = turns()
+        again = finish(transactor.transact([anew[index] for index in overtaken], tries=1))
         for index, turned in zip(overtaken, again, strict=True):
             done[index] = turned
     return done

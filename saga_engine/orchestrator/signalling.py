@@ -6,6 +6,7 @@ Owns which saga that is, and what came of each. Settles nothing itself. Blocking
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from saga_engine.core.decider import Decided
@@ -110,10 +111,14 @@ class Signaller:
         places: dict[UUID, list[int]] = {}
         for place, one in named.items():
             places.setdefault(one.saga_id, []).append(place)
-        turns = [
-            Turn(saga_id, [named[place].signal for place in those], looked_after=False)
-            for saga_id, those in places.items()
-        ]
+
+        def turns() -> Sequence[Turn]:
+            at = self._client.now
+            return [
+                Turn(saga_id, [replace(named[place].signal, at=at) for place in those], looked_after=False)
+                for saga_id, those in places.items()
+            ]
+
         try:
             turned = insist(self._transactor, turns, ThreadPacing().pause)
         except StoreUnavailableError as error:

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from saga_engine.adapters.memory.store import MemoryEventStore
 from saga_engine.core.decider import Decided
-from saga_engine.core.inputs import Signal
+from saga_engine.core.inputs import Cancel, Signal
 from saga_engine.errors import SagaEngineError
 from saga_engine.orchestrator.client import Client
 from saga_engine.ports.store import Append, AppendOutcome, Conflict
@@ -85,6 +85,20 @@ def test_of_many_sagas_only_those_that_were_overtaken_are_asked_again() -> None:
     assert all(isinstance(answer, Decided) for answer in answers)
     assert (pauses, store.asked) == ([0.01, 0.02], [2, 1, 1])
     assert [office.events(each).count("SignalReceived") for each in (first, second)] == [1, 1]
+
+
+def test_what_was_overtaken_is_recorded_with_the_time_at_which_it_was_taken_and_not_asked() -> None:
+    """Whoever compensates a handler without a database waits for what may have been sent until then."""
+    _, office, saga_id = _contested(3)
+    begin = office.clock.time
+
+    def pause(_: float) -> None:
+        office.clock.time += 2_000_000
+
+    client = Client(office.store, dict, office.ids, office.clock, pause=pause)
+    assert isinstance(client.act(saga_id, lambda at: Cancel(at, "me", "why")), Decided)
+    state = client.view(saga_id).state
+    assert state.compensation_began_at == begin + 6_000_000
 
 
 def test_who_is_overtaken_for_ten_seconds_is_told_and_has_written_nothing() -> None:
