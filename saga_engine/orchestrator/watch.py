@@ -141,10 +141,21 @@ class Watch:
         def ask() -> Sequence[_Found]:
             if not partitions:
                 return ()
-            few = self._store.due_with_events(partitions, until, _FEW) if idle else ()
-            return few if idle and len(few) < _FEW else self._store.due(partitions, until, most)
+            few = self._few(partitions, until) if idle else None
+            return self._store.due(partitions, until, most) if few is None else few
 
         return ask
+
+    def _few(self, partitions: Sequence[int], until: int) -> Sequence[_Found] | None:
+        """Those that are due, with their events; None: there are more, or the events of one cannot be read."""
+        try:
+            found = self._store.due_with_events(partitions, until, _FEW)
+        except UnavailableError:
+            raise
+        except Exception:  # noqa: BLE001 - one corrupt stream must not stop all others: who loads it tells of it
+            _log.debug("sagas that are due cannot be read at once", exc_info=True)
+            return None
+        return found if len(found) < _FEW else None
 
     def _rests(self, head: StreamHead) -> bool:
         if head.stream_id not in self._resting:

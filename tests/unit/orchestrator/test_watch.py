@@ -34,6 +34,8 @@ class Looking(MemoryEventStore):
         self.heads_due: list[StreamHead] = []
         self.always_due: list[StreamHead] = []
         self.open: list[StreamHead] = []
+        self.unreadable = False
+        """Events of one that is due cannot be read: on SQLite text that is no UTF-8, on servers a torn page."""
 
     def due(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead]:
         self._asked()
@@ -44,6 +46,8 @@ class Looking(MemoryEventStore):
 
     def due_with_events(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead | LoadedStream]:
         """Where there are too many it is asked for all of them as well: one look, which `due` tells of."""
+        if self.unreadable:
+            raise RuntimeError("events of one of them cannot be read")
         found = [*self.always_due, *(head for head in self.heads_due if head.next_due and head.next_due <= now)]
         return found[:limit] if len(found) >= limit else self.due(partitions, now, limit)
 
@@ -166,6 +170,18 @@ def test_it_looks_at_each_time_that_falls_due_before_the_next_poll() -> None:
 def _due(watching: Watching, at: int) -> StreamHead:
     saga_id = TimeOrderedIds(lambda size: bytes(size)).new(at)
     return StreamHead(saga_id, "s", "k", 1, 1, "hash", partition_of(saga_id), 2, 2, "running", at, at, None)
+
+
+def test_a_saga_whose_events_cannot_be_read_keeps_no_other_from_being_found_due() -> None:
+    async def watched() -> int:
+        watching = Watching(nothing)
+        begin = watching.clock.now()
+        watching.store.unreadable = True
+        watching.store.heads_due = [_due(watching, begin + seconds * 1_000_000) for seconds in (0, 5)]
+        await watching.until(20)
+        return watching.agenda.ready
+
+    assert run(watched()) == 2
 
 
 def test_sagas_that_cannot_be_worked_on_do_not_stand_before_those_that_can() -> None:
