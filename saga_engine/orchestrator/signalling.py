@@ -6,7 +6,6 @@ Owns which saga that is, and what came of each. Settles nothing itself. Blocking
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from uuid import UUID
 
 from saga_engine.core.decider import Decided
@@ -15,7 +14,7 @@ from saga_engine.definition.model import Wait
 from saga_engine.definition.values import payload_problem
 from saga_engine.envelope import StreamHead
 from saga_engine.errors import SagaEngineError, StoreUnavailableError
-from saga_engine.immutable import dataclass
+from saga_engine.immutable import dataclass, replace
 from saga_engine.orchestrator.client import Client
 from saga_engine.orchestrator.insisting import insist
 from saga_engine.orchestrator.occasions import NoValue, Occasion, Occurrence, key_of

@@ -10,28 +10,34 @@ from structlog.testing import capture_logs
 
 from saga_engine.adapters.memory.store import MemoryEventStore
 from saga_engine.core.decider import Decided
+from saga_engine.core.events import SignalReceived
 from saga_engine.core.inputs import Cancel, Signal
 from saga_engine.errors import SagaEngineError
 from saga_engine.orchestrator.client import Client
+from saga_engine.orchestrator.verdicts import Done
 from saga_engine.ports.store import Append, AppendOutcome, Conflict
 from saga_engine.testing.virtual_time import run
 from tests.unit.orchestrator.support import ManualClock, Office
+from tests.unit.orchestrator.test_occasions import Desk
 from tests.unit.orchestrator.test_service import BrittleStore, House
 
 
 class ContestedStore(MemoryEventStore):
-    """Somebody else is quicker with one saga, so many `times`."""
+    """Somebody else is quicker with one saga, so many `times`; `then` happens each time."""
 
     def __init__(self, now: Callable[[], int]) -> None:
         super().__init__(now)
         self.contested: UUID | None = None
         self.times = 0
+        self.then: Callable[[], None] = lambda: None
         self.asked: list[int] = []
 
     def append(self, appends: Sequence[Append]) -> Sequence[AppendOutcome]:
         self.asked.append(len(appends))
         lost = [append for append in appends if self.times and append.stream_id == self.contested]
         self.times -= len(lost)
+        if lost:
+            self.then()
         written = iter(super().append([append for append in appends if append not in lost]))
         return [Conflict() if append in lost else next(written) for append in appends]
 
@@ -99,6 +105,26 @@ def test_what_was_overtaken_is_recorded_with_the_time_at_which_it_was_taken_and_
     assert isinstance(client.act(saga_id, lambda at: Cancel(at, "me", "why")), Decided)
     state = client.view(saga_id).state
     assert state.compensation_began_at == begin + 6_000_000
+
+
+def test_an_event_that_was_overtaken_as_a_signal_is_recorded_with_the_time_at_which_it_was_taken_too() -> None:
+    clock = ManualClock()
+    store = ContestedStore(clock.now)
+    desk = Desk(store=store, clock=clock)
+    (started,) = desk.take(desk.created(1))
+    assert isinstance(started, Done)
+    store.contested, store.times = started.saga_id, 3
+    begin = clock.time
+
+    def second() -> None:
+        clock.time += 1_000_000
+
+    store.then = second
+    (taken,) = desk.take(desk.heard("PAYMENTS.made", {"reference": "o-1"}))
+    assert isinstance(taken, Done)
+    assert started.saga_id is not None
+    received = [event for event in desk.client.view(started.saga_id).events if isinstance(event, SignalReceived)]
+    assert [event.at for event in received] == [begin + 3_000_000]
 
 
 def test_who_is_overtaken_for_ten_seconds_is_told_and_has_written_nothing() -> None:

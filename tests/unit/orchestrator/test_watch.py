@@ -36,6 +36,8 @@ class Looking(MemoryEventStore):
         self.open: list[StreamHead] = []
         self.unreadable = False
         """Events of one that is due cannot be read: on SQLite text that is no UTF-8, on servers a torn page."""
+        self.whole = False
+        """What is due comes with its events."""
 
     def due(self, partitions: Sequence[int], now: int, limit: int) -> Sequence[StreamHead]:
         self._asked()
@@ -49,7 +51,8 @@ class Looking(MemoryEventStore):
         if self.unreadable:
             raise RuntimeError("events of one of them cannot be read")
         found = [*self.always_due, *(head for head in self.heads_due if head.next_due and head.next_due <= now)]
-        return found[:limit] if len(found) >= limit else self.due(partitions, now, limit)
+        heads = found[:limit] if len(found) >= limit else self.due(partitions, now, limit)
+        return [LoadedStream(head, None, ()) for head in heads] if self.whole else heads
 
     def list(self, wanted: StreamFilter) -> Sequence[StreamHead]:
         return self.open
@@ -170,6 +173,26 @@ def test_it_looks_at_each_time_that_falls_due_before_the_next_poll() -> None:
 def _due(watching: Watching, at: int) -> StreamHead:
     saga_id = TimeOrderedIds(lambda size: bytes(size)).new(at)
     return StreamHead(saga_id, "s", "k", 1, 1, "hash", partition_of(saga_id), 2, 2, "running", at, at, None)
+
+
+@pytest.mark.parametrize("worked", [False, True], ids=["nothing was worked on", "a batch was taken meanwhile"])
+def test_a_stream_that_was_found_due_is_taken_as_it_was_read_unless_something_was_worked_on_meanwhile(
+    worked: bool,
+) -> None:
+    def work(watching: Watching) -> None:
+        if worked:
+            watching.agenda.take(1)
+
+    async def watched() -> LoadedStream | None:
+        watching = Watching(work)
+        watching.store.whole = True
+        head = _due(watching, watching.clock.now())
+        watching.store.heads_due = [head]
+        await watching.until(20)
+        (entry,) = watching.agenda.take(2).values()
+        return entry.turn(head.stream_id, watching.clock.now()).loaded
+
+    assert (run(watched()) is None) is worked
 
 
 def test_a_saga_whose_events_cannot_be_read_keeps_no_other_from_being_found_due() -> None:
