@@ -35,7 +35,7 @@ def orchestrator_name(folder: Path) -> Iterator[str]:
     with ExitStack() as held:
         try:
             word = _take_place(folder, held)
-        except (OSError, NotImplementedError) as error:
+        except (OSError, NotImplementedError) as error:  # the latter: filelock's, of a file system without locks
             _log.info("this orchestrator cannot keep its name: its leases must run out when it dies", error=str(error))
             word = None
         yield f"{socket.gethostname()}-{word or secrets.token_hex(_WORD_BYTES)}"
